@@ -1,0 +1,180 @@
+/*-------------------------------------------------------------------------
+ *
+ * control.c
+ *	  /_sandbox/...: what tests and developers tell the sandbox, and ask it.
+ *
+ *-------------------------------------------------------------------------
+ */
+#include "sandbox.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+/* A number of the query, or a fallback. */
+static int64_t
+query_number(const Call *call, const char *name, int64_t fallback)
+{
+	char		value[32];
+
+	return query_value(call->query, name, value, sizeof(value)) ? atoll(value) : fallback;
+}
+
+/* Answer {"ok":true}. */
+static void
+answer_ok(Answer *answer)
+{
+	cJSON	   *json = cJSON_CreateObject();
+
+	cJSON_AddTrueToObject(json, "ok");
+	answer_json(answer, json);
+}
+
+/* POST faults {"spec": "..."}. */
+static void
+control_faults(Call *call, Answer *answer)
+{
+	cJSON	   *body = cJSON_ParseWithLength(call->body, call->body_length);
+	const cJSON *spec = cJSON_GetObjectItemCaseSensitive(body, "spec");
+	char		error[256];
+
+	if (!cJSON_IsString(spec))
+		answer_error(answer, "BAD_REQUEST", "expected {\"spec\": \"<operation> <fault> ...\"}", NULL);
+	else if (!fault_add(spec->valuestring, error, sizeof(error)))
+		answer_error(answer, "BAD_REQUEST", error, NULL);
+	else
+		answer_ok(answer);
+	cJSON_Delete(body);
+}
+
+/* GET requests: all requests, compact. */
+static void
+control_requests(Call *call, Answer *answer)
+{
+	cJSON	   *list = cJSON_CreateArray();
+	int64_t		limit = query_number(call, "limit", 1000);
+
+	for (size_t i = 0; i < request_count() && limit-- > 0; i++)
+	{
+		Request    *request = request_by_number(i);
+		cJSON	   *item = cJSON_CreateObject();
+		cJSON	   *array;
+		char		time[32];
+
+		advance(request);
+		format_time(request->created_at, time);
+		cJSON_AddStringToObject(item, "id", request->id);
+		cJSON_AddStringToObject(item, "title", request->title);
+		cJSON_AddStringToObject(item, "status", request->status);
+		cJSON_AddStringToObject(item, "proofStatus", request->proof_status);
+		cJSON_AddStringToObject(item, "createdAt", time);
+		array = cJSON_AddArrayToObject(item, "signers");
+		for (int p = 0; p < request->nparties; p++)
+			cJSON_AddItemToArray(array, cJSON_CreateString(request->parties[p].signer->email));
+		array = cJSON_AddArrayToObject(item, "documents");
+		for (int d = 0; d < request->ndocuments; d++)
+		{
+			char	   *hash = to_hex(request->documents[d]->hash, 32);
+
+			cJSON_AddItemToArray(array, cJSON_CreateString(hash));
+			free(hash);
+		}
+		cJSON_AddItemToArray(list, item);
+	}
+	answer_json(answer, list);
+}
+
+/* Put a request into a final status, from wherever it is. */
+static void
+close_as(Request *request, const char *status)
+{
+	request->status = status;
+	request->closed_at = now_ms();
+}
+
+/* POST requests/:id/:action. */
+static void
+control_act(Call *call, Answer *answer, const char *id, const char *action)
+{
+	Request    *request = request_by_id(id);
+	cJSON	   *body = cJSON_ParseWithLength(call->body, call->body_length);
+	const cJSON *email = cJSON_GetObjectItemCaseSensitive(body, "email");
+	bool		done = true;
+
+	if (request == NULL)
+	{
+		answer_error(answer, "SIGNATURE_REQUEST_NOT_FOUND", "Signature request not found", NULL);
+		cJSON_Delete(body);
+		return;
+	}
+	advance(request);
+	if (strcmp(action, "sign") == 0)
+		done = sign_party(request, cJSON_IsString(email) ? email->valuestring : NULL);
+	else if (strcmp(action, "expire") == 0)
+		close_as(request, "EXPIRED");
+	else if (strcmp(action, "fail") == 0)
+		close_as(request, "FAILED");
+	else if (strcmp(action, "launch-error") == 0)
+		close_as(request, "LAUNCH_ERROR");
+	else if (strcmp(action, "complete") == 0)
+		close_as(request, "COMPLETED");
+	else if (strcmp(action, "proof-error") == 0)
+		request->proof_status = "ON_ERROR";
+	else if (strcmp(action, "proof-cleaned") == 0)
+		request->proof_status = "CLEANED";
+	else if (strcmp(action, "proof-ready") == 0)
+		request->proof_status = "CREATED";
+	else
+		done = false;
+	cJSON_Delete(body);
+	if (done)
+		answer_ok(answer);
+	else
+		answer_error(answer, "BAD_REQUEST", "not possible in this state, or no such action or signer", NULL);
+}
+
+/* Answer a control call. */
+void
+control(Call *call, Answer *answer)
+{
+	const char *path = call->path + strlen("/_sandbox/");
+	bool		get = strcmp(call->method, "GET") == 0;
+	bool		post = strcmp(call->method, "POST") == 0;
+	bool		delete = strcmp(call->method, "DELETE") == 0;
+	char		value[64];
+	char		id[64];
+	char		action[64];
+
+	if (get && strcmp(path, "health") == 0)
+		answer_ok(answer);
+	else if (get && strcmp(path, "journal") == 0)
+		answer_json(answer, journal_list(query_value(call->query, "operation", value, sizeof(value)) ? value : NULL,
+										 query_number(call, "since", 0), query_number(call, "limit", 1000)));
+	else if (delete && strcmp(path, "journal") == 0)
+	{
+		journal_clear();
+		answer_ok(answer);
+	}
+	else if (get && strcmp(path, "counts") == 0)
+		answer_json(answer, journal_counts(query_number(call, "titles", 0) != 0));
+	else if (get && strcmp(path, "requests") == 0)
+		control_requests(call, answer);
+	else if (post && strcmp(path, "faults") == 0)
+		control_faults(call, answer);
+	else if (delete && strcmp(path, "faults") == 0)
+	{
+		fault_clear();
+		answer_ok(answer);
+	}
+	else if (post && strcmp(path, "reset") == 0)
+	{
+		fault_clear();
+		journal_clear();
+		store_reset();
+		answer_ok(answer);
+	}
+	else if (post && sscanf(path, "requests/%63[^/]/%63s", id, action) == 2)
+		control_act(call, answer, id, action);
+	else
+		answer_error(answer, "NOT_FOUND", "no such control call", NULL);
+}

@@ -1,0 +1,248 @@
+/*-------------------------------------------------------------------------
+ *
+ * documents.c
+ *	  The endpoints of documents and their proofs.
+ *
+ *-------------------------------------------------------------------------
+ */
+#include "sandbox.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+static const char *const high_level_types[] = {
+	"PDF_WITH_SIGNATURES", "ADVANCED_LEGAL_KIT", "SIGNED_DATA", "C2PA", NULL
+};
+
+/* Find the document that the path names; NULL, with the error. */
+static Document *
+named_document(Call *call, Answer *answer)
+{
+	const char *id = call->arguments[0];
+	Document   *document;
+
+	if (!is_id(id))
+	{
+		answer_error(answer, "PARAMS_VALIDATION_FAILED", "documentId is not an id", NULL);
+		return NULL;
+	}
+	document = document_by_id(id);
+	if (document == NULL)
+	{
+		answer_error(answer, "DOCUMENT_NOT_FOUND", "Document not found", NULL);
+		return NULL;
+	}
+	if (document->request->app != call->app)
+	{
+		answer_error(answer, "DOCUMENT_NOT_OWNED_BY_APP", "The document is of another application", NULL);
+		return NULL;
+	}
+	advance(document->request);
+	return document;
+}
+
+/* The hash as the API writes it, which is not known for sure: by option. */
+static char *
+hash_text(const Document *document)
+{
+	char	   *text;
+
+	if (strcmp(options.hash_format, "hex") == 0)
+		return to_hex(document->hash, sizeof(document->hash));
+	text = to_base64(document->hash, sizeof(document->hash));
+	for (char *c = text; strcmp(options.hash_format, "base64url") == 0 && *c; c++)
+		*c = *c == '+' ? '-' : *c == '/' ? '_' : *c;
+	return text;
+}
+
+/*
+ * The id of the signature of one signer under one document: that of the
+ * document, with its last digits those of the signer.
+ */
+static void
+signature_id(const Document *document, const Signer *signer, char id[ID_LENGTH + 1])
+{
+	memcpy(id, document->id, ID_LENGTH + 1);
+	memcpy(id + 12, signer->id + 18, 6);
+}
+
+/* The document object; with_signers: and who has signed it. */
+cJSON *
+describe_document(const Document *document, bool with_signers)
+{
+	const Request *request = document->request;
+	cJSON	   *json = cJSON_CreateObject();
+	cJSON	   *list;
+	char	   *hash = hash_text(document);
+	char		time[32];
+
+	format_time(request->created_at, time);
+	cJSON_AddStringToObject(json, "_id", document->id);
+	cJSON_AddStringToObject(json, "_createdAt", time);
+	cJSON_AddStringToObject(json, "appId", request->app->app_id);
+	cJSON_AddStringToObject(json, "appEnv", request->app->app_env);
+	cJSON_AddStringToObject(json, "documentNature", is_pdf(document) ? "PDF" : "FILE");
+	cJSON_AddStringToObject(json, "status", "PROVIDED");
+	cJSON_AddStringToObject(json, "documentHash", hash);
+	cJSON_AddStringToObject(json, "signatureRequestId", request->id);
+	cJSON_AddStringToObject(json, "fileName", document->file_name);
+	cJSON_AddNumberToObject(json, "fileSize", (double) document->size);
+	cJSON_AddStringToObject(json, "mimeType", document->mime_type);
+	free(hash);
+	if (!with_signers)
+		return json;
+
+	list = cJSON_AddArrayToObject(json, "signatureSummaries");
+	for (int i = 0; i < request->nparties; i++)
+	{
+		const Party *party = &request->parties[i];
+		cJSON	   *summary;
+		char		id[ID_LENGTH + 1];
+
+		if (party->signed_at == 0)
+			continue;
+		summary = cJSON_CreateObject();
+		signature_id(document, party->signer, id);
+		format_time(party->signed_at, time);
+		cJSON_AddStringToObject(summary, "signatureId", id);
+		cJSON_AddStringToObject(summary, "signerId", party->signer->id);
+		cJSON_AddStringToObject(summary, "date", time);
+		cJSON_AddItemToArray(list, summary);
+	}
+	return json;
+}
+
+/* GET /v4/documents/:documentId */
+void
+document_metadata(Call *call, Answer *answer)
+{
+	Document   *document = named_document(call, answer);
+
+	if (document)
+		answer_json(answer, describe_document(document, false));
+}
+
+/* GET /v4/documents/:documentId/context */
+void
+document_context(Call *call, Answer *answer)
+{
+	Document   *document = named_document(call, answer);
+
+	if (document)
+		answer_json(answer, describe_document(document, true));
+}
+
+/* GET /v4/documents/:documentId/file */
+void
+document_file(Call *call, Answer *answer)
+{
+	Document   *document = named_document(call, answer);
+
+	if (document == NULL)
+		return;
+	answer->status = 200;
+	answer->content_type = document->mime_type;
+	buffer_add(&answer->body, document->content, document->size);
+}
+
+/* One signature: of one signer under one document. */
+static cJSON *
+describe_signature(const Document *document, const Party *party)
+{
+	cJSON	   *json = cJSON_CreateObject();
+	char		id[ID_LENGTH + 1];
+
+	signature_id(document, party->signer, id);
+	cJSON_AddStringToObject(json, "_id", id);
+	cJSON_AddStringToObject(json, "appId", document->request->app->app_id);
+	cJSON_AddStringToObject(json, "appEnv", document->request->app->app_env);
+	cJSON_AddStringToObject(json, "signerId", party->signer->id);
+	cJSON_AddStringToObject(json, "documentId", document->id);
+	cJSON_AddStringToObject(json, "status", "SIGNED");
+	cJSON_AddStringToObject(json, "mode", "SERVER_SIDE_SIGNATURE");
+	return json;
+}
+
+/* GET /v4/documents/:documentId/signatures */
+void
+document_signatures(Call *call, Answer *answer)
+{
+	Document   *document = named_document(call, answer);
+	cJSON	   *list;
+
+	if (document == NULL)
+		return;
+	list = cJSON_CreateArray();
+	for (int i = 0; i < document->request->nparties; i++)
+	{
+		if (document->request->parties[i].signed_at != 0)
+			cJSON_AddItemToArray(list, describe_signature(document, &document->request->parties[i]));
+	}
+	answer_json(answer, list);
+}
+
+/* The signature with the id that the path names. */
+static void
+one_signature(const Document *document, const char *id, Answer *answer)
+{
+	for (int i = 0; i < document->request->nparties; i++)
+	{
+		const Party *party = &document->request->parties[i];
+		char		other[ID_LENGTH + 1];
+
+		signature_id(document, party->signer, other);
+		if (party->signed_at != 0 && strcmp(id, other) == 0)
+		{
+			answer_json(answer, describe_signature(document, party));
+			return;
+		}
+	}
+	answer_error(answer, is_id(id) ? "SIGNATURE_NOT_FOUND" : "PARAMS_VALIDATION_FAILED",
+				 "Signature not found", NULL);
+}
+
+/*
+ * GET /v4/documents/:documentId/signature-type/:signatureType
+ *
+ * Older clients say signatures/ in its place, where a signature's id may stand
+ * as well.
+ */
+void
+document_proof(Call *call, Answer *answer)
+{
+	const char *type = call->arguments[1];
+	Document   *document = named_document(call, answer);
+	const char *status;
+	bool		known = false;
+
+	if (document == NULL)
+		return;
+	for (int i = 0; high_level_types[i] != NULL; i++)
+		known = known || strcmp(high_level_types[i], type) == 0;
+	if (!known && strstr(call->path, "/signatures/"))
+	{
+		one_signature(document, type, answer);
+		return;
+	}
+	status = document->request->proof_status;
+	if (!known)
+		answer_error(answer, "PARAMS_VALIDATION_FAILED", "signatureType is not known", NULL);
+	else if (strcmp(status, "CLEANED") == 0)
+		answer_error(answer, "DOCUMENT_PROOF_HAS_BEEN_REMOVED", "The proof has been removed", NULL);
+	else if (strcmp(status, "CREATED") != 0)
+		answer_error(answer, "DOCUMENT_PROOF_NOT_CREATED", "The proof is not created", NULL);
+	else if (strcmp(type, "PDF_WITH_SIGNATURES") == 0)
+	{
+		make_proof(document, &answer->body);
+		answer->status = 200;
+		answer->content_type = "application/pdf";
+	}
+	else if (strcmp(type, "ADVANCED_LEGAL_KIT") == 0)
+	{
+		make_legal_kit(document, &answer->body);
+		answer->status = 200;
+		answer->content_type = "application/zip";
+	}
+	else
+		answer_error(answer, "SIGNATURE_PROOF_TYPE_NOT_AVAILABLE", "The document has no such proof", NULL);
+}

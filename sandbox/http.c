@@ -1,0 +1,369 @@
+/*-------------------------------------------------------------------------
+ *
+ * http.c
+ *	  The HTTP server: collects a call, has it handled, sends the answer, and
+ *	  breaks on the way what a fault says.
+ *
+ * Each connection has a thread, so that a slow call delays no other.
+ *
+ *-------------------------------------------------------------------------
+ */
+#include "sandbox.h"
+
+#include <arpa/inet.h>
+#include <microhttpd.h>
+#include <netinet/in.h>
+#include <stdatomic.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+
+#define MAX_CONNECTIONS 1000
+#define IDLE_SECONDS 60
+#define CHUNK 65536
+
+/* A call while its bytes arrive. */
+typedef struct Incoming
+{
+	char	   *path;
+	char	   *query;			/* in path's memory, or NULL */
+	Buffer		body;
+	bool		too_large;
+	bool		headers_seen;
+} Incoming;
+
+/* An answer that is sent in a special way. */
+typedef struct Outgoing
+{
+	Buffer		body;
+	bool		cut;			/* break off in the middle */
+	int64_t		rate;			/* bytes a second, 0: no limit */
+	int64_t		filler;			/* instead of the body, so many bytes */
+} Outgoing;
+
+static struct MHD_Daemon *daemon_handle;
+static _Atomic bool stopping;
+static char *certificate;
+static char *key;
+
+/* Sleep, but not beyond the end of the server. */
+static void
+pause_ms(int64_t ms)
+{
+	int64_t		end = now_ms() + ms;
+
+	while (!stopping && now_ms() < end)
+	{
+		int64_t		left = end - now_ms();
+		struct timespec nap = {0, (long) (left < 20 ? left : 20) * 1000000};
+
+		if (left > 0)
+			nanosleep(&nap, NULL);
+	}
+}
+
+/* libmicrohttpd's callback: the next bytes of an answer. */
+static ssize_t
+read_outgoing(void *closure, uint64_t position, char *buffer, size_t max)
+{
+	Outgoing   *out = closure;
+	uint64_t	end = out->filler ? (uint64_t) out->filler : out->body.length;
+	size_t		length = max < CHUNK ? max : CHUNK;
+
+	if (out->cut)
+		end /= 2;
+	if (stopping || position >= end)
+		return out->cut || stopping ? MHD_CONTENT_READER_END_WITH_ERROR : MHD_CONTENT_READER_END_OF_STREAM;
+	if (length > end - position)
+		length = end - position;
+	if (out->rate > 0)
+	{
+		size_t		share = (size_t) (out->rate / 10) + 1;
+
+		if (length > share)
+			length = share;
+		pause_ms(100);
+	}
+	if (out->filler)
+		memset(buffer, ' ', length);
+	else
+		memcpy(buffer, out->body.data + position, length);
+	return (ssize_t) length;
+}
+
+static void
+free_outgoing(void *closure)
+{
+	Outgoing   *out = closure;
+
+	buffer_free(&out->body);
+	free(out);
+}
+
+/* Turn an answer into a response; its body is taken over. */
+static struct MHD_Response *
+make_response(Answer *answer, const Fault *fault)
+{
+	struct MHD_Response *response;
+
+	if (fault->close == 'm' || fault->slow > 0 || fault->huge > 0)
+	{
+		Outgoing   *out = xcalloc(1, sizeof(Outgoing));
+
+		out->body = answer->body;
+		out->cut = fault->close == 'm';
+		out->rate = fault->slow;
+		out->filler = fault->huge;
+		response = MHD_create_response_from_callback(out->filler ? (uint64_t) out->filler : out->body.length,
+													 CHUNK, read_outgoing, out, free_outgoing);
+	}
+	else
+		response = MHD_create_response_from_buffer(answer->body.length, answer->body.data, MHD_RESPMEM_MUST_FREE);
+	memset(&answer->body, 0, sizeof(answer->body));
+
+	if (fault->type[0])
+		MHD_add_response_header(response, "Content-Type", fault->type);
+	else if (answer->content_type != NULL)
+		MHD_add_response_header(response, "Content-Type", answer->content_type);
+	if (fault->retry_after[0])
+		MHD_add_response_header(response, "Retry-After", fault->retry_after);
+	if (fault->redirect[0])
+		MHD_add_response_header(response, "Location", fault->redirect);
+	return response;
+}
+
+/* Answer with a fault's status, without having processed the call. */
+static void
+answer_fault(Answer *answer, const Fault *fault)
+{
+	if (fault->text_body == 't')
+	{
+		buffer_printf(&answer->body, "the service is not available\n");
+		answer->content_type = "text/plain";
+	}
+	else if (fault->text_body != 'n')
+		answer_error_as(answer, fault->status,
+						fault->status == 401 ? "API_KEY_NOT_FOUND" :
+						fault->status == 403 ? "ORG_BLOCKED" :
+						fault->status < 500 ? "BAD_REQUEST" : "INTERNAL_ERROR", "a fault on demand", NULL);
+	answer->status = fault->status;
+}
+
+/* Change an answer as a fault says; returns how it was broken, or NULL. */
+static const char *
+damage(Answer *answer, const Fault *fault)
+{
+	if (fault->garbage)
+	{
+		buffer_free(&answer->body);
+		buffer_printf(&answer->body, "{\"this\": is not JSON");
+		answer->status = 200;
+		return "garbage";
+	}
+	if (fault->empty)
+	{
+		buffer_free(&answer->body);
+		answer->status = 200;
+		return "empty";
+	}
+	return fault->close == 'm' ? "cut" : fault->huge ? "huge" : fault->slow ? "slow" :
+		fault->type[0] ? "type" : NULL;
+}
+
+/* Whether the other end is on this machine. */
+static bool
+from_here(struct MHD_Connection *connection)
+{
+	const union MHD_ConnectionInfo *info =
+		MHD_get_connection_info(connection, MHD_CONNECTION_INFO_CLIENT_ADDRESS);
+	const struct sockaddr_in *address = (const struct sockaddr_in *) info->client_addr;
+
+	return address->sin_family == AF_INET && ntohl(address->sin_addr.s_addr) >> 24 == 127;
+}
+
+/* Handle a call of the API; false: the connection is to be closed. */
+static bool
+handle_api(Call *call, Answer *answer, Fault *fault)
+{
+	int64_t		started = now_ms();
+	const char *broken = NULL;
+	bool		processed = false;
+
+	pthread_mutex_lock(&lock);
+	call->operation = find_operation(call);
+	*fault = fault_take(call->operation);
+	pthread_mutex_unlock(&lock);
+
+	pause_ms(fault->delay);
+
+	pthread_mutex_lock(&lock);
+	if (fault->close == 'b')
+		broken = "closed before";
+	else if (fault->redirect[0])
+		answer->status = fault->status ? fault->status : 302;
+	else if (fault->status != 0)
+		answer_fault(answer, fault);
+	else
+	{
+		route(call, answer);
+		processed = true;
+		broken = fault->close == 'a' ? "closed after" : damage(answer, fault);
+	}
+	journal_add(call, fault->close == 'b' || fault->close == 'a' ? 0 : answer->status,
+				broken, processed, now_ms() - started);
+	pthread_mutex_unlock(&lock);
+
+	pause_ms(fault->delay_after);
+	return fault->close != 'b' && fault->close != 'a';
+}
+
+/* The whole call is there. */
+static enum MHD_Result
+finish_call(struct MHD_Connection *connection, const char *method, Incoming *incoming)
+{
+	Call		call = {0};
+	Answer		answer = {0};
+	Fault		fault = {0};
+	struct MHD_Response *response;
+	enum MHD_Result result;
+
+	call.method = method;
+	call.path = incoming->path;
+	call.query = incoming->query;
+	call.authorization = MHD_lookup_connection_value(connection, MHD_HEADER_KIND, "Authorization");
+	call.content_type = MHD_lookup_connection_value(connection, MHD_HEADER_KIND, "Content-Type");
+	call.body = incoming->body.data;
+	call.body_length = incoming->body.length;
+	call.body_too_large = incoming->too_large;
+
+	if (strncmp(call.path, "/_sandbox/", 10) == 0)
+	{
+		pthread_mutex_lock(&lock);
+		if (from_here(connection))
+			control(&call, &answer);
+		else
+			answer_error(&answer, "INVALID_CONTEXT", "only from this machine", NULL);
+		pthread_mutex_unlock(&lock);
+	}
+	else if (!handle_api(&call, &answer, &fault))
+	{
+		buffer_free(&answer.body);
+		return MHD_NO;
+	}
+	response = make_response(&answer, &fault);
+	result = MHD_queue_response(connection, (unsigned int) answer.status, response);
+	MHD_destroy_response(response);
+	return result;
+}
+
+/* libmicrohttpd's callback: a request line was read. */
+static void *
+begin_call(void *closure, const char *uri, struct MHD_Connection *connection)
+{
+	Incoming   *incoming = xcalloc(1, sizeof(Incoming));
+
+	(void) closure;
+	(void) connection;
+	incoming->path = xstrdup(uri);
+	incoming->query = strchr(incoming->path, '?');
+	if (incoming->query != NULL)
+		*incoming->query++ = '\0';
+	return incoming;
+}
+
+/* libmicrohttpd's callback: headers, then bytes of the body, then the end. */
+static enum MHD_Result
+continue_call(void *closure, struct MHD_Connection *connection, const char *url, const char *method,
+			  const char *version, const char *data, size_t *length, void **state)
+{
+	Incoming   *incoming = *state;
+
+	(void) closure;
+	(void) url;
+	(void) version;
+	if (!incoming->headers_seen)
+	{
+		incoming->headers_seen = true;
+		return MHD_YES;
+	}
+	if (*length > 0)
+	{
+		if ((int64_t) (incoming->body.length + *length) > options.max_body)
+		{
+			incoming->too_large = true;
+			buffer_free(&incoming->body);
+		}
+		if (!incoming->too_large)
+			buffer_add(&incoming->body, data, *length);
+		*length = 0;
+		return MHD_YES;
+	}
+	return finish_call(connection, method, incoming);
+}
+
+/* libmicrohttpd's callback: a call is over, in whatever way. */
+static void
+end_call(void *closure, struct MHD_Connection *connection, void **state, enum MHD_RequestTerminationCode code)
+{
+	Incoming   *incoming = *state;
+
+	(void) closure;
+	(void) connection;
+	(void) code;
+	if (incoming == NULL)
+		return;
+	buffer_free(&incoming->body);
+	free(incoming->path);
+	free(incoming);
+	*state = NULL;
+}
+
+/* Start to listen. */
+bool
+http_start(void)
+{
+	struct sockaddr_in address = {.sin_family = AF_INET, .sin_port = htons((uint16_t) options.port)};
+	struct MHD_OptionItem tls[] = {
+		{MHD_OPTION_HTTPS_MEM_CERT, 0, NULL},
+		{MHD_OPTION_HTTPS_MEM_KEY, 0, NULL},
+		{MHD_OPTION_END, 0, NULL}
+	};
+
+	if (inet_pton(AF_INET, options.bind, &address.sin_addr) != 1)
+	{
+		fprintf(stderr, "ignisign-sandbox: \"%s\" is not an IPv4 address\n", options.bind);
+		return false;
+	}
+	if (options.tls)
+	{
+		if (!tls_make(options.tls_dir, &certificate, &key))
+			return false;
+		tls[0].ptr_value = certificate;
+		tls[1].ptr_value = key;
+	}
+	daemon_handle = MHD_start_daemon(MHD_USE_THREAD_PER_CONNECTION | MHD_USE_INTERNAL_POLLING_THREAD |
+									 MHD_USE_POLL | (options.tls ? MHD_USE_TLS : 0),
+									 (uint16_t) options.port, NULL, NULL, continue_call, NULL,
+									 MHD_OPTION_SOCK_ADDR, &address,
+									 MHD_OPTION_URI_LOG_CALLBACK, begin_call, NULL,
+									 MHD_OPTION_NOTIFY_COMPLETED, end_call, NULL,
+									 MHD_OPTION_CONNECTION_LIMIT, (unsigned int) MAX_CONNECTIONS,
+									 MHD_OPTION_CONNECTION_TIMEOUT, (unsigned int) IDLE_SECONDS,
+									 MHD_OPTION_LISTENING_ADDRESS_REUSE, 1u,
+									 MHD_OPTION_ARRAY, options.tls ? tls : &tls[2],
+									 MHD_OPTION_END);
+	if (daemon_handle == NULL)
+		fprintf(stderr, "ignisign-sandbox: could not listen on %s:%d\n", options.bind, options.port);
+	return daemon_handle != NULL;
+}
+
+/* Stop, and end all connections. */
+void
+http_stop(void)
+{
+	stopping = true;
+	MHD_stop_daemon(daemon_handle);
+	free(certificate);
+	free(key);
+}

@@ -1,0 +1,149 @@
+/*-------------------------------------------------------------------------
+ *
+ * journal.c
+ *	  What was received and answered, for tests to read.
+ *
+ *-------------------------------------------------------------------------
+ */
+#include "sandbox.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+typedef struct Entry
+{
+	int64_t		time;
+	char	   *method;
+	char	   *path;
+	const char *operation;
+	int			status;			/* 0: none was sent */
+	const char *broken;			/* how the answer was broken, or NULL */
+	bool		processed;
+	char		created[ID_LENGTH + 1];
+	char	   *title;
+	int			emails;
+	size_t		body_size;
+	char	   *body_sha256;
+	int64_t		duration;
+} Entry;
+
+static Entry *entries;
+static size_t nentries;
+static size_t first;			/* entries before it were cleared */
+static int64_t total_emails;
+
+/* Note a call. */
+void
+journal_add(const Call *call, int status, const char *broken, bool processed, int64_t duration)
+{
+	uint8_t		hash[32];
+	Entry	   *entry;
+
+	if ((nentries & (nentries + 1)) == 0)
+		entries = xrealloc(entries, (nentries + 1) * 2 * sizeof(Entry));
+	entry = &entries[nentries++];
+	memset(entry, 0, sizeof(*entry));
+	entry->time = now_ms();
+	entry->method = xstrdup(call->method);
+	entry->path = call->query ? xprintf("%s?%s", call->path, call->query) : xstrdup(call->path);
+	entry->operation = call->operation ? call->operation : "";
+	entry->status = status;
+	entry->broken = broken;
+	entry->processed = processed;
+	memcpy(entry->created, call->created, sizeof(entry->created));
+	entry->title = call->title ? xstrdup(call->title) : NULL;
+	entry->emails = call->emails;
+	entry->duration = duration;
+	entry->body_size = call->body_length;
+	if (call->body_length > 0)
+	{
+		sha256(call->body, call->body_length, hash);
+		entry->body_sha256 = to_hex(hash, sizeof(hash));
+	}
+	total_emails += call->emails;
+	if (options.verbose)
+	{
+		char		time[32];
+
+		format_time(entry->time, time);
+		printf("%.12s  %-4s %s  %s%d%s\n", time + 11, entry->method, entry->path,
+			   broken ? "" : "-> ", status, broken ? broken : "");
+		fflush(stdout);
+	}
+}
+
+/* Forget what was noted. */
+void
+journal_clear(void)
+{
+	first = nentries;
+	total_emails = 0;
+}
+
+/* The calls after "since", of one operation unless NULL. */
+cJSON *
+journal_list(const char *operation, int64_t since, int64_t limit)
+{
+	cJSON	   *list = cJSON_CreateArray();
+
+	for (size_t i = first; i < nentries && limit > 0; i++)
+	{
+		const Entry *entry = &entries[i];
+		cJSON	   *item;
+		char		time[32];
+
+		if ((int64_t) i + 1 <= since || (operation && strcmp(operation, entry->operation) != 0))
+			continue;
+		format_time(entry->time, time);
+		item = cJSON_CreateObject();
+		cJSON_AddNumberToObject(item, "sequence", (double) i + 1);
+		cJSON_AddStringToObject(item, "time", time);
+		cJSON_AddStringToObject(item, "operation", entry->operation);
+		cJSON_AddStringToObject(item, "method", entry->method);
+		cJSON_AddStringToObject(item, "path", entry->path);
+		cJSON_AddNumberToObject(item, "status", entry->status);
+		if (entry->broken)
+			cJSON_AddStringToObject(item, "broken", entry->broken);
+		cJSON_AddBoolToObject(item, "processed", entry->processed);
+		if (entry->created[0])
+			cJSON_AddStringToObject(item, "signatureRequestId", entry->created);
+		if (entry->title)
+			cJSON_AddStringToObject(item, "title", entry->title);
+		cJSON_AddNumberToObject(item, "emails", entry->emails);
+		cJSON_AddNumberToObject(item, "bodySize", (double) entry->body_size);
+		if (entry->body_sha256)
+			cJSON_AddStringToObject(item, "bodySha256", entry->body_sha256);
+		cJSON_AddNumberToObject(item, "durationMs", (double) entry->duration);
+		cJSON_AddItemToArray(list, item);
+		limit--;
+	}
+	return list;
+}
+
+/* How much there is. */
+cJSON *
+journal_counts(bool titles)
+{
+	cJSON	   *counts = cJSON_CreateObject();
+
+	cJSON_AddNumberToObject(counts, "requests", (double) request_count());
+	cJSON_AddNumberToObject(counts, "emails", (double) total_emails);
+	cJSON_AddNumberToObject(counts, "calls", (double) (nentries - first));
+	if (titles)
+	{
+		cJSON	   *by_title = cJSON_AddObjectToObject(counts, "byTitle");
+
+		for (size_t i = 0; i < request_count(); i++)
+		{
+			const char *title = request_by_number(i)->title;
+			cJSON	   *count = cJSON_GetObjectItemCaseSensitive(by_title, title);
+
+			if (count)
+				cJSON_SetNumberValue(count, count->valuedouble + 1);
+			else
+				cJSON_AddNumberToObject(by_title, title, 1);
+		}
+	}
+	return counts;
+}

@@ -1,0 +1,107 @@
+/*-------------------------------------------------------------------------
+ *
+ * lifecycle.c
+ *	  The states of a request.
+ *
+ * Nothing happens by itself: whoever looks at a request first brings it up to
+ * date, so that all that was due in the meantime has happened, in order.
+ *
+ *-------------------------------------------------------------------------
+ */
+#include "sandbox.h"
+
+#include <string.h>
+#include <strings.h>
+
+/* Whether the request will never change again, except for its proof. */
+bool
+is_closed(const Request *request)
+{
+	static const char *const closed[] = {
+		"COMPLETED", "EXPIRED", "FAILED", "CANCELLED", "LAUNCH_ERROR"
+	};
+
+	for (size_t i = 0; i < sizeof(closed) / sizeof(closed[0]); i++)
+	{
+		if (strcmp(request->status, closed[i]) == 0)
+			return true;
+	}
+	return false;
+}
+
+/* When the last signer signed; 0: some have not. */
+static int64_t
+all_signed_at(const Request *request)
+{
+	int64_t		last = 0;
+
+	for (int i = 0; i < request->nparties; i++)
+	{
+		if (request->parties[i].signed_at == 0)
+			return 0;
+		if (request->parties[i].signed_at > last)
+			last = request->parties[i].signed_at;
+	}
+	return last;
+}
+
+/* Bring a request up to date. */
+void
+advance(Request *request)
+{
+	int64_t		now = now_ms();
+
+	if (strcmp(request->status, "LAUNCHING") == 0 &&
+		now >= request->created_at + options.launch_delay)
+	{
+		request->launched_at = request->created_at + options.launch_delay;
+		request->status = "IN_PROGRESS";
+	}
+	if (strcmp(request->status, "IN_PROGRESS") == 0)
+	{
+		for (int i = 0; options.sign_after >= 0 && i < request->nparties; i++)
+		{
+			int64_t		due = request->launched_at + (i + 1) * options.sign_after;
+
+			if (request->parties[i].signed_at == 0 && now >= due)
+				request->parties[i].signed_at = due;
+		}
+		request->signed_at = all_signed_at(request);
+		if (request->signed_at != 0)
+			request->status = "PROCESSING";
+	}
+	if (strcmp(request->status, "PROCESSING") == 0 &&
+		now >= request->signed_at + options.process_delay)
+	{
+		request->closed_at = request->signed_at + options.process_delay;
+		request->status = "COMPLETED";
+	}
+	if (strcmp(request->status, "COMPLETED") == 0 &&
+		(strcmp(request->proof_status, "NOT_INITIALIZED") == 0 ||
+		 strcmp(request->proof_status, "IN_PROGRESS") == 0))
+		request->proof_status = now >= request->closed_at + options.proof_delay ?
+			"CREATED" : "IN_PROGRESS";
+}
+
+/* Let one signer sign, or all (NULL); false: not possible. */
+bool
+sign_party(Request *request, const char *email)
+{
+	bool		found = false;
+
+	advance(request);
+	if (strcmp(request->status, "IN_PROGRESS") != 0)
+		return false;
+	for (int i = 0; i < request->nparties; i++)
+	{
+		Party	   *party = &request->parties[i];
+
+		if (email != NULL && strcasecmp(party->signer->email, email) != 0)
+			continue;
+		found = true;
+		if (party->signed_at == 0)
+			party->signed_at = now_ms();
+	}
+	advance(request);
+	return found;
+}

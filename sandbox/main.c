@@ -1,0 +1,279 @@
+/*-------------------------------------------------------------------------
+ *
+ * main.c
+ *	  ignisign-sandbox: a local server that behaves like the Ignisign API.
+ *
+ *-------------------------------------------------------------------------
+ */
+#include "sandbox.h"
+
+#include <curl/curl.h>
+#include <errno.h>
+#include <getopt.h>
+#include <limits.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#define VERSION "1.0.0"
+#define DEFAULT_KEY "skv2_development_5a4db0c5-0000-4000-8000-000000000001_sandboxsecret"
+
+Options		options = {
+	.port = 8017,
+	.bind = "127.0.0.1",
+	.sign_after = -1,
+	.proof_delay = 300,
+	.max_body = 50000000,
+	.max_status_ids = 100,
+	.page_size = 20,
+	.tls_dir = ".",
+	.hash_format = "base64"
+};
+
+pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
+
+static const char help[] =
+"ignisign-sandbox is a local server that behaves like the Ignisign API v4.\n"
+"\n"
+"Usage:\n"
+"  ignisign-sandbox [OPTION]...\n"
+"\n"
+"Options:\n"
+"      --port PORT            port to listen on (default 8017)\n"
+"      --bind ADDRESS         IPv4 address to listen on (default 127.0.0.1)\n"
+"      --api-key KEY          accept this key; may be given several times (default\n"
+"                             " DEFAULT_KEY ")\n"
+"      --tls                  speak HTTPS, with a certificate made at start\n"
+"      --tls-dir DIR          where to write ca.pem, which clients need (default .)\n"
+"      --ready-file FILE      write the process id there when listening\n"
+"      --verbose              print a line for each call\n"
+"\n"
+"What happens to requests (times in milliseconds):\n"
+"      --launch-delay MS      from the call to IN_PROGRESS (default 0)\n"
+"      --sign-after MS        signers sign by themselves, one after another, so long\n"
+"                             after the launch or the one before (default: never)\n"
+"      --process-delay MS     from the last signature to COMPLETED (default 0)\n"
+"      --proof-delay MS       from COMPLETED to the proof (default 300)\n"
+"\n"
+"What the API leaves open:\n"
+"      --lenient              ignore unknown fields instead of refusing them\n"
+"      --list-order ORDER     newest (default) or oldest first\n"
+"      --page-size N          requests on a page of the list (default 20)\n"
+"      --max-body BYTES       largest body (default 50000000)\n"
+"      --max-status-ids N     most ids in a call of the batch status (default 100)\n"
+"      --hash-format FORMAT   base64 (default), base64url or hex\n"
+"      --no-url               download no documents, not even from this machine\n"
+"\n"
+"      --fault FAULT          break calls, as POST /_sandbox/faults does; may be given\n"
+"                             several times\n"
+"      --help                 show this help, then exit\n"
+"      --version              show the version, then exit\n"
+"\n"
+"A FAULT is the name of an operation or *, then what is to happen: count=N or\n"
+"share=0..1 [seed=N]; status=CODE [body=json|text|none] [retry-after=VALUE],\n"
+"delay=MS, delay-after=MS, close=before|mid|after, garbage, empty, type=TYPE,\n"
+"huge=BYTES, slow=BYTES_PER_SECOND, redirect=URL.  See docs/sandbox.md.\n";
+
+static const struct option long_options[] = {
+	{"port", required_argument, NULL, 'p'},
+	{"bind", required_argument, NULL, 'b'},
+	{"api-key", required_argument, NULL, 'k'},
+	{"tls", no_argument, NULL, 't'},
+	{"tls-dir", required_argument, NULL, 'T'},
+	{"ready-file", required_argument, NULL, 'r'},
+	{"verbose", no_argument, NULL, 'v'},
+	{"launch-delay", required_argument, NULL, 'l'},
+	{"sign-after", required_argument, NULL, 's'},
+	{"process-delay", required_argument, NULL, 'P'},
+	{"proof-delay", required_argument, NULL, 'd'},
+	{"lenient", no_argument, NULL, 'L'},
+	{"list-order", required_argument, NULL, 'o'},
+	{"page-size", required_argument, NULL, 'z'},
+	{"max-body", required_argument, NULL, 'm'},
+	{"max-status-ids", required_argument, NULL, 'i'},
+	{"hash-format", required_argument, NULL, 'H'},
+	{"no-url", no_argument, NULL, 'u'},
+	{"fault", required_argument, NULL, 'f'},
+	{"help", no_argument, NULL, 'h'},
+	{"version", no_argument, NULL, 'V'},
+	{NULL, 0, NULL, 0}
+};
+
+/* Read a number within a range, or say what is wrong and exit. */
+static int64_t
+number(const char *name, const char *text, int64_t min, int64_t max)
+{
+	char	   *end;
+	long long	value;
+
+	errno = 0;
+	value = strtoll(text, &end, 10);
+	if (errno != 0 || end == text || *end != '\0' || value < min || value > max)
+	{
+		fprintf(stderr, "ignisign-sandbox: invalid value \"%s\" for --%s\n", text, name);
+		exit(2);
+	}
+	return value;
+}
+
+/* Read one of two or three words. */
+static const char *
+word(const char *name, const char *text, const char *const *words)
+{
+	for (; *words != NULL; words++)
+	{
+		if (strcmp(*words, text) == 0)
+			return *words;
+	}
+	fprintf(stderr, "ignisign-sandbox: invalid value \"%s\" for --%s\n", text, name);
+	exit(2);
+}
+
+static void
+read_options(int argc, char **argv)
+{
+	static const char *const orders[] = {"newest", "oldest", NULL};
+	static const char *const formats[] = {"base64", "base64url", "hex", NULL};
+	const int64_t day = 24 * 3600 * 1000;
+	bool		any_key = false;
+	char		error[256];
+	int			option;
+	int			index = 0;
+
+	while ((option = getopt_long(argc, argv, "", long_options, &index)) != -1)
+	{
+		const char *name = long_options[index].name;
+
+		switch (option)
+		{
+			case 'p':
+				options.port = (int) number(name, optarg, 1, 65535);
+				break;
+			case 'b':
+				options.bind = optarg;
+				break;
+			case 'k':
+				add_app(optarg);
+				any_key = true;
+				break;
+			case 't':
+				options.tls = true;
+				break;
+			case 'T':
+				options.tls_dir = optarg;
+				break;
+			case 'r':
+				options.ready_file = optarg;
+				break;
+			case 'v':
+				options.verbose = true;
+				break;
+			case 'l':
+				options.launch_delay = number(name, optarg, 0, day);
+				break;
+			case 's':
+				options.sign_after = number(name, optarg, 0, day);
+				break;
+			case 'P':
+				options.process_delay = number(name, optarg, 0, day);
+				break;
+			case 'd':
+				options.proof_delay = number(name, optarg, 0, day);
+				break;
+			case 'L':
+				options.lenient = true;
+				break;
+			case 'o':
+				options.oldest_first = strcmp(word(name, optarg, orders), "oldest") == 0;
+				break;
+			case 'z':
+				options.page_size = (int) number(name, optarg, 1, 10000);
+				break;
+			case 'm':
+				options.max_body = number(name, optarg, 1, INT_MAX);
+				break;
+			case 'i':
+				options.max_status_ids = (int) number(name, optarg, 1, INT_MAX);
+				break;
+			case 'H':
+				options.hash_format = word(name, optarg, formats);
+				break;
+			case 'u':
+				options.no_url = true;
+				break;
+			case 'f':
+				if (!fault_add(optarg, error, sizeof(error)))
+				{
+					fprintf(stderr, "ignisign-sandbox: %s\n", error);
+					exit(2);
+				}
+				break;
+			case 'h':
+				fputs(help, stdout);
+				exit(0);
+			case 'V':
+				puts("ignisign-sandbox " VERSION);
+				exit(0);
+			default:
+				fputs("Try \"ignisign-sandbox --help\".\n", stderr);
+				exit(2);
+		}
+	}
+	if (optind < argc)
+	{
+		fprintf(stderr, "ignisign-sandbox: unexpected argument \"%s\"\n", argv[optind]);
+		exit(2);
+	}
+	if (!any_key)
+		add_app(DEFAULT_KEY);
+}
+
+/* Say that calls are welcome. */
+static bool
+say_ready(void)
+{
+	FILE	   *file;
+
+	printf("ignisign-sandbox is listening on %s://%s:%d\n", options.tls ? "https" : "http",
+		   options.bind, options.port);
+	fflush(stdout);
+	if (options.ready_file == NULL)
+		return true;
+	file = fopen(options.ready_file, "w");
+	if (file == NULL || fprintf(file, "%d\n", (int) getpid()) < 0 || fclose(file) != 0)
+	{
+		fprintf(stderr, "ignisign-sandbox: could not write \"%s\"\n", options.ready_file);
+		return false;
+	}
+	return true;
+}
+
+int
+main(int argc, char **argv)
+{
+	sigset_t	signals;
+	int			signal_number;
+	bool		ready;
+
+	read_options(argc, argv);
+	curl_global_init(CURL_GLOBAL_DEFAULT);
+
+	/* Threads inherit the mask, so that only sigwait() sees these. */
+	signal(SIGPIPE, SIG_IGN);
+	sigemptyset(&signals);
+	sigaddset(&signals, SIGTERM);
+	sigaddset(&signals, SIGINT);
+	pthread_sigmask(SIG_BLOCK, &signals, NULL);
+
+	if (!http_start())
+		return 1;
+	ready = say_ready();
+	if (ready)
+		sigwait(&signals, &signal_number);
+	http_stop();
+	if (options.ready_file != NULL)
+		remove(options.ready_file);
+	return ready ? 0 : 1;
+}

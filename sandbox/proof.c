@@ -1,0 +1,83 @@
+/*-------------------------------------------------------------------------
+ *
+ * proof.c
+ *	  What proves that a document was signed.
+ *
+ *-------------------------------------------------------------------------
+ */
+#include "sandbox.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+/* Whether a document is a PDF. */
+bool
+is_pdf(const Document *document)
+{
+	return strcmp(document->mime_type, "application/pdf") == 0;
+}
+
+/* Say what was signed, by whom and when. */
+static void
+write_receipt(const Document *document, Buffer *lines)
+{
+	const Request *request = document->request;
+	char	   *hash = to_hex(document->hash, sizeof(document->hash));
+	char		time[32];
+
+	buffer_printf(lines, "SIGNATURES (ignisign-sandbox, without legal value)\n\n");
+	buffer_printf(lines, "Title: %s\nRequest: %s\n", request->title, request->id);
+	buffer_printf(lines, "Signature method: %s\n\n", request->method);
+	buffer_printf(lines, "File: %s (%s, %zu bytes)\n", document->file_name, document->mime_type, document->size);
+	buffer_printf(lines, "SHA-256: %s\n\n", hash);
+	for (int i = 0; i < request->nparties; i++)
+	{
+		const Party *party = &request->parties[i];
+
+		if (party->signed_at == 0)
+			continue;
+		format_time(party->signed_at, time);
+		buffer_printf(lines, "Signed by %s %s <%s>\n        at %s\n",
+					  party->signer->first_name ? party->signer->first_name : "",
+					  party->signer->last_name ? party->signer->last_name : "",
+					  party->signer->email, time);
+	}
+	free(hash);
+}
+
+/*
+ * PDF_WITH_SIGNATURES: the original with a page more; of what is not a PDF, or
+ * is one that cannot be read, that page alone.
+ */
+void
+make_proof(const Document *document, Buffer *proof)
+{
+	Buffer		lines = {0};
+	Buffer		receipt = {0};
+
+	write_receipt(document, &lines);
+	write_pdf(&lines, &receipt);
+	if (!is_pdf(document) || !join_pdfs(document->content, document->size, &receipt, proof))
+		buffer_add(proof, receipt.data, receipt.length);
+	buffer_free(&receipt);
+	buffer_free(&lines);
+}
+
+/* ADVANCED_LEGAL_KIT: the original, its proof, and the evidence as JSON. */
+void
+make_legal_kit(const Document *document, Buffer *kit)
+{
+	Buffer		proof = {0};
+	cJSON	   *json = describe_document(document, true);
+	char	   *evidence = cJSON_Print(json);
+	Member		members[3];
+
+	make_proof(document, &proof);
+	members[0] = (Member) {"original/document", document->content, document->size};
+	members[1] = (Member) {"proof.pdf", proof.data, proof.length};
+	members[2] = (Member) {"evidence.json", evidence, strlen(evidence)};
+	write_zip(members, 3, document->request->closed_at, kit);
+	cJSON_free(evidence);
+	cJSON_Delete(json);
+	buffer_free(&proof);
+}

@@ -1,0 +1,132 @@
+/*-------------------------------------------------------------------------
+ *
+ * routes.c
+ *	  The API's endpoints: one table of method, path and handler.
+ *
+ *-------------------------------------------------------------------------
+ */
+#include "sandbox.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#define APP "/v4/applications/:appId/envs/:appEnv"
+#define REQUEST "/v4/signature-requests/:signatureRequestId"
+#define DOCUMENT "/v4/documents/:documentId"
+
+typedef struct Route
+{
+	const char *method;
+	const char *path;			/* ":name" stands for an argument */
+	const char *operation;		/* its name in faults and in the journal */
+	void		(*handle) (Call *call, Answer *answer);
+} Route;
+
+static const Route routes[] = {
+	{"POST", "/v4/signature-requests/one-call-sign", "one-call-sign", one_call_sign},
+	{"GET", APP "/signature-requests", "list", list_requests},
+	{"POST", APP "/signature-requests/status", "status", requests_status},
+	{"GET", REQUEST "/context", "context", request_context},
+	{"POST", REQUEST "/close", "close", close_request},
+	{"POST", REQUEST "/check-signers-can-be-added", "check-signers-can-be-added", check_signers_can_be_added},
+	{"POST", REQUEST "/:signerId/resend-email", "resend-email", resend_email},
+	{"GET", DOCUMENT, "document", document_metadata},
+	{"GET", DOCUMENT "/context", "document-context", document_context},
+	{"GET", DOCUMENT "/file", "document-file", document_file},
+	{"GET", DOCUMENT "/signature-type/:signatureType", "proof", document_proof},
+	{"GET", DOCUMENT "/signatures/:signatureType", "proof", document_proof},
+	{"GET", DOCUMENT "/signatures", "signatures", document_signatures},
+	{"GET", "/v4/applications/:appId/context", "application-context", application_context},
+	{"GET", "/v4/healthcheck", "healthcheck", NULL}
+};
+
+/* Whether a path fits a template; sets the arguments. */
+static bool
+match(Call *call, const char *template)
+{
+	const char *path = call->path;
+	int			n = 0;
+
+	while (*template)
+	{
+		if (*template == ':')
+		{
+			size_t		length = strcspn(path, "/");
+
+			if (length == 0 || length >= sizeof(call->arguments[0]))
+				return false;
+			memcpy(call->arguments[n], path, length);
+			call->arguments[n++][length] = '\0';
+			path += length;
+			template += strcspn(template, "/");
+		}
+		else if (*template++ != *path++)
+			return false;
+	}
+	return *path == '\0';
+}
+
+static const Route *
+find_route(Call *call)
+{
+	for (size_t i = 0; i < sizeof(routes) / sizeof(routes[0]); i++)
+	{
+		if (strcmp(routes[i].method, call->method) == 0 && match(call, routes[i].path))
+			return &routes[i];
+	}
+	return NULL;
+}
+
+/* Name the operation that is called; NULL: there is none. */
+const char *
+find_operation(Call *call)
+{
+	const Route *found = find_route(call);
+
+	return found ? found->operation : NULL;
+}
+
+/* Answer a call of the API. */
+void
+route(Call *call, Answer *answer)
+{
+	const Route *found = find_route(call);
+
+	if (found == NULL)
+		answer_error(answer, "NOT_FOUND", "No such endpoint", NULL);
+	else if (found->handle == NULL)
+		answer_json(answer, cJSON_CreateObject());
+	else if (authenticate(call, answer))
+		found->handle(call, answer);
+}
+
+/* Get a parameter of the query, with %XX and + decoded; false: not there. */
+bool
+query_value(const char *query, const char *name, char *value, size_t size)
+{
+	size_t		length = strlen(name);
+
+	for (const char *p = query; p != NULL && *p; p += strcspn(p, "&"), p += *p == '&')
+	{
+		size_t		n = 0;
+
+		if (strncmp(p, name, length) != 0 || p[length] != '=')
+			continue;
+		for (p += length + 1; *p && *p != '&' && n + 1 < size; p++)
+		{
+			char		hex[3] = {0};
+
+			if (*p == '%' && p[1] && p[2])
+			{
+				memcpy(hex, p + 1, 2);
+				value[n++] = (char) strtol(hex, NULL, 16);
+				p += 2;
+			}
+			else
+				value[n++] = *p == '+' ? ' ' : *p;
+		}
+		value[n] = '\0';
+		return true;
+	}
+	return false;
+}

@@ -1,0 +1,240 @@
+/*-------------------------------------------------------------------------
+ *
+ * sandbox.h
+ *	  The parts of the sandbox and what they pass on to each other.
+ *
+ * One mutex guards the store, the faults and the journal; it is held while a
+ * handler works, never while bytes are waited for.
+ *
+ *-------------------------------------------------------------------------
+ */
+#ifndef SANDBOX_H
+#define SANDBOX_H
+
+#include <pthread.h>
+
+#include <cjson/cJSON.h>
+
+#include "util.h"
+
+/* ---- Options (main.c) ---- */
+
+typedef struct Options
+{
+	int			port;
+	const char *bind;
+	int64_t		launch_delay;	/* ms, as all that follow */
+	int64_t		sign_after;		/* -1: signers do not sign by themselves */
+	int64_t		process_delay;
+	int64_t		proof_delay;
+	int64_t		max_body;		/* bytes */
+	int			max_status_ids;
+	int			page_size;
+	bool		oldest_first;
+	bool		lenient;
+	bool		no_url;
+	bool		verbose;
+	bool		tls;
+	const char *tls_dir;
+	const char *ready_file;
+	const char *hash_format;	/* base64, base64url, hex */
+} Options;
+
+extern Options options;
+extern pthread_mutex_t lock;
+
+/* ---- The store (store.c) ---- */
+
+typedef struct App
+{
+	char		app_id[64];
+	char		app_env[16];
+	char	   *key;
+	char		default_profile[ID_LENGTH + 1];
+} App;
+
+typedef struct Signer
+{
+	char		id[ID_LENGTH + 1];
+	App		   *app;
+	char	   *email;
+	char	   *first_name;		/* or NULL */
+	char	   *last_name;		/* or NULL */
+	char	   *profile_id;
+} Signer;
+
+typedef struct Request Request;
+
+typedef struct Document
+{
+	char		id[ID_LENGTH + 1];
+	Request    *request;
+	char	   *file_name;
+	char	   *mime_type;
+	uint8_t    *content;
+	size_t		size;
+	uint8_t		hash[32];
+} Document;
+
+/* A signer of a request, with the time when it signed or will. */
+typedef struct Party
+{
+	Signer	   *signer;
+	int64_t		signed_at;		/* 0: not yet */
+} Party;
+
+struct Request
+{
+	char		id[ID_LENGTH + 1];
+	App		   *app;
+	char	   *title;
+	char	   *method;
+	const char *status;
+	const char *proof_status;
+	int64_t		created_at;
+	int64_t		launched_at;
+	int64_t		signed_at;		/* when the last one signed */
+	int64_t		closed_at;
+	Party	   *parties;
+	int			nparties;
+	Document  **documents;
+	int			ndocuments;
+};
+
+extern App *app_by_key(const char *key);
+extern void add_app(const char *key);
+extern Signer *signer_by_email(App *app, const char *email);
+extern void add_signer(Signer *signer);
+extern Request *request_by_id(const char *id);
+extern void add_request(Request *request);
+extern Request *request_by_number(size_t number);
+extern size_t request_count(void);
+extern Document *document_by_id(const char *id);
+extern void add_document(Document *document);
+extern void free_document(Document *document);
+extern void store_reset(void);
+
+/* ---- States (lifecycle.c): bring a request up to date ---- */
+
+extern void advance(Request *request);
+extern bool sign_party(Request *request, const char *email);
+extern bool is_closed(const Request *request);
+
+/* ---- Answers and errors (errors.c) ---- */
+
+typedef struct Answer
+{
+	int			status;
+	const char *content_type;
+	Buffer		body;
+} Answer;
+
+extern void answer_json(Answer *answer, cJSON *json);
+extern void answer_error(Answer *answer, const char *code, const char *message, cJSON *context);
+extern void answer_error_as(Answer *answer, int status, const char *code, const char *message, cJSON *context);
+
+/* ---- Calls (http.c, routes.c, control.c) ---- */
+
+typedef struct Call
+{
+	const char *method;
+	const char *path;
+	const char *query;			/* or NULL */
+	const char *authorization;	/* or NULL */
+	const char *content_type;	/* or NULL */
+	const char *body;
+	size_t		body_length;
+	bool		body_too_large;
+	App		   *app;			/* set when the bearer is known */
+	const char *operation;		/* set when the route is known */
+	char		arguments[4][256];	/* of the path */
+	char		created[ID_LENGTH + 1];	/* request that the call made, or empty */
+	char	   *title;			/* its title */
+	int			emails;			/* e-mails that it sent */
+} Call;
+
+extern void route(Call *call, Answer *answer);
+extern void control(Call *call, Answer *answer);
+extern const char *find_operation(Call *call);
+extern bool query_value(const char *query, const char *name, char *value, size_t size);
+
+/* ---- The rest ---- */
+
+extern bool authenticate(Call *call, Answer *answer);
+
+/* Bodies (validate.c): false or NULL, with the error in the answer. */
+extern cJSON *parse_body(Call *call, Answer *answer);
+extern bool validate_sign(Call *call, const cJSON *body, Answer *answer);
+extern bool validate_status(const cJSON *body, Answer *answer);
+extern bool validate_emails(const cJSON *body, Answer *answer);
+
+/* Handlers of endpoints (requests.c). */
+extern void one_call_sign(Call *call, Answer *answer);
+extern void list_requests(Call *call, Answer *answer);
+extern void requests_status(Call *call, Answer *answer);
+extern void request_context(Call *call, Answer *answer);
+extern void close_request(Call *call, Answer *answer);
+extern void check_signers_can_be_added(Call *call, Answer *answer);
+extern void resend_email(Call *call, Answer *answer);
+extern void application_context(Call *call, Answer *answer);
+
+/* Handlers of endpoints (documents.c). */
+extern cJSON *describe_document(const Document *document, bool with_signers);
+extern void document_metadata(Call *call, Answer *answer);
+extern void document_context(Call *call, Answer *answer);
+extern void document_file(Call *call, Answer *answer);
+extern void document_signatures(Call *call, Answer *answer);
+extern void document_proof(Call *call, Answer *answer);
+
+/* Documents by URL (download.c). */
+extern uint8_t *download(const char *url, size_t *size);
+
+/* Proofs (proof.c, pdf.c, zip.c). */
+extern bool is_pdf(const Document *document);
+extern void make_proof(const Document *document, Buffer *proof);
+extern void make_legal_kit(const Document *document, Buffer *kit);
+extern void write_pdf(const Buffer *lines, Buffer *pdf);
+extern bool join_pdfs(const void *data, size_t size, const Buffer *more, Buffer *result);
+
+typedef struct Member
+{
+	const char *name;
+	const void *data;
+	size_t		size;
+} Member;
+
+extern void write_zip(const Member *members, int count, int64_t time, Buffer *zip);
+
+/* What is to go wrong with a call; all zero: nothing. */
+typedef struct Fault
+{
+	int			status;			/* answer this instead of processing */
+	char		text_body;		/* 0: the API's, 't': text, 'n': none */
+	char		retry_after[64];
+	int64_t		delay;			/* before processing */
+	int64_t		delay_after;
+	char		close;			/* 'b'efore, 'a'fter, 'm'id */
+	bool		garbage;
+	bool		empty;
+	char		type[64];		/* wrong content type */
+	int64_t		huge;			/* bytes */
+	int64_t		slow;			/* bytes a second */
+	char		redirect[512];
+} Fault;
+
+extern bool fault_add(const char *spec, char *error, size_t size);
+extern void fault_clear(void);
+extern Fault fault_take(const char *operation);
+
+extern void journal_add(const Call *call, int status, const char *broken, bool processed, int64_t duration);
+extern void journal_clear(void);
+extern cJSON *journal_list(const char *operation, int64_t since, int64_t limit);
+extern cJSON *journal_counts(bool titles);
+
+extern bool tls_make(const char *dir, char **certificate, char **key);
+
+/* http.c */
+extern bool http_start(void);
+extern void http_stop(void);
+
+#endif							/* SANDBOX_H */

@@ -1,0 +1,248 @@
+/*-------------------------------------------------------------------------
+ *
+ * store.c
+ *	  What the sandbox holds, in memory, found by id in constant time.
+ *
+ *-------------------------------------------------------------------------
+ */
+#include "sandbox.h"
+
+#include <ctype.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+/* A hash table from text to pointers that grows. */
+typedef struct Table
+{
+	const char **keys;
+	void	  **values;
+	size_t		size;
+	size_t		used;
+} Table;
+
+static Table requests_by_id;
+static Table documents_by_id;
+static Table signers_by_email;
+static Request **requests;
+static size_t nrequests;
+static App *apps;
+static int	napps;
+
+static size_t
+hash_text(const char *text)
+{
+	uint64_t	hash = 14695981039346656037ULL;
+
+	for (; *text; text++)
+		hash = (hash ^ (unsigned char) *text) * 1099511628211ULL;
+	return (size_t) (hash ^ hash >> 32);
+}
+
+static size_t
+table_slot(const Table *table, const char *key)
+{
+	size_t		slot = hash_text(key) & (table->size - 1);
+
+	while (table->keys[slot] != NULL && strcmp(table->keys[slot], key) != 0)
+		slot = (slot + 1) & (table->size - 1);
+	return slot;
+}
+
+static void *
+table_find(const Table *table, const char *key)
+{
+	return table->size == 0 ? NULL : table->values[table_slot(table, key)];
+}
+
+static void
+table_add(Table *table, const char *key, void *value)
+{
+	size_t		slot;
+
+	if (2 * (table->used + 1) > table->size)
+	{
+		Table		old = *table;
+
+		table->size = old.size ? old.size * 2 : 1024;
+		table->keys = xcalloc(table->size, sizeof(char *));
+		table->values = xcalloc(table->size, sizeof(void *));
+		for (size_t i = 0; i < old.size; i++)
+		{
+			if (old.keys[i] != NULL)
+			{
+				slot = table_slot(table, old.keys[i]);
+				table->keys[slot] = old.keys[i];
+				table->values[slot] = old.values[i];
+			}
+		}
+		free(old.keys);
+		free(old.values);
+	}
+	slot = table_slot(table, key);
+	table->keys[slot] = key;
+	table->values[slot] = value;
+	table->used++;
+}
+
+static void
+table_clear(Table *table)
+{
+	free(table->keys);
+	free(table->values);
+	memset(table, 0, sizeof(*table));
+}
+
+/* An application for each key: skv2_<env>_<uuid>_<secret>. */
+void
+add_app(const char *key)
+{
+	App		   *app;
+	char		env[16];
+	char		uuid[37];
+	uint8_t		hash[32];
+	char	   *hex;
+
+	if (sscanf(key, "skv2_%15[a-z]_%36[0-9a-fA-F-]_", env, uuid) != 2)
+	{
+		fprintf(stderr, "ignisign-sandbox: invalid API key, expected skv2_<environment>_<uuid>_<secret>\n");
+		exit(2);
+	}
+	apps = xrealloc(apps, (size_t) (napps + 1) * sizeof(App));
+	app = &apps[napps++];
+	memset(app, 0, sizeof(*app));
+	snprintf(app->app_id, sizeof(app->app_id), "appId_%s", uuid);
+	for (int i = 0; env[i]; i++)
+		app->app_env[i] = (char) toupper((unsigned char) env[i]);
+	app->key = xstrdup(key);
+
+	/* The same at every start, for those who write it into their settings. */
+	sha256(key, strlen(key), hash);
+	hex = to_hex(hash, ID_LENGTH / 2);
+	memcpy(app->default_profile, hex, ID_LENGTH + 1);
+	free(hex);
+}
+
+App *
+app_by_key(const char *key)
+{
+	for (int i = 0; i < napps; i++)
+	{
+		if (strcmp(apps[i].key, key) == 0)
+			return &apps[i];
+	}
+	return NULL;
+}
+
+/* The key of a signer by e-mail: application and address in lower case. */
+static char *
+email_key(const App *app, const char *email)
+{
+	char	   *key = xprintf("%s %s %s", app->app_id, app->app_env, email);
+
+	for (char *c = key; *c; c++)
+		*c = (char) tolower((unsigned char) *c);
+	return key;
+}
+
+Signer *
+signer_by_email(App *app, const char *email)
+{
+	char	   *key = email_key(app, email);
+	Signer	   *signer = table_find(&signers_by_email, key);
+
+	free(key);
+	return signer;
+}
+
+void
+add_signer(Signer *signer)
+{
+	table_add(&signers_by_email, email_key(signer->app, signer->email), signer);
+}
+
+Request *
+request_by_id(const char *id)
+{
+	return table_find(&requests_by_id, id);
+}
+
+void
+add_request(Request *request)
+{
+	if ((nrequests & (nrequests + 1)) == 0)
+		requests = xrealloc(requests, (nrequests + 1) * 2 * sizeof(Request *));
+	requests[nrequests++] = request;
+	table_add(&requests_by_id, request->id, request);
+}
+
+/* Requests in the order in which they were made, counted from 0. */
+Request *
+request_by_number(size_t number)
+{
+	return requests[number];
+}
+
+size_t
+request_count(void)
+{
+	return nrequests;
+}
+
+Document *
+document_by_id(const char *id)
+{
+	return table_find(&documents_by_id, id);
+}
+
+void
+add_document(Document *document)
+{
+	table_add(&documents_by_id, document->id, document);
+}
+
+void
+free_document(Document *document)
+{
+	free(document->file_name);
+	free(document->mime_type);
+	free(document->content);
+	free(document);
+}
+
+/* Forget all requests, signers and documents. */
+void
+store_reset(void)
+{
+	for (size_t i = 0; i < nrequests; i++)
+	{
+		Request    *request = requests[i];
+
+		for (int d = 0; d < request->ndocuments; d++)
+			free_document(request->documents[d]);
+		free(request->documents);
+		free(request->parties);
+		free(request->title);
+		free(request->method);
+		free(request);
+	}
+	for (size_t i = 0; i < signers_by_email.size; i++)
+	{
+		Signer	   *signer = signers_by_email.values[i];
+
+		if (signer == NULL)
+			continue;
+		free((char *) signers_by_email.keys[i]);
+		free(signer->email);
+		free(signer->first_name);
+		free(signer->last_name);
+		free(signer->profile_id);
+		free(signer);
+	}
+	free(requests);
+	requests = NULL;
+	nrequests = 0;
+	table_clear(&requests_by_id);
+	table_clear(&documents_by_id);
+	table_clear(&signers_by_email);
+}
