@@ -1,0 +1,105 @@
+# ignisign - PGXS makefile.  "make help" lists the targets; "./dev" does more.
+
+MODULE_big = ignisign
+OBJS = $(patsubst %.c,%.o,$(sort $(wildcard src/*.c)))
+
+EXTENSION = ignisign
+DATA = $(wildcard sql/ignisign--*.sql)
+PGFILEDESC = "ignisign - electronic signatures through the Ignisign API"
+
+# The other files in sql/ are inputs of pg_regress.
+REGRESS = $(patsubst sql/%.sql,%,$(filter-out $(DATA),$(sort $(wildcard sql/*.sql))))
+ISOLATION = $(patsubst test/isolation/specs/%.spec,%,$(sort $(wildcard test/isolation/specs/*.spec)))
+ISOLATION_OPTS = --inputdir=test/isolation
+TAP_TESTS = 1
+PROVE_TESTS = $(sort $(wildcard test/t/*.pl))
+
+PKG_CONFIG ?= pkg-config
+SHLIB_LINK = $(shell $(PKG_CONFIG) --libs libcurl libcjson)
+
+# Two of -Wextra's warnings are about what the server's style does on purpose:
+# callbacks and SQL functions that need not all of their arguments, and
+# initializers that leave the rest of a struct zero.
+PG_CFLAGS = -Wall -Wextra -Wno-unused-parameter -Wno-missing-field-initializers
+
+# The server's headers are not ours to keep free of -Wextra's warnings.
+PG_CONFIG ?= pg_config
+PG_CPPFLAGS = -isystem $(shell $(PG_CONFIG) --includedir-server) \
+	$(shell $(PKG_CONFIG) --cflags libcurl libcjson)
+
+# No bitcode for the JIT compiler: it inlines small functions into expressions,
+# and there are none here.  So clang need not be installed, even where the
+# server was built with it.
+override with_llvm = no
+
+EXTRA_CLEAN = log ignisign-*.zip
+
+# PGXS has a target "check" that only says that it cannot.  Ours makes a private
+# server; to take its place without a warning it has to stand alone.
+ifneq (,$(filter check,$(MAKECMDGOALS)))
+
+others = $(filter-out check,$(MAKECMDGOALS))
+
+.PHONY: check $(others)
+
+check: | $(others)
+	PG_CONFIG='$(PG_CONFIG)' ./dev test --no-install
+
+$(others):
+	$(MAKE) $@
+
+else
+
+PGXS := $(shell $(PG_CONFIG) --pgxs)
+include $(PGXS)
+
+$(OBJS): $(wildcard src/*.h)
+
+# The sandbox, a local stand-in for the API.
+
+.PHONY: all-sandbox install-sandbox uninstall-sandbox clean-sandbox
+
+all: all-sandbox
+install: install-sandbox
+uninstall: uninstall-sandbox
+clean: clean-sandbox clean-unit
+
+all-sandbox:
+	$(MAKE) -C sandbox all
+
+install-sandbox: all-sandbox
+	$(MAKE) -C sandbox install DESTDIR='$(DESTDIR)' bindir='$(bindir)'
+
+uninstall-sandbox:
+	rm -f '$(DESTDIR)$(bindir)/ignisign-sandbox'
+
+clean-sandbox:
+	$(MAKE) -C sandbox clean
+
+.PHONY: unit clean-unit dist help
+
+unit:
+	$(MAKE) -C test/unit check
+
+clean-unit:
+	$(MAKE) -C test/unit clean
+
+# Release for PGXN: what is committed, as a zip.
+
+DISTVERSION = $(shell sed -n 's/^   "version": "\(.*\)",$$/\1/p' META.json)
+
+dist:
+	git archive --format zip --prefix=ignisign-$(DISTVERSION)/ \
+		-o ignisign-$(DISTVERSION).zip HEAD
+
+help:
+	@echo 'all           build the extension and the sandbox'
+	@echo 'install       install both into the server that PG_CONFIG names'
+	@echo 'uninstall     remove them'
+	@echo 'check         run all tests, in a private server'
+	@echo 'installcheck  run the tests in a running server that preloads ignisign'
+	@echo 'unit          run the unit tests, without a server'
+	@echo 'clean         remove what was built'
+	@echo 'dist          make the zip for PGXN'
+
+endif

@@ -1,0 +1,576 @@
+/* ignisign 1.0: install script, run by CREATE EXTENSION */
+
+\echo Use "CREATE EXTENSION ignisign" to load this file. \quit
+
+CREATE SCHEMA ignisign;
+
+COMMENT ON SCHEMA ignisign IS 'tables of the extension ignisign; its functions are named ignisign_*';
+
+/* ---- Credentials: server and user mapping ---- */
+
+CREATE FUNCTION ignisign_fdw_validator(options text[], catalog oid)
+RETURNS void
+AS 'MODULE_PATHNAME' LANGUAGE C STRICT;
+
+CREATE FOREIGN DATA WRAPPER ignisign
+	NO HANDLER
+	VALIDATOR ignisign_fdw_validator;
+
+COMMENT ON FOREIGN DATA WRAPPER ignisign IS 'accounts of the Ignisign API: a server is an end point, a user mapping its API key';
+
+/* ---- Tables ---- */
+
+/*
+ * Which database owns the queue.  A logical copy of it brings this row along
+ * and finds that it names another database: see ignisign_adopt().
+ */
+CREATE TABLE ignisign.origin
+(
+	system_identifier	bigint		NOT NULL,
+	database			oid			NOT NULL,
+	database_name		name		NOT NULL,
+	since				timestamptz	NOT NULL DEFAULT now()
+);
+
+CREATE TABLE ignisign.request
+(
+	id					uuid		PRIMARY KEY,
+	owner				name		NOT NULL,
+	server				name		NOT NULL,
+	title				text		NOT NULL,
+	signature_method	text		NOT NULL,
+	delivery			text		NOT NULL DEFAULT 'one-call'
+									CHECK (delivery IN ('one-call', 'staged')),
+	signer_count		integer		NOT NULL,
+	signed_count		integer		NOT NULL DEFAULT 0,
+	signature_request_id text,
+	status				text,
+	proof_status		text,
+	created_at			timestamptz	NOT NULL DEFAULT now(),
+	sent_at				timestamptz,
+	context_at			timestamptz,
+	closed_at			timestamptz
+);
+
+/* Requests to be refreshed, by age. */
+CREATE INDEX request_open ON ignisign.request (sent_at, id)
+	WHERE closed_at IS NULL AND signature_request_id IS NOT NULL;
+
+/* One remote request is one row here, per account; found by id when an event names it. */
+CREATE UNIQUE INDEX request_signature_request_id
+	ON ignisign.request (signature_request_id, server)
+	WHERE signature_request_id IS NOT NULL;
+
+CREATE TABLE ignisign.signer
+(
+	request				uuid		NOT NULL,
+	n					integer		NOT NULL,
+	email				text		NOT NULL,
+	first_name			text,
+	last_name			text,
+	signer_profile_id	text,
+	signer_id			text,
+	signed_at			timestamptz,
+	PRIMARY KEY (request, n)
+);
+
+CREATE TABLE ignisign.document
+(
+	request				uuid		NOT NULL,
+	n					integer		NOT NULL,
+	file_name			text		NOT NULL,
+	mime_type			text		NOT NULL,
+	content				bytea,
+	url					text,
+	sha256				bytea,
+	size				bigint,
+	document_id			text,
+	PRIMARY KEY (request, n),
+	CHECK ((content IS NULL) OR (url IS NULL))
+);
+
+/* Uncompressed, so that a slice of it is read without reading all of it. */
+ALTER TABLE ignisign.document ALTER COLUMN content SET STORAGE EXTERNAL;
+
+CREATE TABLE ignisign.proof
+(
+	request				uuid		NOT NULL,
+	document			integer		NOT NULL,
+	proof_type			text		NOT NULL,
+	content				bytea		NOT NULL,
+	mime_type			text,
+	sha256				bytea		NOT NULL,
+	size				bigint		NOT NULL,
+	fetched_at			timestamptz	NOT NULL DEFAULT now(),
+	PRIMARY KEY (request, document, proof_type)
+);
+
+ALTER TABLE ignisign.proof ALTER COLUMN content SET STORAGE EXTERNAL;
+
+/* The queue: one row for each API call still to be made or looked at. */
+CREATE TABLE ignisign.call
+(
+	request				uuid		NOT NULL,
+	id					bigint		GENERATED ALWAYS AS IDENTITY,
+	operation			text		NOT NULL,
+	document			integer		NOT NULL DEFAULT 0,
+	proof_type			text		NOT NULL DEFAULT '',
+	owner				name		NOT NULL,
+	server				name		NOT NULL,
+	state				text		NOT NULL DEFAULT 'pending'
+									CHECK (state IN ('pending', 'sending', 'unknown', 'dead')),
+	run_at				timestamptz	NOT NULL DEFAULT now(),
+	attempts			integer		NOT NULL DEFAULT 0,
+	waits				integer		NOT NULL DEFAULT 0,
+	looks				integer		NOT NULL DEFAULT 0,
+	claimed_at			timestamptz,
+	http_status			integer,
+	code				text,
+	last_error			text,
+	created_at			timestamptz	NOT NULL DEFAULT now(),
+	PRIMARY KEY (request, id)
+);
+
+/* Due rows, account by account. */
+CREATE INDEX call_due ON ignisign.call (server, owner, run_at, id)
+	WHERE state = 'pending';
+
+CREATE INDEX call_unsettled ON ignisign.call (state, server, owner, run_at)
+	WHERE state <> 'pending';
+
+CREATE INDEX call_id ON ignisign.call (id);
+
+/* No step of a request is queued twice. */
+CREATE UNIQUE INDEX call_once ON ignisign.call (request, operation, document, proof_type);
+
+/* Every HTTP attempt and what came of it; of several requests at once under the nil uuid. */
+CREATE TABLE ignisign.attempt
+(
+	request				uuid		NOT NULL,
+	started_at			timestamptz	NOT NULL,
+	id					bigint		GENERATED ALWAYS AS IDENTITY,
+	call				bigint,
+	operation			text		NOT NULL,
+	owner				name		NOT NULL,
+	server				name		NOT NULL,
+	attempt				integer		NOT NULL,
+	outcome				text		NOT NULL,
+	http_status			integer,
+	code				text,
+	error				text,
+	duration			interval,
+	bytes_sent			bigint,
+	bytes_received		bigint,
+	PRIMARY KEY (request, started_at, id)
+);
+
+/* What changed in a request, when, and by whom. */
+CREATE TABLE ignisign.event
+(
+	request				uuid		NOT NULL,
+	at					timestamptz	NOT NULL DEFAULT clock_timestamp(),
+	id					bigint		GENERATED ALWAYS AS IDENTITY,
+	source				text		NOT NULL
+									CHECK (source IN ('api', 'poll', 'reconcile', 'webhook', 'user')),
+	kind				text		NOT NULL,
+	previous			text,
+	value				text,
+	detail				text,
+	PRIMARY KEY (request, at, id)
+);
+
+/* Accounts whose calls are held back, and why. */
+CREATE TABLE ignisign.parked
+(
+	server				name		NOT NULL,
+	owner				name		NOT NULL,
+	reason				text		NOT NULL,
+	since				timestamptz	NOT NULL DEFAULT now(),
+	next_try			timestamptz	NOT NULL,
+	tries				integer		NOT NULL DEFAULT 1,
+	PRIMARY KEY (server, owner)
+);
+
+COMMENT ON TABLE ignisign.origin IS 'the cluster and database that own the queue';
+COMMENT ON TABLE ignisign.request IS 'signature requests; status is the API''s word, NULL until it is known';
+COMMENT ON TABLE ignisign.signer IS 'signers of each request, numbered from 1';
+COMMENT ON TABLE ignisign.document IS 'documents of each request, numbered from 1';
+COMMENT ON TABLE ignisign.proof IS 'proofs retrieved, by document and proof type';
+COMMENT ON TABLE ignisign.call IS 'queue of the API calls still to be made or looked at';
+COMMENT ON TABLE ignisign.attempt IS 'append-only log of every HTTP attempt';
+COMMENT ON TABLE ignisign.event IS 'append-only history of each request';
+COMMENT ON TABLE ignisign.parked IS 'accounts whose calls are held back, and why';
+COMMENT ON COLUMN ignisign.origin.system_identifier IS 'system identifier of the cluster, as in pg_control_system()';
+COMMENT ON COLUMN ignisign.origin.database IS 'OID of the database';
+COMMENT ON COLUMN ignisign.origin.database_name IS 'name of the database when the row was made';
+COMMENT ON COLUMN ignisign.request.id IS 'uuid version 7, made by ignisign_sign()';
+COMMENT ON COLUMN ignisign.request.owner IS 'role that asked; its members see the row';
+COMMENT ON COLUMN ignisign.request.signature_request_id IS 'Ignisign''s id; NULL until the request was sent';
+COMMENT ON COLUMN ignisign.request.status IS 'status in the API''s words; NULL until it is known';
+COMMENT ON COLUMN ignisign.request.proof_status IS 'the API''s signatureProofStatus';
+COMMENT ON COLUMN ignisign.request.signed_count IS 'signers who have signed';
+COMMENT ON COLUMN ignisign.request.context_at IS 'when the context was last read';
+COMMENT ON COLUMN ignisign.request.closed_at IS 'when a status was seen that never changes again';
+COMMENT ON COLUMN ignisign.signer.signer_id IS 'Ignisign''s id; NULL until the context was read';
+COMMENT ON COLUMN ignisign.signer.signed_at IS 'when this signer''s signature was first seen';
+COMMENT ON COLUMN ignisign.document.document_id IS 'Ignisign''s id; NULL until the context was read';
+COMMENT ON COLUMN ignisign.document.sha256 IS 'SHA-256 of content; NULL for a document given by url';
+COMMENT ON COLUMN ignisign.document.size IS 'bytes of content; NULL for a document given by url';
+COMMENT ON COLUMN ignisign.call.operation IS 'operation of the API: one-call-sign, context or proof';
+COMMENT ON COLUMN ignisign.call.state IS 'pending: to be sent at run_at; sending: claimed by the worker; unknown: sent without a known outcome, being looked for; dead: refused or given up';
+COMMENT ON COLUMN ignisign.call.run_at IS 'not before this time';
+COMMENT ON COLUMN ignisign.call.attempts IS 'attempts that count toward the server option max_attempts';
+COMMENT ON COLUMN ignisign.call.waits IS 'times the API answered that it is not ready yet';
+COMMENT ON COLUMN ignisign.call.looks IS 'times an unknown call was looked for in vain';
+COMMENT ON COLUMN ignisign.attempt.outcome IS 'done, retry, wait, reconcile, park, dead, or lost (the worker ended first)';
+COMMENT ON COLUMN ignisign.attempt.call IS 'id of the call; NULL for a refresh of several requests';
+
+SELECT pg_catalog.pg_extension_config_dump('ignisign.origin', '');
+SELECT pg_catalog.pg_extension_config_dump('ignisign.request', '');
+SELECT pg_catalog.pg_extension_config_dump('ignisign.signer', '');
+SELECT pg_catalog.pg_extension_config_dump('ignisign.document', '');
+SELECT pg_catalog.pg_extension_config_dump('ignisign.proof', '');
+SELECT pg_catalog.pg_extension_config_dump('ignisign.call', '');
+SELECT pg_catalog.pg_extension_config_dump('ignisign.call_id_seq', '');
+SELECT pg_catalog.pg_extension_config_dump('ignisign.attempt', '');
+SELECT pg_catalog.pg_extension_config_dump('ignisign.attempt_id_seq', '');
+SELECT pg_catalog.pg_extension_config_dump('ignisign.event', '');
+SELECT pg_catalog.pg_extension_config_dump('ignisign.event_id_seq', '');
+SELECT pg_catalog.pg_extension_config_dump('ignisign.parked', '');
+
+/* ---- Who sees what: the owning role and its members ---- */
+
+CREATE FUNCTION ignisign.may_see(owner name)
+RETURNS boolean
+AS 'MODULE_PATHNAME', 'ignisign_may_see'
+LANGUAGE C STABLE STRICT PARALLEL SAFE LEAKPROOF;
+
+COMMENT ON FUNCTION ignisign.may_see(name) IS 'whether the current role has the privileges of the role of that name; false when there is none';
+
+ALTER TABLE ignisign.origin ENABLE ROW LEVEL SECURITY;
+ALTER TABLE ignisign.request ENABLE ROW LEVEL SECURITY;
+ALTER TABLE ignisign.signer ENABLE ROW LEVEL SECURITY;
+ALTER TABLE ignisign.document ENABLE ROW LEVEL SECURITY;
+ALTER TABLE ignisign.proof ENABLE ROW LEVEL SECURITY;
+ALTER TABLE ignisign.call ENABLE ROW LEVEL SECURITY;
+ALTER TABLE ignisign.attempt ENABLE ROW LEVEL SECURITY;
+ALTER TABLE ignisign.event ENABLE ROW LEVEL SECURITY;
+ALTER TABLE ignisign.parked ENABLE ROW LEVEL SECURITY;
+
+CREATE POLICY own ON ignisign.request FOR SELECT
+	USING (ignisign.may_see(owner));
+CREATE POLICY own ON ignisign.call FOR SELECT
+	USING (ignisign.may_see(owner));
+CREATE POLICY own ON ignisign.attempt FOR SELECT
+	USING (ignisign.may_see(owner));
+CREATE POLICY own ON ignisign.parked FOR SELECT
+	USING (ignisign.may_see(owner));
+CREATE POLICY own ON ignisign.signer FOR SELECT
+	USING (EXISTS (SELECT FROM ignisign.request r WHERE r.id = request));
+CREATE POLICY own ON ignisign.document FOR SELECT
+	USING (EXISTS (SELECT FROM ignisign.request r WHERE r.id = request));
+CREATE POLICY own ON ignisign.proof FOR SELECT
+	USING (EXISTS (SELECT FROM ignisign.request r WHERE r.id = request));
+CREATE POLICY own ON ignisign.event FOR SELECT
+	USING (EXISTS (SELECT FROM ignisign.request r WHERE r.id = request));
+
+/* ---- Connecting ---- */
+
+CREATE FUNCTION ignisign_connect(api_key text,
+								 base_url text DEFAULT NULL,
+								 server name DEFAULT 'ignisign',
+								 for_role name DEFAULT NULL)
+RETURNS text
+AS 'MODULE_PATHNAME' LANGUAGE C VOLATILE;
+
+COMMENT ON FUNCTION ignisign_connect(text, text, name, name) IS
+'create or change a server and the API key that a role (NULL: the current one; public: everybody) uses for it; returns what the key stands for';
+
+CREATE FUNCTION ignisign_grant(role name, server name DEFAULT 'ignisign')
+RETURNS void
+AS 'MODULE_PATHNAME' LANGUAGE C VOLATILE STRICT;
+
+COMMENT ON FUNCTION ignisign_grant(name, name) IS
+'let a role sign: USAGE on the server, EXECUTE on the functions, SELECT on its own rows';
+
+/* ---- Signing ---- */
+
+CREATE TYPE ignisign.new_signer AS
+(
+	email				text,
+	first_name			text,
+	last_name			text,
+	signer_profile_id	text
+);
+
+CREATE TYPE ignisign.new_document AS
+(
+	content				bytea,
+	file_name			text,
+	mime_type			text,
+	url					text
+);
+
+CREATE FUNCTION ignisign_signer(email text,
+								first_name text DEFAULT NULL,
+								last_name text DEFAULT NULL,
+								signer_profile_id text DEFAULT NULL)
+RETURNS ignisign.new_signer
+LANGUAGE sql IMMUTABLE PARALLEL SAFE
+RETURN ROW(email, first_name, last_name, signer_profile_id)::ignisign.new_signer;
+
+COMMENT ON FUNCTION ignisign_signer(text, text, text, text) IS
+'a signer for ignisign_sign()';
+
+CREATE FUNCTION ignisign_document(content bytea DEFAULT NULL,
+								  file_name text DEFAULT NULL,
+								  mime_type text DEFAULT NULL,
+								  url text DEFAULT NULL)
+RETURNS ignisign.new_document
+LANGUAGE sql IMMUTABLE PARALLEL SAFE
+RETURN ROW(content, file_name, mime_type, url)::ignisign.new_document;
+
+COMMENT ON FUNCTION ignisign_document(bytea, text, text, text) IS
+'a document for ignisign_sign(): its content or a URL that the API downloads; the MIME type is guessed when NULL';
+
+CREATE FUNCTION ignisign_id()
+RETURNS uuid
+AS 'MODULE_PATHNAME' LANGUAGE C VOLATILE PARALLEL SAFE;
+
+COMMENT ON FUNCTION ignisign_id() IS
+'a new uuid (version 7), for the default of the column that ignisign_sign_trigger() fills';
+
+CREATE FUNCTION ignisign_sign(title text,
+							  document bytea,
+							  signers ignisign.new_signer[],
+							  file_name text DEFAULT NULL,
+							  mime_type text DEFAULT NULL,
+							  signature_method text DEFAULT 'SIMPLE_STD',
+							  server name DEFAULT 'ignisign')
+RETURNS uuid
+AS 'MODULE_PATHNAME', 'ignisign_sign_document' LANGUAGE C VOLATILE;
+
+CREATE FUNCTION ignisign_sign(title text,
+							  document bytea,
+							  signers jsonb,
+							  file_name text DEFAULT NULL,
+							  mime_type text DEFAULT NULL,
+							  signature_method text DEFAULT 'SIMPLE_STD',
+							  server name DEFAULT 'ignisign')
+RETURNS uuid
+AS 'MODULE_PATHNAME', 'ignisign_sign_document' LANGUAGE C VOLATILE;
+
+CREATE FUNCTION ignisign_sign(title text,
+							  documents ignisign.new_document[],
+							  signers ignisign.new_signer[],
+							  signature_method text DEFAULT 'SIMPLE_STD',
+							  server name DEFAULT 'ignisign')
+RETURNS uuid
+AS 'MODULE_PATHNAME', 'ignisign_sign_documents' LANGUAGE C VOLATILE;
+
+CREATE FUNCTION ignisign_sign(title text,
+							  documents ignisign.new_document[],
+							  signers jsonb,
+							  signature_method text DEFAULT 'SIMPLE_STD',
+							  server name DEFAULT 'ignisign')
+RETURNS uuid
+AS 'MODULE_PATHNAME', 'ignisign_sign_documents' LANGUAGE C VOLATILE;
+
+COMMENT ON FUNCTION ignisign_sign(text, bytea, ignisign.new_signer[], text, text, text, name) IS
+'queue a signature request for one document; it is sent after COMMIT; returns its id';
+COMMENT ON FUNCTION ignisign_sign(text, bytea, jsonb, text, text, text, name) IS
+'queue a signature request for one document, signers in the API''s field names; it is sent after COMMIT; returns its id';
+COMMENT ON FUNCTION ignisign_sign(text, ignisign.new_document[], ignisign.new_signer[], text, name) IS
+'queue a signature request for several documents; it is sent after COMMIT; returns its id';
+COMMENT ON FUNCTION ignisign_sign(text, ignisign.new_document[], jsonb, text, name) IS
+'queue a signature request for several documents, signers in the API''s field names; it is sent after COMMIT; returns its id';
+
+CREATE FUNCTION ignisign_sign_trigger()
+RETURNS trigger
+AS 'MODULE_PATHNAME' LANGUAGE C;
+
+COMMENT ON FUNCTION ignisign_sign_trigger() IS
+'AFTER INSERT OR UPDATE row trigger that signs the row; arguments: the columns of title, document, signers and id, then file_name=column, mime_type=column, method=NAME, server=NAME';
+
+/* ---- Looking ---- */
+
+CREATE VIEW ignisign.requests WITH (security_invoker = true) AS
+SELECT r.id,
+	   r.title,
+	   r.owner,
+	   r.server,
+	   CASE WHEN r.closed_at IS NOT NULL THEN 'closed'
+			WHEN r.signature_request_id IS NOT NULL THEN 'open'
+			WHEN c.state = 'pending' THEN 'queued'
+			ELSE coalesce(c.state, 'discarded')
+	   END AS state,
+	   r.status,
+	   r.signed_count AS signed,
+	   r.signer_count AS signers,
+	   r.proof_status,
+	   (SELECT pg_catalog.count(*)::integer FROM ignisign.proof p WHERE p.request = r.id) AS proofs,
+	   r.signature_request_id,
+	   coalesce((SELECT pg_catalog.concat_ws(': ', e.code, e.last_error)
+				 FROM ignisign.call e
+				 WHERE e.request = r.id AND e.last_error IS NOT NULL
+				 ORDER BY e.state = 'dead' DESC, e.id LIMIT 1),
+				CASE WHEN c.state = 'pending' OR r.closed_at IS NULL AND r.signature_request_id IS NOT NULL
+					 THEN (SELECT k.reason FROM ignisign.parked k
+						   WHERE k.server = r.server AND k.owner = r.owner)
+				END) AS last_error,
+	   r.created_at,
+	   r.sent_at,
+	   r.closed_at
+FROM ignisign.request r
+LEFT JOIN ignisign.call c ON c.request = r.id AND c.operation = 'one-call-sign';
+
+COMMENT ON VIEW ignisign.requests IS 'signature requests for people: what the extension does with them (state) and what the API says (status)';
+
+CREATE FUNCTION ignisign_status(request uuid,
+								OUT id uuid,
+								OUT state text,
+								OUT status text,
+								OUT signed integer,
+								OUT signers integer,
+								OUT proof_status text,
+								OUT proofs integer,
+								OUT signature_request_id text,
+								OUT last_error text,
+								OUT created_at timestamptz,
+								OUT sent_at timestamptz,
+								OUT closed_at timestamptz)
+RETURNS SETOF record
+LANGUAGE sql STABLE STRICT ROWS 1
+BEGIN ATOMIC
+SELECT v.id, v.state, v.status, v.signed, v.signers, v.proof_status, v.proofs,
+	   v.signature_request_id, v.last_error, v.created_at, v.sent_at, v.closed_at
+FROM ignisign.requests v
+WHERE v.id = ignisign_status.request;
+END;
+
+COMMENT ON FUNCTION ignisign_status(uuid) IS
+'one row on a request: state is the extension''s, status the API''s; no row when there is no such request or it is not the caller''s';
+
+CREATE FUNCTION ignisign_proof(request uuid,
+							   proof_type text DEFAULT 'PDF_WITH_SIGNATURES',
+							   document integer DEFAULT 1)
+RETURNS bytea
+LANGUAGE sql STABLE STRICT
+BEGIN ATOMIC
+SELECT p.content
+FROM ignisign.proof p
+WHERE p.request = ignisign_proof.request
+  AND p.proof_type = ignisign_proof.proof_type
+  AND p.document = ignisign_proof.document;
+END;
+
+COMMENT ON FUNCTION ignisign_proof(uuid, text, integer) IS
+'a proof''s bytes, NULL while it is not there; documents are numbered from 1';
+
+CREATE FUNCTION ignisign_wait(request uuid,
+							  until text DEFAULT 'COMPLETED',
+							  timeout interval DEFAULT '1 minute')
+RETURNS boolean
+AS 'MODULE_PATHNAME' LANGUAGE C VOLATILE STRICT;
+
+COMMENT ON FUNCTION ignisign_wait(uuid, text, interval) IS
+'wait until a request is SENT, COMPLETED, CLOSED or has its PROOF; false when the time is over or it can no longer come to that';
+
+CREATE FUNCTION ignisign_stats(OUT server name,
+							   OUT pending bigint,
+							   OUT sending bigint,
+							   OUT unknown bigint,
+							   OUT dead bigint,
+							   OUT oldest_pending timestamptz,
+							   OUT open_requests bigint,
+							   OUT worker_pid integer,
+							   OUT worker_state text,
+							   OUT hint text)
+RETURNS SETOF record
+AS 'MODULE_PATHNAME' LANGUAGE C VOLATILE STRICT ROWS 5;
+
+COMMENT ON FUNCTION ignisign_stats() IS
+'the queue by server as far as the caller may see it, and the state of this database''s worker; one row with a NULL server when there is none';
+
+/* ---- Deciding ---- */
+
+CREATE FUNCTION ignisign_refresh(request uuid)
+RETURNS void
+AS 'MODULE_PATHNAME' LANGUAGE C VOLATILE STRICT;
+
+COMMENT ON FUNCTION ignisign_refresh(uuid) IS
+'queue a read of the request''s context now';
+
+CREATE FUNCTION ignisign_retry(call bigint)
+RETURNS void
+AS 'MODULE_PATHNAME', 'ignisign_retry_call' LANGUAGE C VOLATILE STRICT;
+
+CREATE FUNCTION ignisign_retry(request uuid)
+RETURNS integer
+AS 'MODULE_PATHNAME', 'ignisign_retry_request' LANGUAGE C VOLATILE STRICT;
+
+CREATE FUNCTION ignisign_discard(call bigint)
+RETURNS void
+AS 'MODULE_PATHNAME', 'ignisign_discard_call' LANGUAGE C VOLATILE STRICT;
+
+CREATE FUNCTION ignisign_discard(request uuid)
+RETURNS integer
+AS 'MODULE_PATHNAME', 'ignisign_discard_request' LANGUAGE C VOLATILE STRICT;
+
+COMMENT ON FUNCTION ignisign_retry(bigint) IS 'make a dead call pending again, with all its attempts';
+COMMENT ON FUNCTION ignisign_retry(uuid) IS 'make the dead calls of a request pending again; returns how many';
+COMMENT ON FUNCTION ignisign_discard(bigint) IS 'drop a call that is dead or not yet being sent';
+COMMENT ON FUNCTION ignisign_discard(uuid) IS 'drop the calls of a request that are dead or not yet being sent; returns how many';
+
+CREATE FUNCTION ignisign_resolve(request uuid, signature_request_id text DEFAULT NULL)
+RETURNS void
+AS 'MODULE_PATHNAME' LANGUAGE C VOLATILE;
+
+COMMENT ON FUNCTION ignisign_resolve(uuid, text) IS
+'decide a call whose outcome is unknown: the request has this id at Ignisign, or (NULL) it is not there and is to be sent again';
+
+CREATE FUNCTION ignisign_adopt()
+RETURNS void
+AS 'MODULE_PATHNAME' LANGUAGE C VOLATILE;
+
+COMMENT ON FUNCTION ignisign_adopt() IS
+'make this database the owner of a queue that was copied here from another one';
+
+/* ---- Nothing for PUBLIC ---- */
+
+REVOKE ALL ON ALL TABLES IN SCHEMA ignisign FROM PUBLIC;
+REVOKE ALL ON FUNCTION ignisign.may_see(name) FROM PUBLIC;
+REVOKE ALL ON FUNCTION ignisign_fdw_validator(text[], oid) FROM PUBLIC;
+REVOKE ALL ON FUNCTION ignisign_connect(text, text, name, name) FROM PUBLIC;
+REVOKE ALL ON FUNCTION ignisign_grant(name, name) FROM PUBLIC;
+REVOKE ALL ON FUNCTION ignisign_signer(text, text, text, text) FROM PUBLIC;
+REVOKE ALL ON FUNCTION ignisign_document(bytea, text, text, text) FROM PUBLIC;
+REVOKE ALL ON FUNCTION ignisign_id() FROM PUBLIC;
+REVOKE ALL ON FUNCTION ignisign_sign(text, bytea, ignisign.new_signer[], text, text, text, name) FROM PUBLIC;
+REVOKE ALL ON FUNCTION ignisign_sign(text, bytea, jsonb, text, text, text, name) FROM PUBLIC;
+REVOKE ALL ON FUNCTION ignisign_sign(text, ignisign.new_document[], ignisign.new_signer[], text, name) FROM PUBLIC;
+REVOKE ALL ON FUNCTION ignisign_sign(text, ignisign.new_document[], jsonb, text, name) FROM PUBLIC;
+REVOKE ALL ON FUNCTION ignisign_sign_trigger() FROM PUBLIC;
+REVOKE ALL ON FUNCTION ignisign_status(uuid) FROM PUBLIC;
+REVOKE ALL ON FUNCTION ignisign_proof(uuid, text, integer) FROM PUBLIC;
+REVOKE ALL ON FUNCTION ignisign_wait(uuid, text, interval) FROM PUBLIC;
+REVOKE ALL ON FUNCTION ignisign_stats() FROM PUBLIC;
+REVOKE ALL ON FUNCTION ignisign_refresh(uuid) FROM PUBLIC;
+REVOKE ALL ON FUNCTION ignisign_retry(bigint) FROM PUBLIC;
+REVOKE ALL ON FUNCTION ignisign_retry(uuid) FROM PUBLIC;
+REVOKE ALL ON FUNCTION ignisign_discard(bigint) FROM PUBLIC;
+REVOKE ALL ON FUNCTION ignisign_discard(uuid) FROM PUBLIC;
+REVOKE ALL ON FUNCTION ignisign_resolve(uuid, text) FROM PUBLIC;
+REVOKE ALL ON FUNCTION ignisign_adopt() FROM PUBLIC;
+
+/* ---- Last: own the queue, and have the worker started at COMMIT ---- */
+
+CREATE FUNCTION ignisign.installed()
+RETURNS void
+AS 'MODULE_PATHNAME', 'ignisign_installed' LANGUAGE C VOLATILE;
+
+REVOKE ALL ON FUNCTION ignisign.installed() FROM PUBLIC;
+
+COMMENT ON FUNCTION ignisign.installed() IS 'the install script''s last step: own the queue, start the worker at COMMIT';
+
+SELECT ignisign.installed();

@@ -1,0 +1,243 @@
+/*-------------------------------------------------------------------------
+ *
+ * api.h
+ *	  Ignisign's REST API v4 as data: operations, bodies, answers.
+ *
+ * Pure C and cJSON: nothing here knows of PostgreSQL or of libcurl.  All
+ * strings are UTF-8 and NUL-terminated; memory is malloc'd and released by
+ * the matching free function.
+ *
+ *-------------------------------------------------------------------------
+ */
+#ifndef IGNISIGN_API_H
+#define IGNISIGN_API_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+typedef enum IgOperation
+{
+	IG_OP_ONE_CALL_SIGN,		/* POST /v4/signature-requests/one-call-sign */
+	IG_OP_STATUS,				/* POST A/signature-requests/status */
+	IG_OP_CONTEXT,				/* GET /v4/signature-requests/:id/context */
+	IG_OP_LIST,					/* GET A/signature-requests?page= */
+	IG_OP_PROOF					/* GET /v4/documents/:id/signature-type/:t */
+} IgOperation;
+
+#define IG_OP_COUNT (IG_OP_PROOF + 1)
+
+/* A signer as the API takes one; NULL fields are left out. */
+typedef struct IgApiSigner
+{
+	const char *email;
+	const char *first_name;
+	const char *last_name;
+	const char *signer_profile_id;
+} IgApiSigner;
+
+/* A document as the API takes one: with url, or with content sent apart. */
+typedef struct IgApiDocument
+{
+	const char *file_name;
+	const char *mime_type;
+	const char *url;			/* NULL: content of "size" bytes follows */
+	int64_t		size;
+} IgApiDocument;
+
+/* Whatever a builder may need; each operation uses its own few. */
+typedef struct IgApiArgs
+{
+	const char *app_id;
+	const char *app_env;
+	const char *signature_request_id;
+	const char *document_id;
+	const char *signature_type;
+	int			page;
+	const char *const *signature_request_ids;
+	int			nsignature_request_ids;
+	const char *title;
+	const char *signature_method;
+	const IgApiSigner *signers;
+	int			nsigners;
+	const IgApiDocument *documents;
+	int			ndocuments;
+} IgApiArgs;
+
+typedef enum IgApiPartKind
+{
+	IG_PART_TEXT,				/* bytes of IgApiRequest.text */
+	IG_PART_BASE64				/* a document's content in base64 */
+} IgApiPartKind;
+
+/* A stretch of a request's body, in order of sending. */
+typedef struct IgApiPart
+{
+	IgApiPartKind kind;
+	size_t		offset;			/* IG_PART_TEXT: where in text */
+	size_t		length;			/* IG_PART_TEXT: how much */
+	int			document;		/* else: index into IgApiArgs.documents */
+} IgApiPart;
+
+/* A request ready to be sent: what to ask, and the body in parts. */
+typedef struct IgApiRequest
+{
+	const char *method;			/* static */
+	char	   *path;			/* percent-encoded, starts with / */
+	const char *accept;			/* static */
+	const char *content_type;	/* static; NULL: no body */
+	char	   *text;
+	IgApiPart  *parts;
+	int			nparts;
+	int64_t		body_size;		/* Content-Length */
+} IgApiRequest;
+
+typedef struct IgApiStatus
+{
+	const char *signature_request_id;
+	const char *status;
+} IgApiStatus;
+
+typedef struct IgApiContextSigner
+{
+	const char *signer_id;
+	const char *email;
+	bool		signed_;		/* in signedBy */
+} IgApiContextSigner;
+
+typedef struct IgApiContextDocument
+{
+	const char *document_id;
+	const char *file_name;
+	const char *mime_type;
+	const char *document_hash;	/* encoding unknown: see ig_api_same_sha256 */
+	const char *status;
+	int			nsignatures;	/* signatureSummaries */
+} IgApiContextDocument;
+
+typedef struct IgApiListItem
+{
+	const char *signature_request_id;
+	const char *title;
+	const char *status;
+	const char *external_id;
+	const char *created_at;
+} IgApiListItem;
+
+/*
+ * What an answer said.  Strings point into the parsed tree and live until
+ * ig_api_answer_free; absent or ill-typed optional fields are NULL or -1.
+ */
+typedef struct IgApiAnswer
+{
+	void	   *tree;
+	/* one-call-sign, context */
+	const char *signature_request_id;
+	const char *status;
+	const char *title;
+	const char *external_id;
+	const char *created_at;
+	const char *proof_status;	/* signatureProofStatus */
+	IgApiContextSigner *signers;
+	int			nsigners;
+	int			nsigned;		/* of signers, those in signedBy */
+	IgApiContextDocument *documents;
+	int			ndocuments;
+	/* status */
+	IgApiStatus *statuses;
+	int			nstatuses;
+	/* list */
+	IgApiListItem *items;
+	int			nitems;
+	int64_t		total;
+	int64_t		page;
+	int64_t		page_size;
+	/* error body */
+	const char *error_message;
+	const char *error_code;
+	char	   *error_text;		/* owner of a message that was an object */
+} IgApiAnswer;
+
+/* The parts of an API key skv2_<env>_<uuid>_<secret>. */
+typedef struct IgApiKey
+{
+	char		app_id[64];		/* appId_<uuid> */
+	char		app_env[16];	/* DEVELOPMENT, STAGING, PRODUCTION */
+} IgApiKey;
+
+/* Longest error text that a function here writes, with its NUL. */
+#define IG_API_ERROR_SIZE 256
+
+extern const char *ig_api_operation_name(IgOperation op);
+extern bool ig_api_operation_by_name(const char *name, IgOperation *op);
+
+/* Whether sending the operation twice does no harm. */
+extern bool ig_api_repeatable(IgOperation op);
+
+/* Whether a 2xx answer is JSON to be read (false: bytes to be stored). */
+extern bool ig_api_answers_json(IgOperation op);
+
+/*
+ * Whether this refusal only means "not ready yet, ask again later", as for a
+ * proof that is still being made.  code may be NULL.
+ */
+extern bool ig_api_not_yet(IgOperation op, int http_status, const char *code);
+
+/*
+ * Build the request of an operation.  Returns false, with the reason in
+ * error, when the arguments cannot be sent (a value missing, invalid UTF-8,
+ * an id that is not one).
+ */
+extern bool ig_api_build(IgOperation op, const IgApiArgs *args,
+						 IgApiRequest *request, char error[IG_API_ERROR_SIZE]);
+extern void ig_api_request_free(IgApiRequest *request);
+
+/*
+ * Read the body of a 2xx answer.  Returns false, with the reason in error,
+ * when it is not what the operation answers; the answer is then empty.
+ */
+extern bool ig_api_read(IgOperation op, const char *body, size_t length,
+						IgApiAnswer *answer, char error[IG_API_ERROR_SIZE]);
+
+/* Read an error body; never fails, fields that are not there stay NULL. */
+extern void ig_api_read_error(const char *body, size_t length,
+							  IgApiAnswer *answer);
+extern void ig_api_answer_free(IgApiAnswer *answer);
+
+/* Whether a request in this status will never change again. */
+extern bool ig_api_status_is_final(const char *status);
+
+/* Whether the method, proof type or environment is one of the API's. */
+extern bool ig_api_known_signature_method(const char *method);
+extern bool ig_api_known_proof_type(const char *type);
+
+/*
+ * Read a SHA-256 in any encoding the API may use (base64 with either
+ * alphabet, padded or not, or hex in either case); false: it is none.
+ */
+extern bool ig_api_read_sha256(const char *text, uint8_t sha256[32]);
+
+/* Whether the text is this SHA-256, in any of these encodings. */
+extern bool ig_api_same_sha256(const char *text, const uint8_t sha256[32]);
+
+/*
+ * Take an API key apart.  Returns false, with a text in error that names the
+ * part that is wrong and never repeats the key.
+ */
+extern bool ig_api_key_parse(const char *key, IgApiKey *parts,
+							 char error[IG_API_ERROR_SIZE]);
+
+/* Whether the text has the form of an e-mail address (one @, sane parts). */
+extern bool ig_api_valid_email(const char *email);
+
+/* Whether the text is a 24-digit hexadecimal ObjectId. */
+extern bool ig_api_valid_object_id(const char *id);
+
+/* Guess a MIME type from first bytes, then from the file name's ending. */
+extern const char *ig_api_sniff_mime_type(const uint8_t *head, size_t length,
+										  const char *file_name);
+
+/* Whether the bytes are valid UTF-8 without NUL. */
+extern bool ig_api_valid_utf8(const char *text, size_t length);
+
+#endif							/* IGNISIGN_API_H */

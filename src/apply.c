@@ -1,0 +1,470 @@
+/*-------------------------------------------------------------------------
+ *
+ * apply.c
+ *	  What an answer of the API changes in the tables.
+ *
+ * Answers may come in any order and more than once; each leads to the same
+ * rows.  A request that has reached a final status never leaves it.
+ *
+ *-------------------------------------------------------------------------
+ */
+#include "ignisign.h"
+
+#include "catalog/pg_type.h"
+#include "commands/async.h"
+#include "common/cryptohash.h"
+#include "common/sha2.h"
+#include "utils/builtins.h"
+#include "utils/json.h"
+#include "utils/memutils.h"
+
+#include "apply.h"
+#include "spi.h"
+
+/* How long a proof is waited for after a request is completed, in days. */
+#define PROOF_PATIENCE "7 days"
+
+/* Tell listeners of an event; status and previous may be NULL. */
+static void
+notify(const char *request, const char *event, const char *status, const char *previous)
+{
+	StringInfoData payload;
+
+	initStringInfo(&payload);
+	appendStringInfo(&payload, "{\"request\":\"%s\",\"event\":\"%s\",\"status\":", request, event);
+	if (status)
+		escape_json(&payload, status);
+	else
+		appendStringInfoString(&payload, "null");
+	appendStringInfoString(&payload, ",\"previous\":");
+	if (previous)
+		escape_json(&payload, previous);
+	else
+		appendStringInfoString(&payload, "null");
+	appendStringInfoChar(&payload, '}');
+
+	/* A payload has a bound of the server's; what is too long is left out. */
+	if (payload.len >= 7900)
+	{
+		resetStringInfo(&payload);
+		appendStringInfo(&payload, "{\"request\":\"%s\",\"event\":\"%s\"}", request, event);
+	}
+	Async_Notify(IG_CHANNEL, payload.data);
+}
+
+/* The requests are at Ignisign; their contexts are read before long. */
+void
+ig_apply_sent(const IgSent *sent, int n, const char *source)
+{
+	static IgStatement apply = {
+		.sql = "WITH sent AS ("
+		"UPDATE ignisign.request r SET signature_request_id = u.signature_request_id, "
+		"sent_at = $4 "
+		"FROM unnest($1, $2) AS u (id, signature_request_id) "
+		"WHERE r.id = u.id AND r.signature_request_id IS NULL "
+		"RETURNING r.id, r.owner, r.server, r.signature_request_id), "
+		"event AS ("
+		"INSERT INTO ignisign.event (request, source, kind, value) "
+		"SELECT id, $3, 'sent', signature_request_id FROM sent) "
+		"INSERT INTO ignisign.call (request, operation, owner, server, run_at) "
+		"SELECT id, 'context', owner, server, $5 FROM sent "
+		"ON CONFLICT (request, operation, document, proof_type) DO NOTHING",
+		.types = {UUIDARRAYOID, TEXTARRAYOID, TEXTOID, TIMESTAMPTZOID, TIMESTAMPTZOID}
+	};
+	TimestampTz now = GetCurrentTimestamp();
+	Datum	   *requests = palloc(Max(n, 1) * sizeof(Datum));
+	const char **ids = palloc(Max(n, 1) * sizeof(char *));
+	Datum		values[5];
+
+	if (n == 0)
+		return;
+	for (int i = 0; i < n; i++)
+	{
+		requests[i] = UUIDPGetDatum(sent[i].request);
+		ids[i] = sent[i].signature_request_id;
+	}
+	SPI_connect();
+	values[0] = ig_array(UUIDOID, requests, NULL, n);
+	values[1] = ig_text_array(ids, n);
+	values[2] = CStringGetTextDatum(source);
+	values[3] = TimestampTzGetDatum(now);
+	values[4] = TimestampTzGetDatum(TimestampTzPlusMilliseconds(now, ig_refresh_interval));
+	ig_spi_execute(&apply, values, NULL);
+	SPI_finish();
+}
+
+/*
+ * Requests were seen in these statuses.  Only rows that change are written.
+ * Who changed has its context read, unless it is the context that told us.
+ */
+static void
+apply_statuses(const IgSeen *seen, int n, const char *source, bool read_context)
+{
+	static IgStatement apply = {
+		.sql = "WITH changed AS ("
+		"UPDATE ignisign.request r SET status = u.status, "
+		"closed_at = CASE WHEN u.final THEN now() END "
+		"FROM unnest($1, $2, $3) AS u (id, status, final) JOIN ignisign.request o ON o.id = u.id "
+		"WHERE r.id = u.id AND r.closed_at IS NULL AND r.status IS DISTINCT FROM u.status "
+		"RETURNING r.id, r.owner, r.server, r.status, o.status AS previous), "
+		"event AS ("
+		"INSERT INTO ignisign.event (request, source, kind, previous, value) "
+		"SELECT id, $4, 'status', previous, status FROM changed), "
+		"context AS ("
+		"INSERT INTO ignisign.call AS c (request, operation, owner, server) "
+		"SELECT id, 'context', owner, server FROM changed WHERE $5 "
+		"ON CONFLICT (request, operation, document, proof_type) DO UPDATE "
+		"SET run_at = least(c.run_at, excluded.run_at), state = 'pending', waits = 0 "
+		"WHERE c.state IN ('pending', 'dead')) "
+		"SELECT id::text, status, previous FROM changed",
+		.types = {UUIDARRAYOID, TEXTARRAYOID, BOOLARRAYOID, TEXTOID, BOOLOID}
+	};
+	Datum	   *requests = palloc(Max(n, 1) * sizeof(Datum));
+	Datum	   *finals = palloc(Max(n, 1) * sizeof(Datum));
+	const char **statuses = palloc(Max(n, 1) * sizeof(char *));
+	Datum		values[5];
+	uint64		changed;
+
+	if (n == 0)
+		return;
+	for (int i = 0; i < n; i++)
+	{
+		requests[i] = UUIDPGetDatum(seen[i].request);
+		statuses[i] = seen[i].status;
+		finals[i] = BoolGetDatum(ig_api_status_is_final(seen[i].status));
+	}
+	SPI_connect();
+	values[0] = ig_array(UUIDOID, requests, NULL, n);
+	values[1] = ig_text_array(statuses, n);
+	values[2] = ig_array(BOOLOID, finals, NULL, n);
+	values[3] = CStringGetTextDatum(source);
+	values[4] = BoolGetDatum(read_context);
+	changed = ig_spi_execute(&apply, values, NULL);
+	for (uint64 i = 0; i < changed; i++)
+		notify(ig_spi_text(i, 1, CurrentMemoryContext), "status",
+			   ig_spi_text(i, 2, CurrentMemoryContext),
+			   ig_spi_text(i, 3, CurrentMemoryContext));
+	SPI_finish();
+}
+
+/* Requests were seen in these statuses. */
+void
+ig_apply_statuses(const IgSeen *seen, int n, const char *source)
+{
+	apply_statuses(seen, n, source, true);
+}
+
+/* A document of ours that is to get its id. */
+typedef struct LocalDocument
+{
+	int			n;
+	char	   *file_name;
+	uint8		sha256[PG_SHA256_DIGEST_LENGTH];
+	bool		has_sha256;
+	const char *document_id;
+} LocalDocument;
+
+/* Whether the context's document looks like this one of ours. */
+static bool
+same_document(const LocalDocument *local, const IgApiContextDocument *remote, bool by_hash)
+{
+	if (by_hash)
+		return local->has_sha256 && remote->document_hash != NULL &&
+			ig_api_same_sha256(remote->document_hash, local->sha256);
+	return remote->file_name != NULL && strcmp(local->file_name, remote->file_name) == 0;
+}
+
+/*
+ * Give our documents their ids: by content, else by file name, else by order,
+ * each of the API's documents once.
+ */
+static void
+match_documents(LocalDocument *local, int nlocal, const IgApiContextDocument *remote, int nremote)
+{
+	bool	   *taken = palloc0(Max(nremote, 1) * sizeof(bool));
+
+	for (int pass = 0; pass < 3; pass++)
+	{
+		for (int i = 0; i < nlocal; i++)
+		{
+			for (int k = 0; k < nremote && local[i].document_id == NULL; k++)
+			{
+				/* Equal ones are told apart by their order. */
+				int			j = (i + k) % nremote;
+
+				if (taken[j] || remote[j].document_id == NULL)
+					continue;
+				if (pass < 2 && !same_document(&local[i], &remote[j], pass == 0))
+					continue;
+				local[i].document_id = remote[j].document_id;
+				taken[j] = true;
+			}
+		}
+	}
+}
+
+/* Store the ids of the request's documents. */
+static void
+apply_documents(const IgCall *call, const IgApiAnswer *answer)
+{
+	static IgStatement missing = {
+		.sql = "SELECT n, file_name, sha256, document_id FROM ignisign.document "
+		"WHERE request = $1 ORDER BY n",
+		.types = {UUIDOID}
+	};
+	static IgStatement store = {
+		.sql = "UPDATE ignisign.document d SET document_id = u.document_id "
+		"FROM unnest($2, $3) AS u (n, document_id) "
+		"WHERE d.request = $1 AND d.n = u.n AND d.document_id IS NULL AND u.document_id IS NOT NULL",
+		.types = {UUIDOID, INT4ARRAYOID, TEXTARRAYOID}
+	};
+	Datum		values[3];
+	LocalDocument *local;
+	Datum	   *numbers;
+	const char **ids;
+	bool		complete = true;
+	int			n;
+
+	values[0] = UUIDPGetDatum(&call->request);
+	n = (int) ig_spi_execute(&missing, values, NULL);
+	local = palloc0(Max(n, 1) * sizeof(LocalDocument));
+	for (int i = 0; i < n; i++)
+	{
+		bool		isnull;
+		Datum		sha256 = ig_spi_datum(i, 3, &isnull);
+
+		local[i].n = (int) ig_spi_int64(i, 1, 0);
+		local[i].file_name = ig_spi_text(i, 2, CurrentMemoryContext);
+		if (!isnull)
+		{
+			bytea	   *bytes = DatumGetByteaPP(sha256);
+
+			if (VARSIZE_ANY_EXHDR(bytes) == PG_SHA256_DIGEST_LENGTH)
+			{
+				memcpy(local[i].sha256, VARDATA_ANY(bytes), PG_SHA256_DIGEST_LENGTH);
+				local[i].has_sha256 = true;
+			}
+		}
+		local[i].document_id = ig_spi_text(i, 4, CurrentMemoryContext);
+		complete = complete && local[i].document_id != NULL;
+	}
+	if (complete)
+		return;
+
+	match_documents(local, n, answer->documents, answer->ndocuments);
+	numbers = palloc(n * sizeof(Datum));
+	ids = palloc(n * sizeof(char *));
+	for (int i = 0; i < n; i++)
+	{
+		numbers[i] = Int32GetDatum(local[i].n);
+		ids[i] = local[i].document_id;
+	}
+	values[1] = ig_array(INT4OID, numbers, NULL, n);
+	values[2] = ig_text_array(ids, n);
+	ig_spi_execute(&store, values, NULL);
+}
+
+/* Store the ids of the request's signers, and who has signed. */
+static void
+apply_signers(const IgCall *call, const IgApiAnswer *answer)
+{
+	static IgStatement apply = {
+		.sql = "WITH changed AS ("
+		"UPDATE ignisign.signer s SET signer_id = coalesce(u.signer_id, s.signer_id), "
+		"signed_at = coalesce(s.signed_at, CASE WHEN u.signed THEN now() END) "
+		"FROM unnest($2, $3, $4) AS u (email, signer_id, signed) "
+		"JOIN ignisign.signer o ON o.request = $1 AND lower(o.email) = lower(u.email) "
+		"WHERE s.request = $1 AND s.n = o.n "
+		"AND (s.signer_id IS DISTINCT FROM u.signer_id OR u.signed AND s.signed_at IS NULL) "
+		"RETURNING s.request, s.email, s.signed_at IS NOT NULL AND o.signed_at IS NULL AS new) "
+		"INSERT INTO ignisign.event (request, source, kind, value) "
+		"SELECT request, 'api', 'signed', email FROM changed WHERE new",
+		.types = {UUIDOID, TEXTARRAYOID, TEXTARRAYOID, BOOLARRAYOID}
+	};
+	int			n = answer->nsigners;
+	const char **emails = palloc(Max(n, 1) * sizeof(char *));
+	const char **ids = palloc(Max(n, 1) * sizeof(char *));
+	Datum	   *has_signed = palloc(Max(n, 1) * sizeof(Datum));
+	Datum		values[4];
+
+	if (n == 0)
+		return;
+	for (int i = 0; i < n; i++)
+	{
+		emails[i] = answer->signers[i].email;
+		ids[i] = answer->signers[i].signer_id;
+		has_signed[i] = BoolGetDatum(answer->signers[i].signed_);
+	}
+	values[0] = UUIDPGetDatum(&call->request);
+	values[1] = ig_text_array(emails, n);
+	values[2] = ig_text_array(ids, n);
+	values[3] = ig_array(BOOLOID, has_signed, NULL, n);
+	ig_spi_execute(&apply, values, NULL);
+}
+
+/* Queue the retrieval of every proof that is not there yet. */
+static void
+queue_proofs(const IgCall *call, const IgAccount *account)
+{
+	static IgStatement queue = {
+		.sql = "INSERT INTO ignisign.call (request, operation, document, proof_type, owner, server) "
+		"SELECT d.request, 'proof', d.n, t.proof_type, r.owner, r.server "
+		"FROM ignisign.document d JOIN ignisign.request r ON r.id = d.request "
+		"CROSS JOIN unnest($2) AS t (proof_type) "
+		"WHERE d.request = $1 AND d.document_id IS NOT NULL AND NOT EXISTS ("
+		"SELECT FROM ignisign.proof p WHERE p.request = d.request AND p.document = d.n "
+		"AND p.proof_type = t.proof_type) "
+		"ON CONFLICT (request, operation, document, proof_type) DO NOTHING",
+		.types = {UUIDOID, TEXTARRAYOID}
+	};
+	Datum		values[2];
+
+	values[0] = UUIDPGetDatum(&call->request);
+	values[1] = ig_text_array((const char *const *) account->proof_types, account->nproof_types);
+	ig_spi_execute(&queue, values, NULL);
+}
+
+/* Whether a proof in this status is still to be expected. */
+static bool
+proof_is_due(const char *proof_status)
+{
+	return proof_status != NULL &&
+		(strcmp(proof_status, "NOT_INITIALIZED") == 0 ||
+		 strcmp(proof_status, "IN_PROGRESS") == 0 ||
+		 strcmp(proof_status, "WAITING_IMAGES") == 0);
+}
+
+/*
+ * Apply a request's context.  That it is completed, who has signed, and
+ * whether there is a proof, are three facts that come in any order.
+ */
+bool
+ig_apply_context(const IgCall *call, const IgApiAnswer *answer, const IgAccount *account)
+{
+	static IgStatement apply = {
+		.sql = "WITH old AS (SELECT id, proof_status, signed_count FROM ignisign.request WHERE id = $1), "
+		"changed AS ("
+		"UPDATE ignisign.request r SET context_at = now(), "
+		"proof_status = coalesce($2, r.proof_status), signed_count = greatest(r.signed_count, $3) "
+		"FROM old WHERE r.id = old.id "
+		"RETURNING r.id, r.status, r.proof_status, old.proof_status AS previous, "
+		"r.closed_at < now() - interval '" PROOF_PATIENCE "' AS late), "
+		"event AS ("
+		"INSERT INTO ignisign.event (request, source, kind, previous, value) "
+		"SELECT id, 'api', 'proof status', previous, proof_status FROM changed "
+		"WHERE proof_status IS DISTINCT FROM previous) "
+		"SELECT status, proof_status, late FROM changed",
+		.types = {UUIDOID, TEXTOID, INT4OID}
+	};
+	IgSeen		seen = {&call->request, answer->status};
+	Datum		values[3];
+	char		nulls[4] = "   ";
+	bool		again = false;
+
+	apply_statuses(&seen, 1, "api", false);
+
+	SPI_connect();
+	apply_documents(call, answer);
+	apply_signers(call, answer);
+
+	values[0] = UUIDPGetDatum(&call->request);
+	values[1] = answer->proof_status ? CStringGetTextDatum(answer->proof_status) : (Datum) 0;
+	if (answer->proof_status == NULL)
+		nulls[1] = 'n';
+	values[2] = Int32GetDatum(answer->nsigned);
+	if (ig_spi_execute(&apply, values, nulls) == 1)
+	{
+		char	   *status = ig_spi_text(0, 1, CurrentMemoryContext);
+		char	   *proof_status = ig_spi_text(0, 2, CurrentMemoryContext);
+		bool		isnull;
+		bool		late = DatumGetBool(ig_spi_datum(0, 3, &isnull)) && !isnull;
+
+		if (status != NULL && strcmp(status, "COMPLETED") == 0)
+		{
+			/* Where the API tells nothing, asking for the proof will. */
+			if (proof_status == NULL || strcmp(proof_status, "CREATED") == 0)
+				queue_proofs(call, account);
+			else if (proof_is_due(proof_status))
+				again = !late;
+		}
+	}
+	SPI_finish();
+	return again;
+}
+
+/* Store a proof. */
+void
+ig_apply_proof(const IgCall *call, const char *content, int64 size, const char *mime_type)
+{
+	static IgStatement store = {
+		.sql = "WITH proof AS ("
+		"INSERT INTO ignisign.proof (request, document, proof_type, content, mime_type, sha256, size) "
+		"VALUES ($1, $2, $3, $4, $5, $6, $7) "
+		"ON CONFLICT (request, document, proof_type) DO NOTHING RETURNING request) "
+		"INSERT INTO ignisign.event (request, source, kind, value, detail) "
+		"SELECT request, 'api', 'proof', $3, $2::text FROM proof RETURNING request::text",
+		.types = {UUIDOID, INT4OID, TEXTOID, BYTEAOID, TEXTOID, BYTEAOID, INT8OID}
+	};
+	pg_cryptohash_ctx *hash = pg_cryptohash_create(PG_SHA256);
+	bytea	   *sha256 = palloc(VARHDRSZ + PG_SHA256_DIGEST_LENGTH);
+	bytea	   *bytes = MemoryContextAllocHuge(CurrentMemoryContext, VARHDRSZ + size);
+	Datum		values[7];
+	char		nulls[8] = "       ";
+
+	SET_VARSIZE(sha256, VARHDRSZ + PG_SHA256_DIGEST_LENGTH);
+	if (hash == NULL || pg_cryptohash_init(hash) < 0 ||
+		pg_cryptohash_update(hash, (const uint8 *) content, size) < 0 ||
+		pg_cryptohash_final(hash, (uint8 *) VARDATA(sha256), PG_SHA256_DIGEST_LENGTH) < 0)
+		elog(ERROR, "could not compute a SHA-256");
+	pg_cryptohash_free(hash);
+
+	SET_VARSIZE(bytes, VARHDRSZ + size);
+	memcpy(VARDATA(bytes), content, size);
+
+	SPI_connect();
+	values[0] = UUIDPGetDatum(&call->request);
+	values[1] = Int32GetDatum(call->document);
+	values[2] = CStringGetTextDatum(call->proof_type);
+	values[3] = PointerGetDatum(bytes);
+	values[4] = mime_type ? CStringGetTextDatum(mime_type) : (Datum) 0;
+	if (mime_type == NULL)
+		nulls[4] = 'n';
+	values[5] = PointerGetDatum(sha256);
+	values[6] = Int64GetDatum(size);
+	if (ig_spi_execute(&store, values, nulls) == 1)
+		notify(ig_spi_text(0, 1, CurrentMemoryContext), "proof", NULL, NULL);
+	SPI_finish();
+	pfree(bytes);
+}
+
+/* Calls were refused for good, or given up. */
+void
+ig_apply_dead(const IgCall *const *calls, const char *const *errors, int n)
+{
+	static IgStatement apply = {
+		.sql = "INSERT INTO ignisign.event (request, source, kind, value, detail) "
+		"SELECT u.id, 'api', 'dead', u.operation, u.error "
+		"FROM unnest($1, $2, $3) AS u (id, operation, error) RETURNING request::text",
+		.types = {UUIDARRAYOID, TEXTARRAYOID, TEXTARRAYOID}
+	};
+	Datum	   *requests = palloc(Max(n, 1) * sizeof(Datum));
+	const char **operations = palloc(Max(n, 1) * sizeof(char *));
+	Datum		values[3];
+	uint64		rows;
+
+	if (n == 0)
+		return;
+	for (int i = 0; i < n; i++)
+	{
+		requests[i] = UUIDPGetDatum(&calls[i]->request);
+		operations[i] = ig_api_operation_name(calls[i]->operation);
+	}
+	SPI_connect();
+	values[0] = ig_array(UUIDOID, requests, NULL, n);
+	values[1] = ig_text_array(operations, n);
+	values[2] = ig_text_array(errors, n);
+	rows = ig_spi_execute(&apply, values, NULL);
+	for (uint64 i = 0; i < rows; i++)
+		notify(ig_spi_text(i, 1, CurrentMemoryContext), "dead", NULL, NULL);
+	SPI_finish();
+}

@@ -1,0 +1,45 @@
+/*-------------------------------------------------------------------------
+ *
+ * apply.h
+ *	  What an answer of the API changes in the tables.
+ *
+ *-------------------------------------------------------------------------
+ */
+#ifndef IGNISIGN_APPLY_H
+#define IGNISIGN_APPLY_H
+
+#include "postgres.h"
+
+#include "api.h"
+#include "credentials.h"
+#include "queue.h"
+
+/* A request that is known to be at Ignisign, under this id. */
+typedef struct IgSent
+{
+	const pg_uuid_t *request;
+	const char *signature_request_id;
+} IgSent;
+
+/* What is seen of a request's status. */
+typedef struct IgSeen
+{
+	const pg_uuid_t *request;
+	const char *status;
+} IgSeen;
+
+/*
+ * All of these run in the worker's transaction.  source is that of the event:
+ * "api" for an answer to the call itself, "poll", "reconcile".
+ */
+extern void ig_apply_sent(const IgSent *sent, int n, const char *source);
+extern void ig_apply_statuses(const IgSeen *seen, int n, const char *source);
+
+/* Returns whether the context is to be read again, because a proof is due. */
+extern bool ig_apply_context(const IgCall *call, const IgApiAnswer *answer,
+							 const IgAccount *account);
+extern void ig_apply_proof(const IgCall *call, const char *content, int64 size,
+						   const char *mime_type);
+extern void ig_apply_dead(const IgCall *const *calls, const char *const *errors, int n);
+
+#endif							/* IGNISIGN_APPLY_H */

@@ -1,0 +1,34 @@
+/*-------------------------------------------------------------------------
+ *
+ * body.h
+ *	  The body of a request, handed out piece by piece.
+ *
+ *-------------------------------------------------------------------------
+ */
+#ifndef IGNISIGN_BODY_H
+#define IGNISIGN_BODY_H
+
+#include "postgres.h"
+
+#include "api.h"
+
+/* Bytes of a document that are read at a time; a multiple of 3 for base64. */
+#define IG_SLICE_SIZE	(3 * 64 * 1024)
+
+typedef struct IgBody IgBody;
+
+/* Make the body of a request; sizes are those of its documents, in bytes. */
+extern IgBody *ig_body_create(IgApiRequest *request, const int64 *sizes, int nsizes);
+
+/* IgHttpRead of http.h, with an IgBody as argument. */
+extern size_t ig_body_read(void *body, char *buffer, size_t size);
+
+/* Which slice is needed next: false when none is, for now. */
+extern bool ig_body_wants(IgBody *body, int *document, int64 *offset, int *length);
+
+/* Bring that slice. */
+extern void ig_body_feed(IgBody *body, const char *data, int length);
+
+extern void ig_body_free(IgBody *body);
+
+#endif							/* IGNISIGN_BODY_H */

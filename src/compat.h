@@ -1,0 +1,50 @@
+/*-------------------------------------------------------------------------
+ *
+ * compat.h
+ *	  Differences between the majors of PostgreSQL that are supported.
+ *
+ *-------------------------------------------------------------------------
+ */
+#ifndef IGNISIGN_COMPAT_H
+#define IGNISIGN_COMPAT_H
+
+#include "postgres.h"
+
+#include "catalog/pg_database.h"
+#include "catalog/pg_foreign_server.h"
+#include "utils/acl.h"
+
+#if PG_VERSION_NUM < 150000
+#error "ignisign needs PostgreSQL 15 or newer"
+#endif
+
+/* object_ownercheck() and object_aclcheck() came with 16. */
+static inline bool
+ig_object_ownercheck(Oid class_id, Oid object, Oid role)
+{
+#if PG_VERSION_NUM >= 160000
+	return object_ownercheck(class_id, object, role);
+#else
+	switch (class_id)
+	{
+		case DatabaseRelationId:
+			return pg_database_ownercheck(object, role);
+		case ForeignServerRelationId:
+			return pg_foreign_server_ownercheck(object, role);
+		default:
+			elog(ERROR, "unexpected class %u", class_id);
+	}
+#endif
+}
+
+static inline AclResult
+ig_foreign_server_aclcheck(Oid server, Oid role, AclMode mode)
+{
+#if PG_VERSION_NUM >= 160000
+	return object_aclcheck(ForeignServerRelationId, server, role, mode);
+#else
+	return pg_foreign_server_aclcheck(server, role, mode);
+#endif
+}
+
+#endif							/* IGNISIGN_COMPAT_H */

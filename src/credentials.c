@@ -1,0 +1,498 @@
+/*-------------------------------------------------------------------------
+ *
+ * credentials.c
+ *	  From a foreign server and a user mapping to an account of the API.
+ *
+ * Options are validated one by one when they are set, so that what is stored
+ * is sound; what can change later (a role, a file) is a problem told in words
+ * when the account is used.  No message repeats a key.
+ *
+ *-------------------------------------------------------------------------
+ */
+#include "ignisign.h"
+
+#include <curl/curl.h>
+
+#include "access/htup_details.h"
+#include "access/reloptions.h"
+#include "catalog/pg_foreign_data_wrapper.h"
+#include "catalog/pg_foreign_server.h"
+#include "catalog/pg_user_mapping.h"
+#include "commands/defrem.h"
+#include "fmgr.h"
+#include "foreign/foreign.h"
+#include "miscadmin.h"
+#include "storage/fd.h"
+#include "utils/acl.h"
+#include "utils/builtins.h"
+#include "utils/syscache.h"
+#include "utils/varlena.h"
+
+#include "compat.h"
+#include "credentials.h"
+#include "errors.h"
+
+PG_FUNCTION_INFO_V1(ignisign_fdw_validator);
+
+/* Defaults of the server's options. */
+#define DEFAULT_CONNECT_TIMEOUT	10000
+#define DEFAULT_TIMEOUT			30000
+#define DEFAULT_MAX_ATTEMPTS	10
+#define DEFAULT_MAX_IN_FLIGHT	32
+#define DEFAULT_PROOF_TYPES		"PDF_WITH_SIGNATURES"
+
+/* Most bytes that are read of a key file. */
+#define MAX_KEY_FILE_SIZE		4096
+
+typedef void (*Check) (const char *name, const char *value);
+
+static void check_boolean(const char *name, const char *value);
+static void check_key(const char *name, const char *value);
+static void check_number(const char *name, const char *value);
+static void check_path(const char *name, const char *value);
+static void check_proof_types(const char *name, const char *value);
+
+/* The options; the base URL depends on another and is checked apart. */
+typedef struct IgOption
+{
+	const char *name;
+	Oid			catalog;
+	bool		superuser;		/* only a superuser may set it */
+	Check		check;
+	int			min;			/* of a number */
+	int			max;
+} IgOption;
+
+static const IgOption valid_options[] = {
+	{"base_url", ForeignServerRelationId, false, NULL, 0, 0},
+	{"allow_http", ForeignServerRelationId, true, check_boolean, 0, 0},
+	{"ca_file", ForeignServerRelationId, true, check_path, 0, 0},
+	{"connect_timeout", ForeignServerRelationId, false, check_number, 1, 600000},
+	{"timeout", ForeignServerRelationId, false, check_number, 1, 3600000},
+	{"max_attempts", ForeignServerRelationId, false, check_number, 1, 1000000},
+	{"max_in_flight", ForeignServerRelationId, false, check_number, 1, 1000},
+	{"proof_types", ForeignServerRelationId, false, check_proof_types, 0, 0},
+	{"api_key", UserMappingRelationId, false, check_key, 0, 0},
+	{"api_key_file", UserMappingRelationId, true, check_path, 0, 0}
+};
+
+/* Find an option of a catalog. */
+static const IgOption *
+find_valid_option(const char *name, Oid catalog)
+{
+	for (int i = 0; i < (int) lengthof(valid_options); i++)
+	{
+		if (valid_options[i].catalog == catalog && strcmp(valid_options[i].name, name) == 0)
+			return &valid_options[i];
+	}
+	return NULL;
+}
+
+/* An option that is "on" or "off" in any of the server's spellings. */
+static void
+check_boolean(const char *name, const char *value)
+{
+	bool		result;
+
+	if (!parse_bool(value, &result))
+		ereport(ERROR,
+				(errcode(ERRCODE_FDW_INVALID_ATTRIBUTE_VALUE),
+				 errmsg("invalid value for option \"%s\": \"%s\"", name, value),
+				 errhint("Valid values are \"true\" and \"false\".")));
+}
+
+/* A whole number within the option's range. */
+static void
+check_number(const char *name, const char *value)
+{
+	const IgOption *option = find_valid_option(name, ForeignServerRelationId);
+	char	   *end;
+	long		number;
+
+	errno = 0;
+	number = strtol(value, &end, 10);
+	if (end == value || *end != '\0' || errno != 0)
+		ereport(ERROR,
+				(errcode(ERRCODE_FDW_INVALID_ATTRIBUTE_VALUE),
+				 errmsg("invalid value for option \"%s\": \"%s\"", name, value),
+				 errhint("The value must be a whole number from %d to %d.", option->min, option->max)));
+	if (number < option->min || number > option->max)
+		ereport(ERROR,
+				(errcode(ERRCODE_NUMERIC_VALUE_OUT_OF_RANGE),
+				 errmsg("value for option \"%s\" is out of range: %s", name, value),
+				 errhint("The value must be a whole number from %d to %d.", option->min, option->max)));
+}
+
+/* The absolute path of a file of the server. */
+static void
+check_path(const char *name, const char *value)
+{
+	if (!is_absolute_path(value))
+		ereport(ERROR,
+				(errcode(ERRCODE_FDW_INVALID_ATTRIBUTE_VALUE),
+				 errmsg("invalid value for option \"%s\": \"%s\"", name, value),
+				 errhint("The value must be the absolute path of a file on the database server.")));
+}
+
+/* Proof types with commas in between. */
+static void
+check_proof_types(const char *name, const char *value)
+{
+	List	   *types;
+	ListCell   *lc;
+
+	/* Identifiers are folded to lower case; types have upper case only. */
+	if (!SplitGUCList(pstrdup(value), ',', &types) || types == NIL)
+		ereport(ERROR,
+				(errcode(ERRCODE_FDW_INVALID_ATTRIBUTE_VALUE),
+				 errmsg("invalid value for option \"%s\": \"%s\"", name, value),
+				 errhint("The value must be a list of proof types with commas in between.")));
+	foreach(lc, types)
+	{
+		if (!ig_api_known_proof_type(lfirst(lc)))
+			ereport(ERROR,
+					(errcode(ERRCODE_FDW_INVALID_ATTRIBUTE_VALUE),
+					 errmsg("unknown proof type \"%s\" in option \"%s\"", (char *) lfirst(lc), name),
+					 errhint("Valid proof types are PDF_WITH_SIGNATURES, ADVANCED_LEGAL_KIT and SIGNED_DATA.")));
+	}
+}
+
+/* An API key. */
+static void
+check_key(const char *name, const char *value)
+{
+	IgApiKey	key;
+	char		error[IG_API_ERROR_SIZE];
+
+	if (!ig_api_key_parse(value, &key, error))
+		ereport(ERROR,
+				(errcode(ERRCODE_FDW_INVALID_ATTRIBUTE_VALUE),
+				 errmsg("invalid API key in option \"%s\": %s", name, error),
+				 errhint("An API key looks like skv2_<environment>_<application uuid>_<secret>; copy it from the Ignisign console."),
+				 errhidestmt(true)));
+}
+
+/* Whether a host's name or address is this machine's own. */
+static bool
+is_loopback_host(const char *host)
+{
+	int			a,
+				b,
+				c,
+				d;
+	char		rest;
+
+	if (pg_strcasecmp(host, "localhost") == 0 || strcmp(host, "[::1]") == 0)
+		return true;
+	return sscanf(host, "%d.%d.%d.%d%c", &a, &b, &c, &d, &rest) == 4 && a == 127;
+}
+
+/* What is wrong with a base URL, or NULL. */
+static const char *
+url_problem(const char *url, bool allow_http, bool *is_http)
+{
+	CURLU	   *parsed = curl_url();
+	char	   *scheme = NULL;
+	char	   *host = NULL;
+	char	   *part = NULL;
+	const char *problem = NULL;
+
+	*is_http = false;
+	if (parsed == NULL)
+		return "out of memory";
+	if (curl_url_set(parsed, CURLUPART_URL, url, 0) != CURLUE_OK ||
+		curl_url_get(parsed, CURLUPART_SCHEME, &scheme, 0) != CURLUE_OK ||
+		curl_url_get(parsed, CURLUPART_HOST, &host, 0) != CURLUE_OK)
+		problem = "it is not a URL";
+	else if (strcmp(scheme, "https") != 0 && strcmp(scheme, "http") != 0)
+		problem = "it must start with https://";
+	else if (curl_url_get(parsed, CURLUPART_USER, &part, 0) == CURLUE_OK ||
+			 curl_url_get(parsed, CURLUPART_PASSWORD, &part, 0) == CURLUE_OK)
+		problem = "it must not have a user name or password";
+	else if (curl_url_get(parsed, CURLUPART_QUERY, &part, 0) == CURLUE_OK ||
+			 curl_url_get(parsed, CURLUPART_FRAGMENT, &part, 0) == CURLUE_OK)
+		problem = "it must not have a query or fragment";
+	else if (strcmp(scheme, "http") == 0)
+	{
+		*is_http = true;
+		if (!allow_http && !is_loopback_host(host))
+			problem = "http:// is only for this machine, because the API key would be readable on the network";
+	}
+	curl_free(scheme);
+	curl_free(host);
+	curl_free(part);
+	curl_url_cleanup(parsed);
+	return problem;
+}
+
+/* The value of an option in a list, or a fallback. */
+static const char *
+option_value(List *options, const char *name, const char *fallback)
+{
+	ListCell   *lc;
+
+	foreach(lc, options)
+	{
+		DefElem    *option = lfirst_node(DefElem, lc);
+
+		if (strcmp(option->defname, name) == 0)
+			return defGetString(option);
+	}
+	return fallback;
+}
+
+/* Refuse an option that the catalog does not have. */
+static void
+refuse_option(const char *name, Oid catalog)
+{
+	StringInfoData names;
+
+	initStringInfo(&names);
+	for (int i = 0; i < (int) lengthof(valid_options); i++)
+	{
+		if (valid_options[i].catalog == catalog)
+			appendStringInfo(&names, "%s%s", names.len > 0 ? ", " : "", valid_options[i].name);
+	}
+	ereport(ERROR,
+			(errcode(ERRCODE_FDW_INVALID_OPTION_NAME),
+			 errmsg("invalid option \"%s\"", name),
+			 names.len > 0 ? errhint("Valid options in this context are: %s.", names.data) :
+			 errhint("There are no valid options in this context."),
+			 errhidestmt(catalog == UserMappingRelationId)));
+}
+
+/*
+ * ignisign_fdw_validator(options text[], catalog oid) returns void
+ *
+ * Validate the options of a server or user mapping.  Errors: HV00D for an
+ * option that does not exist, HV024 for a malformed value, 22003 for a number
+ * out of range, 42501 for an option that is a superuser's.
+ */
+Datum
+ignisign_fdw_validator(PG_FUNCTION_ARGS)
+{
+	List	   *options = untransformRelOptions(PG_GETARG_DATUM(0));
+	Oid			catalog = PG_GETARG_OID(1);
+	const char *url;
+	const char *problem;
+	bool		allow_http = false;
+	bool		is_http;
+	ListCell   *lc;
+
+	foreach(lc, options)
+	{
+		DefElem    *element = lfirst_node(DefElem, lc);
+		const IgOption *option = find_valid_option(element->defname, catalog);
+
+		if (option == NULL)
+			refuse_option(element->defname, catalog);
+		if (option->superuser && !superuser())
+			ereport(ERROR,
+					(errcode(ERRCODE_INSUFFICIENT_PRIVILEGE),
+					 errmsg("only superusers can set option \"%s\"", option->name),
+					 errhidestmt(catalog == UserMappingRelationId)));
+		if (option->check)
+			option->check(option->name, defGetString(element));
+	}
+
+	if (catalog == UserMappingRelationId)
+	{
+		bool		has_key = option_value(options, "api_key", NULL) != NULL;
+		bool		has_file = option_value(options, "api_key_file", NULL) != NULL;
+
+		if (has_key && has_file)
+			ereport(ERROR,
+					(errcode(ERRCODE_FDW_INVALID_ATTRIBUTE_VALUE),
+					 errmsg("options \"api_key\" and \"api_key_file\" exclude each other"),
+					 errhidestmt(true)));
+	}
+
+	url = option_value(options, "base_url", NULL);
+	(void) parse_bool(option_value(options, "allow_http", "false"), &allow_http);
+	if (url != NULL && (problem = url_problem(url, allow_http, &is_http)) != NULL)
+		ereport(ERROR,
+				(errcode(ERRCODE_FDW_INVALID_ATTRIBUTE_VALUE),
+				 errmsg("invalid value for option \"%s\": %s", "base_url", problem),
+				 errhint("The default is \"%s\". A superuser can set allow_http.", IG_DEFAULT_BASE_URL)));
+
+	PG_RETURN_VOID();
+}
+
+/* The options of a role's mapping, or else of PUBLIC's; false: none. */
+static bool
+find_mapping(Oid server, Oid role, List **options)
+{
+	HeapTuple	tuple = NULL;
+	Datum		datum;
+	bool		isnull;
+
+	if (OidIsValid(role))
+		tuple = SearchSysCache2(USERMAPPINGUSERSERVER, ObjectIdGetDatum(role), ObjectIdGetDatum(server));
+	if (!HeapTupleIsValid(tuple))
+		tuple = SearchSysCache2(USERMAPPINGUSERSERVER, ObjectIdGetDatum(InvalidOid), ObjectIdGetDatum(server));
+	if (!HeapTupleIsValid(tuple))
+		return false;
+	if (options != NULL)
+	{
+		datum = SysCacheGetAttr(USERMAPPINGUSERSERVER, tuple, Anum_pg_user_mapping_umoptions, &isnull);
+		*options = isnull ? NIL : untransformRelOptions(datum);
+	}
+	ReleaseSysCache(tuple);
+	return true;
+}
+
+/* Read a key from its file; NULL, with *problem, when that fails. */
+static char *
+read_key_file(const char *path, char **problem)
+{
+	char		content[MAX_KEY_FILE_SIZE + 1];
+	FILE	   *file = AllocateFile(path, "r");
+	size_t		length;
+
+	if (file == NULL)
+	{
+		*problem = psprintf("could not open the key file \"%s\": %m", path);
+		return NULL;
+	}
+	length = fread(content, 1, MAX_KEY_FILE_SIZE, file);
+	FreeFile(file);
+	while (length > 0 && strchr(" \t\r\n", content[length - 1]))
+		length--;
+	content[length] = '\0';
+	return pstrdup(content);
+}
+
+/* The key of a mapping; NULL, with *problem, when there is none of use. */
+static char *
+load_key(List *options, IgApiKey *parts, char **problem)
+{
+	const char *value = option_value(options, "api_key", NULL);
+	const char *path = option_value(options, "api_key_file", NULL);
+	char	   *key = value ? pstrdup(value) : NULL;
+	char		error[IG_API_ERROR_SIZE];
+
+	if (path != NULL)
+	{
+		key = read_key_file(path, problem);
+		if (key == NULL)
+			return NULL;
+	}
+	if (key == NULL)
+	{
+		*problem = pstrdup("the user mapping has neither api_key nor api_key_file");
+		return NULL;
+	}
+	if (!ig_api_key_parse(key, parts, error))
+	{
+		*problem = psprintf("invalid API key%s: %s", path ? " in the key file" : "", error);
+		return NULL;
+	}
+	return key;
+}
+
+/* The proof types to fetch. */
+static void
+load_proof_types(IgAccount *account, const char *value)
+{
+	List	   *types;
+	ListCell   *lc;
+
+	if (!SplitGUCList(pstrdup(value), ',', &types))
+		types = list_make1(pstrdup(DEFAULT_PROOF_TYPES));
+	account->proof_types = palloc(Max(list_length(types), 1) * sizeof(char *));
+	foreach(lc, types)
+		account->proof_types[account->nproof_types++] = lfirst(lc);
+}
+
+/* The account that a role uses on a server. */
+IgAccount *
+ig_account_load(const char *server_name, const char *role, char **problem)
+{
+	ForeignServer *server = GetForeignServerByName(server_name, true);
+	IgAccount  *account;
+	List	   *mapping;
+	bool		allow_http = false;
+	bool		is_http;
+
+	*problem = NULL;
+	if (server == NULL)
+	{
+		*problem = psprintf("server \"%s\" does not exist", server_name);
+		return NULL;
+	}
+	if (strcmp(GetForeignDataWrapper(server->fdwid)->fdwname, IG_FDW) != 0)
+	{
+		*problem = psprintf("server \"%s\" is not one of ignisign", server_name);
+		return NULL;
+	}
+	if (!find_mapping(server->serverid, get_role_oid(role, true), &mapping))
+	{
+		*problem = psprintf("there is no user mapping for \"%s\" on server \"%s\"", role, server_name);
+		return NULL;
+	}
+
+	account = palloc0(sizeof(IgAccount));
+	account->bearer = load_key(mapping, &account->key, problem);
+	if (account->bearer == NULL)
+		return NULL;
+
+	account->base_url = pstrdup(option_value(server->options, "base_url", IG_DEFAULT_BASE_URL));
+	while (account->base_url[0] && account->base_url[strlen(account->base_url) - 1] == '/')
+		account->base_url[strlen(account->base_url) - 1] = '\0';
+	(void) parse_bool(option_value(server->options, "allow_http", "false"), &allow_http);
+	if (url_problem(account->base_url, allow_http, &is_http) != NULL)
+	{
+		*problem = pstrdup("the server's base_url cannot be used");
+		return NULL;
+	}
+	account->loopback_only = is_http && !allow_http;
+	if (option_value(server->options, "ca_file", NULL))
+		account->ca_file = pstrdup(option_value(server->options, "ca_file", NULL));
+	account->connect_timeout = DEFAULT_CONNECT_TIMEOUT;
+	account->timeout = DEFAULT_TIMEOUT;
+	account->max_attempts = DEFAULT_MAX_ATTEMPTS;
+	account->max_in_flight = DEFAULT_MAX_IN_FLIGHT;
+	if (option_value(server->options, "connect_timeout", NULL))
+		account->connect_timeout = atoi(option_value(server->options, "connect_timeout", NULL));
+	if (option_value(server->options, "timeout", NULL))
+		account->timeout = atoi(option_value(server->options, "timeout", NULL));
+	if (option_value(server->options, "max_attempts", NULL))
+		account->max_attempts = atoi(option_value(server->options, "max_attempts", NULL));
+	if (option_value(server->options, "max_in_flight", NULL))
+		account->max_in_flight = atoi(option_value(server->options, "max_in_flight", NULL));
+	load_proof_types(account, option_value(server->options, "proof_types", DEFAULT_PROOF_TYPES));
+	return account;
+}
+
+/* Check that the role may use the server. */
+void
+ig_check_server(const char *name, Oid role)
+{
+	ForeignServer *server = GetForeignServerByName(name, true);
+	AclResult	acl;
+
+	if (server == NULL)
+		ereport(ERROR,
+				(errcode(ERRCODE_UNDEFINED_OBJECT),
+				 errmsg("server \"%s\" does not exist", name),
+				 errhint("Connect with SELECT ignisign_connect('<API key>'), or use CREATE SERVER ... FOREIGN DATA WRAPPER ignisign.")));
+	if (strcmp(GetForeignDataWrapper(server->fdwid)->fdwname, IG_FDW) != 0)
+		ereport(ERROR,
+				(errcode(ERRCODE_WRONG_OBJECT_TYPE),
+				 errmsg("server \"%s\" is not one of the foreign data wrapper \"%s\"", name, IG_FDW),
+				 errhint("Name a server that was created with FOREIGN DATA WRAPPER ignisign.")));
+	acl = ig_foreign_server_aclcheck(server->serverid, role, ACL_USAGE);
+	if (acl != ACLCHECK_OK)
+		ereport(ERROR,
+				(errcode(ERRCODE_INSUFFICIENT_PRIVILEGE),
+				 errmsg("permission denied for foreign server %s", name),
+				 errhint("The server's owner can run SELECT ignisign_grant('%s').",
+						 GetUserNameFromId(role, false))));
+	if (!find_mapping(server->serverid, role, NULL))
+		ereport(ERROR,
+				(errcode(IG_ERRCODE_NO_MAPPING),
+				 errmsg("there is no user mapping for \"%s\" on server \"%s\"",
+						GetUserNameFromId(role, false), name),
+				 errhint("Run CREATE USER MAPPING FOR %s SERVER %s OPTIONS (api_key '...'), or make a mapping for PUBLIC.",
+						 quote_identifier(GetUserNameFromId(role, false)), quote_identifier(name))));
+}

@@ -1,0 +1,52 @@
+/*-------------------------------------------------------------------------
+ *
+ * credentials.h
+ *	  From a foreign server and a user mapping to an account of the API.
+ *
+ *-------------------------------------------------------------------------
+ */
+#ifndef IGNISIGN_CREDENTIALS_H
+#define IGNISIGN_CREDENTIALS_H
+
+#include "postgres.h"
+
+#include "api.h"
+
+#define IG_FDW				"ignisign"
+#define IG_DEFAULT_BASE_URL	"https://api.ignisign.io"
+
+/* All that is needed to make calls for a role on a server. */
+typedef struct IgAccount
+{
+	char	   *base_url;		/* without a slash at the end */
+	bool		loopback_only;	/* http:// without allow_http */
+	char	   *ca_file;		/* or NULL */
+	int			connect_timeout;	/* ms */
+	int			timeout;		/* ms */
+	int			max_attempts;
+	int			max_in_flight;
+	char	  **proof_types;
+	int			nproof_types;
+	char	   *bearer;
+	IgApiKey	key;
+} IgAccount;
+
+/*
+ * The account that the role of that name uses on the server of that name, in
+ * the current memory context.  Returns NULL, with a text for people in
+ * *problem that holds no secret, when there is none (no such server, no such
+ * role and no mapping for PUBLIC, a key file that cannot be read, ...).
+ * Needs a transaction.
+ */
+extern IgAccount *ig_account_load(const char *server, const char *role,
+								  char **problem);
+
+/*
+ * Check that the role may use the server: it exists, is one of ours, the role
+ * has USAGE on it, and there is a mapping for the role or for PUBLIC.  Raises
+ * an error with its own SQLSTATE and a hint for each.  Fast enough to be
+ * called for every row.
+ */
+extern void ig_check_server(const char *server, Oid role);
+
+#endif							/* IGNISIGN_CREDENTIALS_H */

@@ -1,0 +1,432 @@
+/*-------------------------------------------------------------------------
+ *
+ * flight.c
+ *	  A call under way: from a row to a transfer, and from its answer to what
+ *	  is to follow.
+ *
+ *-------------------------------------------------------------------------
+ */
+#include "ignisign.h"
+
+#include "catalog/pg_type.h"
+#include "common/pg_prng.h"
+#include "mb/pg_wchar.h"
+#include "utils/builtins.h"
+#include "utils/memutils.h"
+
+#include "flight.h"
+#include "spi.h"
+
+/* Make a flight for a call; what the call points to is copied. */
+IgFlight *
+ig_flight_create(const IgCall *call, IgLane *lane)
+{
+	MemoryContext context = AllocSetContextCreate(TopMemoryContext, "ignisign flight",
+												  ALLOCSET_SMALL_SIZES);
+	MemoryContext old = MemoryContextSwitchTo(context);
+	IgFlight   *flight = palloc0(sizeof(IgFlight));
+
+	flight->context = context;
+	flight->call = *call;
+	flight->lane = lane;
+	flight->call.proof_type = pstrdup(call->proof_type ? call->proof_type : "");
+	if (call->title)
+		flight->call.title = pstrdup(call->title);
+	if (call->signature_method)
+		flight->call.signature_method = pstrdup(call->signature_method);
+	if (call->signature_request_id)
+		flight->call.signature_request_id = pstrdup(call->signature_request_id);
+	if (call->document_id)
+		flight->call.document_id = pstrdup(call->document_id);
+	MemoryContextSwitchTo(old);
+
+	lane->in_flight++;
+	return flight;
+}
+
+/* Make a flight that asks for the status of several requests. */
+IgFlight *
+ig_flight_create_refresh(const IgBatch *batch, IgLane *lane)
+{
+	IgFlight   *flight;
+	MemoryContext old;
+	IgCall		call;
+
+	memset(&call, 0, sizeof(call));
+	call.operation = IG_OP_STATUS;
+	call.server = batch->server;
+	call.owner = batch->owner;
+	call.attempts = 1;
+	flight = ig_flight_create(&call, lane);
+
+	old = MemoryContextSwitchTo(flight->context);
+	flight->batch = palloc(sizeof(IgBatch));
+	*flight->batch = *batch;
+	flight->batch->requests = palloc(batch->n * sizeof(pg_uuid_t));
+	memcpy(flight->batch->requests, batch->requests, batch->n * sizeof(pg_uuid_t));
+	flight->batch->signature_request_ids = palloc(batch->n * sizeof(char *));
+	for (int i = 0; i < batch->n; i++)
+		flight->batch->signature_request_ids[i] = pstrdup(batch->signature_request_ids[i]);
+	MemoryContextSwitchTo(old);
+	return flight;
+}
+
+/* What a request to sign consists of. */
+typedef struct Contract
+{
+	IgApiSigner *signers;
+	int			nsigners;
+	IgApiDocument *documents;
+	int64	   *sizes;
+	int			ndocuments;
+	bytea	   *first_slice;	/* of the first document that has content */
+} Contract;
+
+/*
+ * Text as the API takes it: UTF-8.  A database in another encoding is
+ * converted; SQL_ASCII is checked.
+ */
+static char *
+to_wire(const char *text)
+{
+	return text ? pg_server_to_any(text, strlen(text), PG_UTF8) : NULL;
+}
+
+/* Read signers and documents of the flight's request. */
+static void
+read_contract(IgFlight *flight, Contract *contract)
+{
+	static IgStatement signers = {
+		.sql = "SELECT email, first_name, last_name, signer_profile_id FROM ignisign.signer "
+		"WHERE request = $1 ORDER BY n",
+		.types = {UUIDOID}
+	};
+	static IgStatement documents = {
+		.sql = "SELECT file_name, mime_type, url, size, "
+		"CASE WHEN n = 1 THEN substring(content FROM 1 FOR $2) END "
+		"FROM ignisign.document WHERE request = $1 ORDER BY n",
+		.types = {UUIDOID, INT4OID}
+	};
+	Datum		values[2];
+	MemoryContext context = flight->context;
+	int			n;
+
+	values[0] = UUIDPGetDatum(&flight->call.request);
+	values[1] = Int32GetDatum(IG_SLICE_SIZE);
+
+	n = contract->nsigners = (int) ig_spi_execute(&signers, values, NULL);
+	contract->signers = MemoryContextAllocZero(context, Max(n, 1) * sizeof(IgApiSigner));
+	for (int i = 0; i < n; i++)
+	{
+		IgApiSigner *signer = &contract->signers[i];
+
+		signer->email = to_wire(ig_spi_text(i, 1, context));
+		signer->first_name = to_wire(ig_spi_text(i, 2, context));
+		signer->last_name = to_wire(ig_spi_text(i, 3, context));
+		signer->signer_profile_id = to_wire(ig_spi_text(i, 4, context));
+	}
+
+	n = contract->ndocuments = (int) ig_spi_execute(&documents, values, NULL);
+	contract->documents = MemoryContextAllocZero(context, Max(n, 1) * sizeof(IgApiDocument));
+	contract->sizes = MemoryContextAllocZero(context, Max(n, 1) * sizeof(int64));
+	for (int i = 0; i < n; i++)
+	{
+		IgApiDocument *document = &contract->documents[i];
+		Datum		slice;
+		bool		isnull;
+
+		document->file_name = to_wire(ig_spi_text(i, 1, context));
+		document->mime_type = to_wire(ig_spi_text(i, 2, context));
+		document->url = to_wire(ig_spi_text(i, 3, context));
+		document->size = contract->sizes[i] = ig_spi_int64(i, 4, 0);
+		slice = ig_spi_datum(i, 5, &isnull);
+		if (!isnull && document->url == NULL)
+		{
+			MemoryContext old = MemoryContextSwitchTo(context);
+
+			contract->first_slice = DatumGetByteaPCopy(slice);
+			MemoryContextSwitchTo(old);
+		}
+	}
+}
+
+/* Build the request of one flight. */
+static void
+build(IgFlight *flight)
+{
+	const IgAccount *account = flight->lane->account;
+	Contract	contract;
+	IgApiArgs	args;
+	char		error[IG_API_ERROR_SIZE];
+
+	/* The account may have gone since the call was claimed. */
+	if (account == NULL)
+		return;
+
+	memset(&args, 0, sizeof(args));
+	memset(&contract, 0, sizeof(contract));
+	args.app_id = account->key.app_id;
+	args.app_env = account->key.app_env;
+	args.signature_request_id = flight->call.signature_request_id;
+	args.document_id = flight->call.document_id;
+	args.signature_type = flight->call.proof_type;
+	args.page = flight->page;
+	if (flight->batch)
+	{
+		args.signature_request_ids = (const char *const *) flight->batch->signature_request_ids;
+		args.nsignature_request_ids = flight->batch->n;
+	}
+	if (flight->call.operation == IG_OP_ONE_CALL_SIGN)
+	{
+		read_contract(flight, &contract);
+
+		/* SPI has left us in a context of its own. */
+		MemoryContextSwitchTo(flight->context);
+		args.title = to_wire(flight->call.title);
+		args.signature_method = flight->call.signature_method;
+		args.signers = contract.signers;
+		args.nsigners = contract.nsigners;
+		args.documents = contract.documents;
+		args.ndocuments = contract.ndocuments;
+	}
+
+	if (!ig_api_build(flight->call.operation, &args, &flight->request, error))
+	{
+		flight->error = pstrdup(error);
+		return;
+	}
+	if (flight->request.content_type != NULL)
+	{
+		/* The body owns the rest from here on, but not these. */
+		IgApiRequest request = flight->request;
+		int			document;
+		int64		offset;
+		int			length;
+
+		flight->request.text = NULL;
+		flight->request.parts = NULL;
+		request.path = NULL;
+		flight->body = ig_body_create(&request, contract.sizes, contract.ndocuments);
+		if (contract.first_slice &&
+			ig_body_wants(flight->body, &document, &offset, &length) && document == 0)
+		{
+			ig_body_feed(flight->body, VARDATA(contract.first_slice),
+						 VARSIZE(contract.first_slice) - VARHDRSZ);
+			pfree(contract.first_slice);
+		}
+	}
+	flight->built = true;
+}
+
+/* Build the requests of all flights; each fails alone. */
+void
+ig_flights_build(IgFlight **flights, int n)
+{
+	SPI_connect();
+	for (int i = 0; i < n; i++)
+	{
+		IgFlight   *flight = flights[i];
+		MemoryContext old = MemoryContextSwitchTo(flight->context);
+
+		build(flight);
+		MemoryContextSwitchTo(old);
+	}
+	SPI_finish();
+}
+
+/* Send it. */
+void
+ig_flight_start(IgFlight *flight)
+{
+	const IgAccount *account = flight->lane->account;
+	IgHttpRequest request;
+	MemoryContext old = MemoryContextSwitchTo(flight->context);
+
+	memset(&request, 0, sizeof(request));
+	request.method = flight->request.method;
+	request.url = psprintf("%s%s", account->base_url, flight->request.path);
+	request.bearer = account->bearer;
+	request.accept = flight->request.accept;
+	request.content_type = flight->request.content_type;
+	request.body_size = flight->request.body_size;
+	request.read = ig_body_read;
+	request.read_arg = flight->body;
+	request.repeatable = ig_api_repeatable(flight->call.operation);
+	request.loopback_only = account->loopback_only;
+	request.ca_file = account->ca_file;
+	request.connect_timeout = account->connect_timeout;
+	request.timeout = account->timeout;
+	request.max_response = 1024 * (int64) (ig_api_answers_json(flight->call.operation) ?
+										   ig_max_response_size : ig_max_proof_size);
+	flight->transfer = ig_http_start(&request, flight);
+	MemoryContextSwitchTo(old);
+}
+
+/* Whether the body waits for a slice. */
+bool
+ig_flight_hungry(const IgFlight *flight)
+{
+	int			document;
+	int64		offset;
+	int			length;
+
+	return flight->body != NULL && ig_body_wants(flight->body, &document, &offset, &length);
+}
+
+/* Read the slice that the body waits for, and let the transfer go on. */
+void
+ig_flight_feed(IgFlight *flight)
+{
+	static IgStatement slice = {
+		.sql = "SELECT substring(content FROM $3 FOR $4) FROM ignisign.document WHERE request = $1 AND n = $2",
+		.types = {UUIDOID, INT4OID, INT4OID, INT4OID}
+	};
+	Datum		values[4];
+	int			document;
+	int64		offset;
+	int			length;
+	bool		isnull = true;
+
+	if (!ig_body_wants(flight->body, &document, &offset, &length))
+		return;
+	SPI_connect();
+	values[0] = UUIDPGetDatum(&flight->call.request);
+	values[1] = Int32GetDatum(document + 1);
+	values[2] = Int32GetDatum((int32) offset + 1);
+	values[3] = Int32GetDatum(length);
+	if (ig_spi_execute(&slice, values, NULL) == 1)
+	{
+		Datum		value = ig_spi_datum(0, 1, &isnull);
+
+		if (!isnull)
+		{
+			bytea	   *bytes = DatumGetByteaPP(value);
+
+			ig_body_feed(flight->body, VARDATA_ANY(bytes), VARSIZE_ANY_EXHDR(bytes));
+		}
+	}
+	SPI_finish();
+
+	/* A document that is gone leaves the transfer to its time-out. */
+	if (!isnull && flight->transfer)
+		ig_http_resume(flight->transfer);
+}
+
+/* Whether bytes can be the proof that was asked for. */
+static bool
+plausible_proof(const IgFlight *flight, const char *body, int64 length)
+{
+	if (length == 0)
+		return false;
+	if (strcmp(flight->call.proof_type, "PDF_WITH_SIGNATURES") == 0)
+		return length >= 5 && memcmp(body, "%PDF-", 5) == 0;
+	if (strcmp(flight->call.proof_type, "ADVANCED_LEGAL_KIT") == 0)
+		return pg_strncasecmp(flight->transfer->content_type, "text/html", 9) != 0;
+	return true;
+}
+
+/* Take the answer apart; returns how far the attempt came. */
+static IgReach
+read_answer(IgFlight *flight)
+{
+	IgTransfer *transfer = flight->transfer;
+	char		error[IG_API_ERROR_SIZE];
+	char	   *body;
+	IgReach		reach = IG_REACH_ANSWERED;
+
+	if (transfer->http_status < 200 || transfer->http_status > 299)
+	{
+		body = ig_http_body(transfer);
+		ig_api_read_error(body, transfer->body_length, &flight->answer);
+		flight->code = flight->answer.error_code;
+		if (flight->answer.error_message)
+			flight->error = psprintf("HTTP status %d: %s", transfer->http_status,
+									 flight->answer.error_message);
+		else
+			flight->error = psprintf("HTTP status %d", transfer->http_status);
+		pfree(body);
+		return reach;
+	}
+
+	/* A large answer stays where it is; its beginning tells enough. */
+	body = transfer->spool < 0 || ig_api_answers_json(flight->call.operation) ?
+		ig_http_body(transfer) : NULL;
+	if (ig_api_answers_json(flight->call.operation))
+	{
+		if (!ig_api_read(flight->call.operation, body, transfer->body_length,
+						 &flight->answer, error))
+		{
+			flight->error = psprintf("the answer cannot be used: %s", error);
+			reach = IG_REACH_BAD_ANSWER;
+		}
+	}
+	else if (body != NULL && !plausible_proof(flight, body, transfer->body_length))
+	{
+		flight->error = pstrdup("the answer is not a proof of the type that was asked for");
+		reach = IG_REACH_BAD_ANSWER;
+	}
+	if (body)
+		pfree(body);
+	return reach;
+}
+
+/* Judge what came of a flight. */
+void
+ig_flight_digest(IgFlight *flight)
+{
+	MemoryContext old = MemoryContextSwitchTo(flight->context);
+	IgTransfer *transfer = flight->transfer;
+	const IgAccount *account = flight->lane->account;
+	IgOutcome	outcome;
+	IgPolicy	policy;
+
+	memset(&outcome, 0, sizeof(outcome));
+	outcome.retry_after = -1;
+	outcome.repeatable = ig_api_repeatable(flight->call.operation);
+	outcome.attempts = flight->call.attempts;
+	outcome.max_attempts = account ? account->max_attempts : 1;
+	policy.retry_delay = ig_retry_delay;
+	policy.max_retry_delay = ig_max_retry_delay;
+	policy.reconcile_delay = ig_reconcile_delay;
+
+	if (transfer == NULL)
+	{
+		/* It cannot be built, now or later, or its account has gone. */
+		flight->decision.verdict = flight->error ? IG_DEAD : IG_PARK;
+		if (flight->error == NULL)
+			flight->error = pstrdup("the account is no longer there");
+		MemoryContextSwitchTo(old);
+		return;
+	}
+
+	outcome.reach = transfer->reach;
+	outcome.http_status = transfer->http_status;
+	if (transfer->reach == IG_REACH_ANSWERED)
+		outcome.reach = read_answer(flight);
+	else
+		flight->error = pstrdup(transfer->error);
+	outcome.code = flight->code;
+	outcome.not_yet = outcome.reach == IG_REACH_ANSWERED &&
+		ig_api_not_yet(flight->call.operation, outcome.http_status, flight->code);
+	if (outcome.not_yet)
+		outcome.attempts = flight->call.waits + 1;
+	if (transfer->retry_after[0])
+		outcome.retry_after = ig_policy_retry_after(transfer->retry_after,
+													(int64) time(NULL) * 1000);
+	flight->decision = ig_policy_decide(&outcome, &policy, pg_prng_uint64(&pg_global_prng_state));
+	MemoryContextSwitchTo(old);
+}
+
+/* Forget a flight. */
+void
+ig_flight_free(IgFlight *flight)
+{
+	flight->lane->in_flight--;
+	ig_api_answer_free(&flight->answer);
+	if (flight->transfer)
+		ig_http_release(flight->transfer);
+	if (flight->body)
+		ig_body_free(flight->body);
+	ig_api_request_free(&flight->request);
+	MemoryContextDelete(flight->context);
+}

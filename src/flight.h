@@ -1,0 +1,73 @@
+/*-------------------------------------------------------------------------
+ *
+ * flight.h
+ *	  A call under way: from a row to a transfer, and from its answer to what
+ *	  is to follow.
+ *
+ *-------------------------------------------------------------------------
+ */
+#ifndef IGNISIGN_FLIGHT_H
+#define IGNISIGN_FLIGHT_H
+
+#include "postgres.h"
+
+#include "api.h"
+#include "body.h"
+#include "http.h"
+#include "lanes.h"
+#include "policy.h"
+#include "queue.h"
+
+/* Several requests whose status is asked for by one call. */
+typedef struct IgBatch
+{
+	NameData	server;
+	NameData	owner;
+	pg_uuid_t  *requests;
+	char	  **signature_request_ids;
+	int			n;
+} IgBatch;
+
+typedef struct IgFlight
+{
+	MemoryContext context;		/* of all that belongs to the flight */
+	IgCall		call;
+	IgLane	   *lane;
+	IgBatch    *batch;			/* of a refresh, else NULL */
+	struct IgScan *scan;		/* of a reconciliation, else NULL */
+	int			page;			/* of a list */
+	IgApiRequest request;		/* until the body takes it over */
+	IgBody	   *body;			/* NULL: none */
+	IgTransfer *transfer;		/* NULL: not started */
+	bool		built;			/* request and body are ready */
+
+	/* What came of it; see ig_flight_digest. */
+	IgApiAnswer answer;
+	IgDecision	decision;
+	char	   *error;			/* text for people, or NULL */
+	const char *code;			/* the API's, or NULL */
+} IgFlight;
+
+/* Make a flight in its own memory context, to which the call is copied. */
+extern IgFlight *ig_flight_create(const IgCall *call, IgLane *lane);
+extern IgFlight *ig_flight_create_refresh(const IgBatch *batch, IgLane *lane);
+
+/*
+ * Read what the flights have to say, and build their requests.  Needs a
+ * transaction.  One that cannot be built is left with an error.
+ */
+extern void ig_flights_build(IgFlight **flights, int n);
+
+/* Send it. */
+extern void ig_flight_start(IgFlight *flight);
+
+/* Read the slices of documents that bodies wait for.  Needs a transaction. */
+extern bool ig_flight_hungry(const IgFlight *flight);
+extern void ig_flight_feed(IgFlight *flight);
+
+/* Judge a finished or unbuildable flight: answer, decision, error. */
+extern void ig_flight_digest(IgFlight *flight);
+
+extern void ig_flight_free(IgFlight *flight);
+
+#endif							/* IGNISIGN_FLIGHT_H */

@@ -1,0 +1,418 @@
+/*-------------------------------------------------------------------------
+ *
+ * functions.c
+ *	  Functions that decide on calls: refresh, retry, discard, resolve, adopt;
+ *	  and who may see what.
+ *
+ * They act on what the caller may see.  What he may not see does not exist
+ * for him, and is reported like that.
+ *
+ *-------------------------------------------------------------------------
+ */
+#include "ignisign.h"
+
+#include "catalog/pg_namespace.h"
+#include "catalog/pg_type.h"
+#include "fmgr.h"
+#include "miscadmin.h"
+#include "utils/acl.h"
+#include "utils/builtins.h"
+
+#include "api.h"
+#include "errors.h"
+#include "functions.h"
+#include "queue.h"
+#include "spi.h"
+
+PG_FUNCTION_INFO_V1(ignisign_may_see);
+PG_FUNCTION_INFO_V1(ignisign_refresh);
+PG_FUNCTION_INFO_V1(ignisign_retry_call);
+PG_FUNCTION_INFO_V1(ignisign_retry_request);
+PG_FUNCTION_INFO_V1(ignisign_discard_call);
+PG_FUNCTION_INFO_V1(ignisign_discard_request);
+PG_FUNCTION_INFO_V1(ignisign_resolve);
+PG_FUNCTION_INFO_V1(ignisign_adopt);
+
+/* Whether a role has the privileges of the role of that name. */
+bool
+ig_may_see(Oid role, const char *owner)
+{
+	Oid			owner_oid = get_role_oid(owner, true);
+
+	if (superuser_arg(role))
+		return true;
+	return OidIsValid(owner_oid) && has_privs_of_role(role, owner_oid);
+}
+
+/*
+ * ignisign.may_see(owner name) returns boolean
+ *
+ * For the policies of the tables: false also when there is no such role.
+ */
+Datum
+ignisign_may_see(PG_FUNCTION_ARGS)
+{
+	PG_RETURN_BOOL(ig_may_see(GetUserId(), NameStr(*PG_GETARG_NAME(0))));
+}
+
+/* There is no such request, or the caller may not see it. */
+void
+ig_no_such_request(const pg_uuid_t *id)
+{
+	ereport(ERROR,
+			(errcode(IG_ERRCODE_NO_SUCH_REQUEST),
+			 errmsg("there is no request %s",
+					DatumGetCString(DirectFunctionCall1(uuid_out, UUIDPGetDatum(id)))),
+			 errhint("A request of a transaction that has not committed is seen by that transaction only.")));
+}
+
+/*
+ * Lock a request and return its server; owner and signature_request_id are set.
+ * As the extension's owner, between SPI_connect and SPI_finish.
+ */
+static char *
+lock_request(const pg_uuid_t *id, Oid caller, char **owner, char **signature_request_id)
+{
+	static IgStatement lock = {
+		.sql = "SELECT owner::text, server::text, signature_request_id FROM ignisign.request WHERE id = $1 FOR UPDATE",
+		.types = {UUIDOID}
+	};
+	Datum		value = UUIDPGetDatum(id);
+
+	if (ig_spi_execute(&lock, &value, NULL) != 1)
+		ig_no_such_request(id);
+	*owner = ig_spi_text(0, 1, CurrentMemoryContext);
+	*signature_request_id = ig_spi_text(0, 3, CurrentMemoryContext);
+	if (!ig_may_see(caller, *owner))
+		ig_no_such_request(id);
+	return ig_spi_text(0, 2, CurrentMemoryContext);
+}
+
+/* Note in the request's history what a person decided. */
+static void
+add_event(const pg_uuid_t *request, const char *kind, const char *value, const char *detail)
+{
+	static IgStatement add = {
+		.sql = "INSERT INTO ignisign.event (request, source, kind, value, detail) VALUES ($1, 'user', $2, $3, $4)",
+		.types = {UUIDOID, TEXTOID, TEXTOID, TEXTOID}
+	};
+	Datum		values[4];
+	char		nulls[5] = "    ";
+
+	values[0] = UUIDPGetDatum(request);
+	values[1] = CStringGetTextDatum(kind);
+	values[2] = value ? CStringGetTextDatum(value) : (Datum) 0;
+	values[3] = CStringGetTextDatum(detail);
+	if (value == NULL)
+		nulls[2] = 'n';
+	ig_spi_execute(&add, values, nulls);
+}
+
+/*
+ * ignisign_refresh(request uuid) returns void
+ *
+ * Queue a read of the request's context.  Errors: IG012 for a request that is
+ * not there, 55000 for one that was not sent yet.
+ */
+Datum
+ignisign_refresh(PG_FUNCTION_ARGS)
+{
+	const pg_uuid_t *id = PG_GETARG_UUID_P(0);
+	Oid			caller = GetUserId();
+	IgOwnerState state;
+	char	   *owner;
+	char	   *signature_request_id;
+	char	   *server;
+
+	ig_owner_enter(&state);
+	SPI_connect();
+	server = lock_request(id, caller, &owner, &signature_request_id);
+	if (signature_request_id == NULL)
+		ereport(ERROR,
+				(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
+				 errmsg("the request has not been sent yet"),
+				 errhint("SELECT * FROM ignisign_status('%s') tells why.",
+						 DatumGetCString(DirectFunctionCall1(uuid_out, UUIDPGetDatum(id))))));
+	ig_queue_add(id, IG_OP_CONTEXT, 0, "", owner, server, GetCurrentTimestamp());
+	SPI_finish();
+	ig_owner_leave(&state);
+
+	ig_wake_at_commit();
+	PG_RETURN_VOID();
+}
+
+/* What can be done to calls. */
+typedef enum Action
+{
+	ACTION_RETRY,
+	ACTION_DISCARD
+} Action;
+
+/*
+ * Lock the calls of a request, or one by its id; "states" is what the action
+ * applies to.  Does it, and returns to how many.  With an id, a call in another
+ * state is an error.
+ */
+static int
+act_on_calls(Action action, const pg_uuid_t *request, int64 id)
+{
+	static IgStatement by_request = {
+		.sql = "SELECT request, id, state, owner::text, operation FROM ignisign.call WHERE request = $1 ORDER BY id FOR UPDATE",
+		.types = {UUIDOID}
+	};
+	static IgStatement by_id = {
+		.sql = "SELECT request, id, state, owner::text, operation FROM ignisign.call WHERE id = $1 FOR UPDATE",
+		.types = {INT8OID}
+	};
+	static IgStatement retry = {
+		.sql = "UPDATE ignisign.call SET state = 'pending', run_at = now(), attempts = 0, waits = 0 WHERE request = $1 AND id = $2",
+		.types = {UUIDOID, INT8OID}
+	};
+	static IgStatement discard = {
+		.sql = "DELETE FROM ignisign.call WHERE request = $1 AND id = $2",
+		.types = {UUIDOID, INT8OID}
+	};
+	Oid			caller = GetUserId();
+	IgOwnerState state;
+	Datum		value = request ? UUIDPGetDatum(request) : Int64GetDatum(id);
+	SPITupleTable *rows;
+	uint64		n;
+	int			visible = 0;
+	int			done = 0;
+
+	ig_owner_enter(&state);
+	SPI_connect();
+	n = ig_spi_execute(request ? &by_request : &by_id, &value, NULL);
+	rows = SPI_tuptable;
+	for (uint64 i = 0; i < n; i++)
+	{
+		bool		isnull;
+		Datum		values[2];
+		char	   *call_state;
+		char	   *operation;
+
+		SPI_tuptable = rows;
+		values[0] = ig_spi_datum(i, 1, &isnull);
+		values[1] = ig_spi_datum(i, 2, &isnull);
+		call_state = ig_spi_text(i, 3, CurrentMemoryContext);
+		operation = ig_spi_text(i, 5, CurrentMemoryContext);
+		if (!ig_may_see(caller, ig_spi_text(i, 4, CurrentMemoryContext)))
+			continue;
+		visible++;
+		if (strcmp(call_state, "dead") != 0 &&
+			(action == ACTION_RETRY || strcmp(call_state, "pending") != 0))
+		{
+			if (request != NULL)
+				continue;
+			ereport(ERROR,
+					(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
+					 errmsg("call %lld is %s", (long long) id, call_state),
+					 action == ACTION_RETRY ?
+					 errhint("Only a dead call can be retried; the others are at work.") :
+					 errhint("Only a dead or pending call can be discarded; an unknown one can be decided with ignisign_resolve().")));
+		}
+		ig_spi_execute(action == ACTION_RETRY ? &retry : &discard, values, NULL);
+		add_event(DatumGetUUIDP(values[0]), action == ACTION_RETRY ? "retried" : "discarded",
+				  operation, GetUserNameFromId(caller, false));
+		done++;
+	}
+	SPI_finish();
+	ig_owner_leave(&state);
+
+	if (visible == 0 && request == NULL)
+		ereport(ERROR,
+				(errcode(IG_ERRCODE_NO_SUCH_REQUEST),
+				 errmsg("there is no call %lld", (long long) id),
+				 errhint("SELECT * FROM ignisign.call shows those that are still to be made.")));
+	if (visible == 0)
+	{
+		char	   *owner;
+		char	   *signature_request_id;
+
+		ig_owner_enter(&state);
+		SPI_connect();
+		(void) lock_request(request, caller, &owner, &signature_request_id);
+		SPI_finish();
+		ig_owner_leave(&state);
+	}
+	ig_wake_at_commit();
+	return done;
+}
+
+/*
+ * ignisign_retry(call bigint) returns void
+ *
+ * Errors: IG012 when there is no such call, 55000 when it is not dead.
+ */
+Datum
+ignisign_retry_call(PG_FUNCTION_ARGS)
+{
+	(void) act_on_calls(ACTION_RETRY, NULL, PG_GETARG_INT64(0));
+	PG_RETURN_VOID();
+}
+
+/*
+ * ignisign_retry(request uuid) returns integer
+ *
+ * Returns how many dead calls of the request were made pending.  Errors: IG012
+ * when there is no such request.
+ */
+Datum
+ignisign_retry_request(PG_FUNCTION_ARGS)
+{
+	PG_RETURN_INT32(act_on_calls(ACTION_RETRY, PG_GETARG_UUID_P(0), 0));
+}
+
+/*
+ * ignisign_discard(call bigint) returns void
+ *
+ * Errors: IG012 when there is no such call, 55000 when it is under way or its
+ * outcome is unknown.
+ */
+Datum
+ignisign_discard_call(PG_FUNCTION_ARGS)
+{
+	(void) act_on_calls(ACTION_DISCARD, NULL, PG_GETARG_INT64(0));
+	PG_RETURN_VOID();
+}
+
+/*
+ * ignisign_discard(request uuid) returns integer
+ *
+ * Returns how many calls of the request were dropped.  Errors: IG012 when there
+ * is no such request.
+ */
+Datum
+ignisign_discard_request(PG_FUNCTION_ARGS)
+{
+	PG_RETURN_INT32(act_on_calls(ACTION_DISCARD, PG_GETARG_UUID_P(0), 0));
+}
+
+/* The request is at Ignisign under this id. */
+static void
+resolve_as_sent(const pg_uuid_t *id, const char *signature_request_id)
+{
+	static IgStatement taken = {
+		.sql = "SELECT FROM ignisign.request WHERE signature_request_id = $1",
+		.types = {TEXTOID}
+	};
+	static IgStatement sent = {
+		.sql = "UPDATE ignisign.request SET signature_request_id = $2, sent_at = now() WHERE id = $1",
+		.types = {UUIDOID, TEXTOID}
+	};
+	static IgStatement finish = {
+		.sql = "DELETE FROM ignisign.call WHERE request = $1 AND operation = 'one-call-sign'",
+		.types = {UUIDOID}
+	};
+	Datum		values[2];
+
+	values[0] = CStringGetTextDatum(signature_request_id);
+	if (ig_spi_execute(&taken, values, NULL) > 0)
+		ereport(ERROR,
+				(errcode(ERRCODE_UNIQUE_VIOLATION),
+				 errmsg("signature request %s belongs to another request already", signature_request_id)));
+	values[1] = values[0];
+	values[0] = UUIDPGetDatum(id);
+	ig_spi_execute(&sent, values, NULL);
+	ig_spi_execute(&finish, values, NULL);
+}
+
+/*
+ * ignisign_resolve(request uuid, signature_request_id text) returns void
+ *
+ * Decide a call whose outcome is unknown.  NULL for the id means that the
+ * request is not there.  Errors: 22004 for a NULL request, 22023 for what is
+ * not an id, IG012, 55000 when no outcome is unknown, 23505 when the id is
+ * another request's.
+ */
+Datum
+ignisign_resolve(PG_FUNCTION_ARGS)
+{
+	static IgStatement unknown = {
+		.sql = "SELECT FROM ignisign.call WHERE request = $1 AND operation = 'one-call-sign' AND state = 'unknown' FOR UPDATE",
+		.types = {UUIDOID}
+	};
+	static IgStatement again = {
+		.sql = "UPDATE ignisign.call SET state = 'pending', run_at = now(), looks = 0 WHERE request = $1 AND operation = 'one-call-sign'",
+		.types = {UUIDOID}
+	};
+	Oid			caller = GetUserId();
+	const pg_uuid_t *id;
+	char	   *signature_request_id = NULL;
+	char	   *old_id;
+	char	   *owner;
+	char	   *server;
+	IgOwnerState state;
+	Datum		value;
+
+	if (PG_ARGISNULL(0))
+		ereport(ERROR,
+				(errcode(ERRCODE_NULL_VALUE_NOT_ALLOWED),
+				 errmsg("request must not be NULL")));
+	id = PG_GETARG_UUID_P(0);
+	if (!PG_ARGISNULL(1))
+	{
+		signature_request_id = text_to_cstring(PG_GETARG_TEXT_PP(1));
+		if (!ig_api_valid_object_id(signature_request_id))
+			ereport(ERROR,
+					(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+					 errmsg("invalid signature request id \"%s\"", signature_request_id),
+					 errhint("An id of the API has 24 hexadecimal digits; the Ignisign console shows it.")));
+	}
+
+	ig_owner_enter(&state);
+	SPI_connect();
+	server = lock_request(id, caller, &owner, &old_id);
+	value = UUIDPGetDatum(id);
+	if (ig_spi_execute(&unknown, &value, NULL) != 1)
+		ereport(ERROR,
+				(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
+				 errmsg("the outcome of the request is not unknown"),
+				 errhint("Only a request in the state \"unknown\" can be resolved.")));
+	if (signature_request_id)
+	{
+		resolve_as_sent(id, signature_request_id);
+		ig_queue_add(id, IG_OP_CONTEXT, 0, "", owner, server, GetCurrentTimestamp());
+	}
+	else
+		ig_spi_execute(&again, &value, NULL);
+	add_event(id, "resolved", signature_request_id, GetUserNameFromId(caller, false));
+	SPI_finish();
+	ig_owner_leave(&state);
+
+	ig_wake_at_commit();
+	PG_RETURN_VOID();
+}
+
+/*
+ * ignisign_adopt() returns void
+ *
+ * Make this database the owner of its queue.  What its former owner had under
+ * way is looked for before it is sent again.  Errors: 42501 for who is not the
+ * extension's owner.
+ */
+Datum
+ignisign_adopt(PG_FUNCTION_ARGS)
+{
+	static IgStatement forget = {.sql = "DELETE FROM ignisign.origin"};
+	IgOwnerState state;
+	Oid			caller = GetUserId();
+
+	ig_owner_enter(&state);
+	if (!has_privs_of_role(caller, GetUserId()))
+		ereport(ERROR,
+				(errcode(ERRCODE_INSUFFICIENT_PRIVILEGE),
+				 errmsg("permission denied to adopt the queue"),
+				 errhint("Only the extension's owner can.")));
+	SPI_connect();
+	ig_spi_execute(&forget, NULL, NULL);
+	ig_queue_own();
+
+	/* Nobody else does what was under way elsewhere when it was copied. */
+	ig_queue_sort_out(TimestampTzPlusMilliseconds(GetCurrentTimestamp(), ig_reconcile_delay));
+	SPI_finish();
+	ig_owner_leave(&state);
+
+	ig_wake_at_commit();
+	PG_RETURN_VOID();
+}

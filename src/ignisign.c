@@ -1,0 +1,141 @@
+/*-------------------------------------------------------------------------
+ *
+ * ignisign.c
+ *	  Module initialization: settings, shared memory, hooks.
+ *
+ * Preloaded, the module starts the launcher and watches for commands on
+ * databases (utility.c).  Loaded by a session only, because it is not in
+ * shared_preload_libraries, its functions still queue durably, but there is
+ * nobody to send.
+ *
+ *-------------------------------------------------------------------------
+ */
+#include "ignisign.h"
+
+#include <limits.h>
+
+#include "fmgr.h"
+#include "miscadmin.h"
+#include "utils/guc.h"
+
+#include "redact.h"
+#include "slots.h"
+#include "utility.h"
+
+PG_MODULE_MAGIC;
+
+bool		ig_enabled = true;
+int			ig_max_document_size = 36 * 1024;
+int			ig_max_response_size = 8 * 1024;
+int			ig_max_proof_size = 64 * 1024;
+int			ig_refresh_interval = 10 * 1000;
+int			ig_refresh_batch = 50;
+int			ig_reconcile_delay = 30 * 1000;
+int			ig_retry_delay = 1000;
+int			ig_max_retry_delay = 15 * 60 * 1000;
+int			ig_max_databases = 128;
+
+PGDLLEXPORT void _PG_init(void);
+
+/* Define the settings. */
+static void
+define_settings(void)
+{
+	DefineCustomBoolVariable("ignisign.enabled",
+							 "Whether the workers make calls to the Ignisign API.",
+							 "Turned off, functions still queue.",
+							 &ig_enabled,
+							 true,
+							 PGC_SIGHUP, 0,
+							 NULL, NULL, NULL);
+
+	DefineCustomIntVariable("ignisign.max_document_size",
+							"Largest document that can be signed.",
+							NULL,
+							&ig_max_document_size,
+							36 * 1024, 1, 512 * 1024,
+							PGC_SUSET, GUC_UNIT_KB,
+							NULL, NULL, NULL);
+
+	DefineCustomIntVariable("ignisign.max_response_size",
+							"Largest answer of the API that is read.",
+							"Proofs have a limit of their own.",
+							&ig_max_response_size,
+							8 * 1024, 16, 512 * 1024,
+							PGC_SIGHUP, GUC_UNIT_KB,
+							NULL, NULL, NULL);
+
+	DefineCustomIntVariable("ignisign.max_proof_size",
+							"Largest proof that is retrieved.",
+							NULL,
+							&ig_max_proof_size,
+							64 * 1024, 1, 512 * 1024,
+							PGC_SIGHUP, GUC_UNIT_KB,
+							NULL, NULL, NULL);
+
+	DefineCustomIntVariable("ignisign.refresh_interval",
+							"How often the status of a new request is refreshed.",
+							"The interval grows with the request's age, up to an hour. 0 turns refreshing off.",
+							&ig_refresh_interval,
+							10 * 1000, 0, 3600 * 1000,
+							PGC_SIGHUP, GUC_UNIT_MS,
+							NULL, NULL, NULL);
+
+	DefineCustomIntVariable("ignisign.refresh_batch",
+							"How many requests are refreshed by one call.",
+							NULL,
+							&ig_refresh_batch,
+							50, 1, 1000,
+							PGC_SIGHUP, 0,
+							NULL, NULL, NULL);
+
+	DefineCustomIntVariable("ignisign.reconcile_delay",
+							"How long to wait before looking for a request whose outcome is unknown.",
+							"The API may still be working on it.",
+							&ig_reconcile_delay,
+							30 * 1000, 0, 3600 * 1000,
+							PGC_SIGHUP, GUC_UNIT_MS,
+							NULL, NULL, NULL);
+
+	DefineCustomIntVariable("ignisign.retry_delay",
+							"Upper bound of the pause before the first retry of a call.",
+							"It doubles with each attempt; the pause is chosen at random below it.",
+							&ig_retry_delay,
+							1000, 1, 3600 * 1000,
+							PGC_SIGHUP, GUC_UNIT_MS,
+							NULL, NULL, NULL);
+
+	DefineCustomIntVariable("ignisign.max_retry_delay",
+							"Upper bound of the pause before any retry of a call.",
+							NULL,
+							&ig_max_retry_delay,
+							15 * 60 * 1000, 1, INT_MAX,
+							PGC_SIGHUP, GUC_UNIT_MS,
+							NULL, NULL, NULL);
+
+	if (process_shared_preload_libraries_in_progress)
+		DefineCustomIntVariable("ignisign.max_databases",
+								"How many databases can have a worker.",
+								NULL,
+								&ig_max_databases,
+								128, 1, 10000,
+								PGC_POSTMASTER, 0,
+								NULL, NULL, NULL);
+
+	MarkGUCPrefixReserved("ignisign");
+}
+
+/* Called once a process, or once in the postmaster when preloaded. */
+void
+_PG_init(void)
+{
+	define_settings();
+
+	if (!process_shared_preload_libraries_in_progress)
+		return;
+
+	ig_slots_init();
+	ig_utility_init();
+	ig_redact_init();
+	ig_launcher_register();
+}

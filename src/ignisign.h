@@ -1,0 +1,54 @@
+/*-------------------------------------------------------------------------
+ *
+ * ignisign.h
+ *	  Settings, and what all parts of the extension share.
+ *
+ *-------------------------------------------------------------------------
+ */
+#ifndef IGNISIGN_H
+#define IGNISIGN_H
+
+#include "postgres.h"
+
+#include "utils/timestamp.h"
+#include "utils/uuid.h"
+
+#define IG_EXTENSION	"ignisign"
+#define IG_CHANNEL		"ignisign"
+
+/* Settings; see README for their meaning. */
+extern bool ig_enabled;
+extern int	ig_max_document_size;	/* kB */
+extern int	ig_max_response_size;	/* kB */
+extern int	ig_max_proof_size;	/* kB */
+extern int	ig_refresh_interval;	/* ms */
+extern int	ig_refresh_batch;
+extern int	ig_reconcile_delay; /* ms */
+extern int	ig_retry_delay;		/* ms */
+extern int	ig_max_retry_delay; /* ms */
+extern int	ig_max_databases;
+
+/* Fast uuid version 7, increasing within a process (uuid.c). */
+extern void ig_uuid_v7(pg_uuid_t *uuid);
+
+/*
+ * Run statements as the extension's owner with a safe search_path (owner.c).
+ * What is entered is left by ig_owner_leave, or by the abort of the
+ * transaction.
+ */
+typedef struct IgOwnerState
+{
+	Oid			user;
+	int			sec_context;
+	int			guc_level;
+} IgOwnerState;
+
+extern void ig_owner_enter(IgOwnerState *state);
+extern void ig_owner_leave(const IgOwnerState *state);
+
+/* Owed to the workers at the end of the current transaction (wake.c). */
+extern void ig_wake_at_commit(void);
+extern void ig_want_at_commit(Oid database);
+extern void ig_hold_until_end(Oid database);
+
+#endif							/* IGNISIGN_H */

@@ -1,0 +1,238 @@
+/*-------------------------------------------------------------------------
+ *
+ * launcher.c
+ *	  The launcher: which databases have a worker; start and restart them.
+ *
+ * No list is kept of the databases that have the extension: at server start
+ * every one gets a worker, which looks for itself and ends at once where the
+ * extension is missing.  Later, backends ask: at COMMIT of CREATE EXTENSION,
+ * after CREATE DATABASE, and whenever work is queued where no worker runs.
+ *
+ * The launcher starts when recovery is over, so there is none on a standby,
+ * and it is there as soon as a standby is promoted.
+ *
+ *-------------------------------------------------------------------------
+ */
+#include "ignisign.h"
+
+#include "access/genam.h"
+#include "access/heapam.h"
+#include "access/table.h"
+#include "access/tableam.h"
+#include "access/xact.h"
+#include "catalog/pg_database.h"
+#include "miscadmin.h"
+#include "pgstat.h"
+#include "postmaster/bgworker.h"
+#include "postmaster/interrupt.h"
+#include "storage/ipc.h"
+#include "storage/latch.h"
+#include "storage/proc.h"
+#include "tcop/tcopprot.h"
+#include "utils/memutils.h"
+#include "utils/snapmgr.h"
+#include "utils/syscache.h"
+#include "utils/wait_event.h"
+
+#include "slots.h"
+
+/* Pause before the postmaster starts a failed launcher again, in seconds. */
+#define LAUNCHER_RESTART 5
+
+/* A worker that was registered here and is watched until it ends. */
+typedef struct IgWatched
+{
+	Oid			database;
+	BackgroundWorkerHandle *handle;
+} IgWatched;
+
+static List *watched = NIL;
+
+/* Register the launcher; called while the module is preloaded. */
+void
+ig_launcher_register(void)
+{
+	BackgroundWorker worker;
+
+	memset(&worker, 0, sizeof(worker));
+	worker.bgw_flags = BGWORKER_SHMEM_ACCESS | BGWORKER_BACKEND_DATABASE_CONNECTION;
+	worker.bgw_start_time = BgWorkerStart_RecoveryFinished;
+	worker.bgw_restart_time = LAUNCHER_RESTART;
+	strlcpy(worker.bgw_library_name, "ignisign", sizeof(worker.bgw_library_name));
+	strlcpy(worker.bgw_function_name, "ignisign_launcher_main", sizeof(worker.bgw_function_name));
+	strlcpy(worker.bgw_name, "ignisign launcher", sizeof(worker.bgw_name));
+	strlcpy(worker.bgw_type, "ignisign launcher", sizeof(worker.bgw_type));
+	RegisterBackgroundWorker(&worker);
+}
+
+/* Ask for a worker in every database that can be connected to. */
+static void
+want_all(void)
+{
+	Relation	rel;
+	TableScanDesc scan;
+	HeapTuple	tuple;
+
+	StartTransactionCommand();
+	(void) GetTransactionSnapshot();
+	rel = table_open(DatabaseRelationId, AccessShareLock);
+	scan = table_beginscan_catalog(rel, 0, NULL);
+	while ((tuple = heap_getnext(scan, ForwardScanDirection)) != NULL)
+	{
+		Form_pg_database form = (Form_pg_database) GETSTRUCT(tuple);
+
+		if (form->datallowconn)
+			ig_slots_want(form->oid);
+	}
+	table_endscan(scan);
+	table_close(rel, AccessShareLock);
+	CommitTransactionCommand();
+}
+
+/* Whether the database is still there and can be connected to. */
+static bool
+database_exists(Oid database)
+{
+	HeapTuple	tuple;
+	bool		result = false;
+
+	StartTransactionCommand();
+	tuple = SearchSysCache1(DATABASEOID, ObjectIdGetDatum(database));
+	if (HeapTupleIsValid(tuple))
+	{
+		result = ((Form_pg_database) GETSTRUCT(tuple))->datallowconn;
+		ReleaseSysCache(tuple);
+	}
+	CommitTransactionCommand();
+	return result;
+}
+
+/*
+ * Wait until a worker that has left its slot is gone as a process, so that
+ * its end is not taken for that of its successor.
+ */
+static void
+await_predecessor(Oid database)
+{
+	ListCell   *lc;
+
+	foreach(lc, watched)
+	{
+		IgWatched  *entry = lfirst(lc);
+
+		if (entry->database != database)
+			continue;
+		(void) WaitForBackgroundWorkerShutdown(entry->handle);
+		pfree(entry->handle);
+		pfree(entry);
+		watched = foreach_delete_current(watched, lc);
+	}
+}
+
+/* Register the worker of a database whose slot is STARTING. */
+static void
+start_worker(Oid database)
+{
+	BackgroundWorker worker;
+	BackgroundWorkerHandle *handle;
+	MemoryContext old;
+	IgWatched  *entry;
+
+	if (!database_exists(database))
+	{
+		ig_slots_forget(database);
+		return;
+	}
+
+	await_predecessor(database);
+
+	memset(&worker, 0, sizeof(worker));
+	worker.bgw_flags = BGWORKER_SHMEM_ACCESS | BGWORKER_BACKEND_DATABASE_CONNECTION;
+	worker.bgw_start_time = BgWorkerStart_RecoveryFinished;
+	worker.bgw_restart_time = BGW_NEVER_RESTART;
+	worker.bgw_main_arg = ObjectIdGetDatum(database);
+	worker.bgw_notify_pid = MyProcPid;
+	strlcpy(worker.bgw_library_name, "ignisign", sizeof(worker.bgw_library_name));
+	strlcpy(worker.bgw_function_name, "ignisign_worker_main", sizeof(worker.bgw_function_name));
+	snprintf(worker.bgw_name, sizeof(worker.bgw_name), "ignisign worker for database %u", database);
+	strlcpy(worker.bgw_type, "ignisign worker", sizeof(worker.bgw_type));
+
+	old = MemoryContextSwitchTo(TopMemoryContext);
+	if (RegisterDynamicBackgroundWorker(&worker, &handle))
+	{
+		entry = palloc(sizeof(IgWatched));
+		entry->database = database;
+		entry->handle = handle;
+		watched = lappend(watched, entry);
+	}
+	else if (ig_slots_start_failed(database) == 1)
+		ereport(LOG,
+				(errmsg("could not start the ignisign worker for the database with OID %u: no background worker slot is free",
+						database),
+				 errhint("Its queue is kept and the start is tried again. You might need to increase max_worker_processes.")));
+	MemoryContextSwitchTo(old);
+}
+
+/* Take note of workers that ended, above all of those that never attached. */
+static void
+check_watched(void)
+{
+	ListCell   *lc;
+
+	foreach(lc, watched)
+	{
+		IgWatched  *entry = lfirst(lc);
+		pid_t		pid;
+
+		if (GetBackgroundWorkerPid(entry->handle, &pid) != BGWH_STOPPED)
+			continue;
+		ig_slots_worker_ended(entry->database);
+		pfree(entry->handle);
+		pfree(entry);
+		watched = foreach_delete_current(watched, lc);
+	}
+}
+
+/* Entry point of the launcher. */
+void
+ignisign_launcher_main(Datum arg)
+{
+	pqsignal(SIGHUP, SignalHandlerForConfigReload);
+	pqsignal(SIGTERM, SignalHandlerForShutdownRequest);
+	BackgroundWorkerUnblockSignals();
+	BackgroundWorkerInitializeConnection(NULL, NULL, 0);
+
+	ig_slots_attach_launcher();
+	want_all();
+
+	while (!ShutdownRequestPending)
+	{
+		TimestampTz next;
+		Oid			database;
+		long		timeout = -1;
+
+		check_watched();
+		while (OidIsValid(database = ig_slots_next_to_start(GetCurrentTimestamp(), &next)))
+			start_worker(database);
+
+		if (next != 0)
+			timeout = TimestampDifferenceMilliseconds(GetCurrentTimestamp(), next) + 1;
+		(void) WaitLatch(MyLatch,
+						 WL_LATCH_SET | WL_EXIT_ON_PM_DEATH | (timeout >= 0 ? WL_TIMEOUT : 0),
+						 timeout, PG_WAIT_EXTENSION);
+		ResetLatch(MyLatch);
+		CHECK_FOR_INTERRUPTS();
+
+		if (ConfigReloadPending)
+		{
+			ConfigReloadPending = false;
+			ProcessConfigFile(PGC_SIGHUP);
+		}
+	}
+
+	/*
+	 * Code 0 would be for good: whoever terminates the launcher while the
+	 * server runs gets a new one.
+	 */
+	proc_exit(1);
+}

@@ -1,0 +1,489 @@
+/*-------------------------------------------------------------------------
+ *
+ * queue.c
+ *	  The only SQL on the queue.
+ *
+ * A call is claimed, with its attempt counted, in a transaction that commits
+ * before its first byte leaves; what came of it is recorded in another one.
+ * In between only the row's state tells that it may be under way.  Statements
+ * take arrays, so that hundreds of calls cost one statement.
+ *
+ *-------------------------------------------------------------------------
+ */
+#include "ignisign.h"
+
+#include "access/xlog.h"
+#include "catalog/pg_type.h"
+#include "mb/pg_wchar.h"
+#include "miscadmin.h"
+#include "utils/builtins.h"
+#include "utils/memutils.h"
+
+#include "queue.h"
+#include "spi.h"
+
+/* Room for the longest text that is kept of an error. */
+#define MAX_ERROR_LENGTH 1000
+
+/* A new Datum array for n rows. */
+#define new_datums(n) ((Datum *) palloc(Max(n, 1) * sizeof(Datum)))
+
+/* Make this database the owner of its queue. */
+void
+ig_queue_own(void)
+{
+	static IgStatement insert = {
+		.sql = "INSERT INTO ignisign.origin (system_identifier, database, database_name) "
+		"SELECT $1, d.oid, d.datname FROM pg_catalog.pg_database d WHERE d.oid = $2 "
+		"AND NOT EXISTS (SELECT FROM ignisign.origin o WHERE o.system_identifier = $1 AND o.database = $2)",
+		.types = {INT8OID, OIDOID}
+	};
+	Datum		values[2] = {
+		Int64GetDatum((int64) GetSystemIdentifier()),
+		ObjectIdGetDatum(MyDatabaseId)
+	};
+
+	SPI_connect();
+	ig_spi_execute(&insert, values, NULL);
+	SPI_finish();
+}
+
+/*
+ * Whether the queue is this database's own.  A copy from elsewhere brings
+ * another row of ignisign.origin along.  Where nothing is queued or open, there
+ * is nothing that could be done twice, and the copy is taken as our own.
+ */
+bool
+ig_queue_is_ours(char **other, bool adopt)
+{
+	static IgStatement foreign = {
+		.sql = "SELECT o.database_name FROM ignisign.origin o "
+		"WHERE (o.system_identifier, o.database) IS DISTINCT FROM ($1, $2) ORDER BY o.since LIMIT 1",
+		.types = {INT8OID, OIDOID}
+	};
+	static IgStatement busy = {
+		.sql = "SELECT WHERE EXISTS (SELECT FROM ignisign.call) OR EXISTS "
+		"(SELECT FROM ignisign.request WHERE closed_at IS NULL AND signature_request_id IS NOT NULL)"
+	};
+	static IgStatement forget = {.sql = "DELETE FROM ignisign.origin"};
+	MemoryContext context = CurrentMemoryContext;
+	Datum		values[2] = {
+		Int64GetDatum((int64) GetSystemIdentifier()),
+		ObjectIdGetDatum(MyDatabaseId)
+	};
+	bool		ours = true;
+
+	*other = NULL;
+	SPI_connect();
+	if (ig_spi_execute(&foreign, values, NULL) > 0)
+	{
+		char	   *name = ig_spi_text(0, 1, context);
+
+		ours = (ig_spi_execute(&busy, NULL, NULL) == 0);
+		if (!ours)
+			*other = name;
+		else if (adopt)
+		{
+			ig_spi_execute(&forget, NULL, NULL);
+			ig_queue_own();
+		}
+	}
+	SPI_finish();
+	return ours;
+}
+
+/* Add a call, or bring it forward if it is there. */
+void
+ig_queue_add(const pg_uuid_t *request, IgOperation operation, int document,
+			 const char *proof_type, const char *owner, const char *server,
+			 TimestampTz run_at)
+{
+	static IgStatement add = {
+		.sql = "INSERT INTO ignisign.call AS c (request, operation, document, proof_type, owner, server, run_at) "
+		"VALUES ($1, $2, $3, $4, $5, $6, $7) "
+		"ON CONFLICT (request, operation, document, proof_type) DO UPDATE "
+		"SET run_at = least(c.run_at, excluded.run_at), state = 'pending', "
+		"attempts = CASE c.state WHEN 'dead' THEN 0 ELSE c.attempts END, waits = 0 "
+		"WHERE c.state IN ('pending', 'dead')",
+		.types = {UUIDOID, TEXTOID, INT4OID, TEXTOID, NAMEOID, NAMEOID, TIMESTAMPTZOID}
+	};
+	Datum		values[7];
+
+	SPI_connect();
+	values[0] = UUIDPGetDatum(request);
+	values[1] = CStringGetTextDatum(ig_api_operation_name(operation));
+	values[2] = Int32GetDatum(document);
+	values[3] = CStringGetTextDatum(proof_type);
+	values[4] = DirectFunctionCall1(namein, CStringGetDatum(owner));
+	values[5] = DirectFunctionCall1(namein, CStringGetDatum(server));
+	values[6] = TimestampTzGetDatum(run_at);
+	ig_spi_execute(&add, values, NULL);
+	SPI_finish();
+}
+
+/* ---- The worker's part ---- */
+
+/*
+ * At the worker's start: what is "sending" was its predecessor's.  What may
+ * be repeated is sent again; the rest is to be looked for, from look_at on.
+ */
+void
+ig_queue_sort_out(TimestampTz look_at)
+{
+	static IgStatement sort_out = {
+		.sql = "WITH lost AS ("
+		"UPDATE ignisign.call SET "
+		"state = CASE WHEN operation = ANY ($1) THEN 'pending' ELSE 'unknown' END, "
+		"run_at = CASE WHEN operation = ANY ($1) THEN $3 ELSE $2 END, looks = 0, "
+		"http_status = NULL, code = NULL, last_error = $4 "
+		"WHERE state = 'sending' RETURNING *) "
+		"INSERT INTO ignisign.attempt (request, started_at, call, operation, owner, server, attempt, outcome, error) "
+		"SELECT request, coalesce(claimed_at, created_at), id, operation, owner, server, attempts, 'lost', last_error FROM lost",
+		.types = {TEXTARRAYOID, TIMESTAMPTZOID, TIMESTAMPTZOID, TEXTOID}
+	};
+	const char *repeatable[IG_OP_COUNT];
+	int			n = 0;
+	Datum		values[4];
+
+	for (int op = 0; op < IG_OP_COUNT; op++)
+	{
+		if (ig_api_repeatable(op))
+			repeatable[n++] = ig_api_operation_name(op);
+	}
+
+	SPI_connect();
+	values[0] = ig_text_array(repeatable, n);
+	values[1] = TimestampTzGetDatum(look_at);
+	values[2] = TimestampTzGetDatum(GetCurrentTimestamp());
+	values[3] = CStringGetTextDatum("the worker ended while the call was under way");
+	if (ig_spi_execute(&sort_out, values, NULL) > 0)
+		ereport(LOG,
+				(errmsg("ignisign: %llu calls were under way when the last worker ended",
+						(unsigned long long) SPI_processed)));
+	SPI_finish();
+}
+
+/*
+ * The accounts that have calls in the state "pending" or "unknown", and when
+ * the first of each is due.  Costs one index look-up an account, however long
+ * the queue is.
+ */
+IgDue *
+ig_queue_due(const char *state, int *n)
+{
+	static IgStatement pending = {
+		.sql = "WITH RECURSIVE account AS ("
+		"(SELECT server, owner, run_at FROM ignisign.call WHERE state = 'pending' "
+		"ORDER BY server, owner, run_at LIMIT 1) "
+		"UNION ALL "
+		"SELECT n.server, n.owner, n.run_at FROM account a CROSS JOIN LATERAL "
+		"(SELECT c.server, c.owner, c.run_at FROM ignisign.call c "
+		"WHERE c.state = 'pending' AND (c.server, c.owner) > (a.server, a.owner) "
+		"ORDER BY c.server, c.owner, c.run_at LIMIT 1) n) "
+		"SELECT server, owner, run_at FROM account"
+	};
+	static IgStatement unknown = {
+		.sql = "SELECT server, owner, min(run_at) FROM ignisign.call WHERE state = 'unknown' GROUP BY server, owner"
+	};
+	MemoryContext context = CurrentMemoryContext;
+	IgDue	   *result;
+
+	SPI_connect();
+	*n = (int) ig_spi_execute(strcmp(state, "pending") == 0 ? &pending : &unknown, NULL, NULL);
+	result = MemoryContextAllocZero(context, Max(*n, 1) * sizeof(IgDue));
+	for (int i = 0; i < *n; i++)
+	{
+		bool		isnull;
+
+		namestrcpy(&result[i].server, NameStr(*DatumGetName(ig_spi_datum(i, 1, &isnull))));
+		namestrcpy(&result[i].owner, NameStr(*DatumGetName(ig_spi_datum(i, 2, &isnull))));
+		result[i].run_at = DatumGetTimestampTz(ig_spi_datum(i, 3, &isnull));
+	}
+	SPI_finish();
+	return result;
+}
+
+/* Copy a row of the columns that both statements below return. */
+static void
+copy_call(IgCall *call, uint64 row, MemoryContext context)
+{
+	bool		isnull;
+	char	   *operation = ig_spi_text(row, 3, context);
+
+	memcpy(&call->request, DatumGetUUIDP(ig_spi_datum(row, 1, &isnull)), sizeof(pg_uuid_t));
+	call->id = ig_spi_int64(row, 2, 0);
+	if (!ig_api_operation_by_name(operation, &call->operation))
+		ereport(ERROR,
+				(errcode(ERRCODE_DATA_CORRUPTED),
+				 errmsg("unknown operation \"%s\" in ignisign.call", operation)));
+	namestrcpy(&call->server, NameStr(*DatumGetName(ig_spi_datum(row, 4, &isnull))));
+	namestrcpy(&call->owner, NameStr(*DatumGetName(ig_spi_datum(row, 5, &isnull))));
+	call->document = (int) ig_spi_int64(row, 6, 0);
+	call->proof_type = ig_spi_text(row, 7, context);
+	call->attempts = (int) ig_spi_int64(row, 8, 0);
+	call->waits = (int) ig_spi_int64(row, 9, 0);
+	call->looks = (int) ig_spi_int64(row, 10, 0);
+	call->claimed_at = DatumGetTimestampTz(ig_spi_datum(row, 11, &isnull));
+	if (isnull)
+		call->claimed_at = 0;
+	call->title = ig_spi_text(row, 12, context);
+	call->signature_method = ig_spi_text(row, 13, context);
+	call->signature_request_id = ig_spi_text(row, 14, context);
+	call->document_id = ig_spi_text(row, 15, context);
+}
+
+/*
+ * Claim what is due: of each account at most its limit, oldest first.  The
+ * calls are under way as soon as the transaction commits.
+ */
+IgCall *
+ig_queue_claim(const IgDue *due, int ndue, TimestampTz now, int *n)
+{
+	static IgStatement claim = {
+		.sql = "WITH due AS ("
+		"SELECT c.request, c.id, c.document "
+		"FROM unnest($1, $2, $3) AS a (server, owner, n) CROSS JOIN LATERAL "
+		"(SELECT q.request, q.id, q.document FROM ignisign.call q "
+		"WHERE q.state = 'pending' AND q.server = a.server AND q.owner = a.owner AND q.run_at <= $4 "
+		"ORDER BY q.run_at, q.id LIMIT a.n FOR UPDATE SKIP LOCKED) c), "
+		"known AS ("
+		"SELECT due.request, due.id, r.title, r.signature_method, r.signature_request_id, d.document_id "
+		"FROM due LEFT JOIN ignisign.request r ON r.id = due.request "
+		"LEFT JOIN ignisign.document d ON d.request = due.request AND d.n = due.document) "
+		"UPDATE ignisign.call c SET state = 'sending', attempts = c.attempts + 1, claimed_at = $4 "
+		"FROM known k WHERE c.request = k.request AND c.id = k.id "
+		"RETURNING c.request, c.id, c.operation, c.server, c.owner, c.document, c.proof_type, "
+		"c.attempts, c.waits, c.looks, c.claimed_at, k.title, k.signature_method, "
+		"k.signature_request_id, k.document_id",
+		.types = {NAMEARRAYOID, NAMEARRAYOID, INT4ARRAYOID, TIMESTAMPTZOID}
+	};
+	MemoryContext context = CurrentMemoryContext;
+	Datum	   *servers = new_datums(ndue);
+	Datum	   *owners = new_datums(ndue);
+	Datum	   *limits = new_datums(ndue);
+	Datum		values[4];
+	IgCall	   *calls;
+
+	for (int i = 0; i < ndue; i++)
+	{
+		servers[i] = NameGetDatum(&due[i].server);
+		owners[i] = NameGetDatum(&due[i].owner);
+		limits[i] = Int32GetDatum(due[i].limit);
+	}
+
+	SPI_connect();
+	values[0] = ig_array(NAMEOID, servers, NULL, ndue);
+	values[1] = ig_array(NAMEOID, owners, NULL, ndue);
+	values[2] = ig_array(INT4OID, limits, NULL, ndue);
+	values[3] = TimestampTzGetDatum(now);
+	*n = (int) ig_spi_execute(&claim, values, NULL);
+	calls = MemoryContextAllocZero(context, Max(*n, 1) * sizeof(IgCall));
+	for (int i = 0; i < *n; i++)
+		copy_call(&calls[i], i, context);
+	SPI_finish();
+	return calls;
+}
+
+/*
+ * The calls of an account that are in the given state, with one of the given
+ * titles unless titles is NULL, and due at "now" unless that is 0.
+ */
+IgCall *
+ig_queue_in_state(const char *state, const char *server, const char *owner,
+				  const char *const *titles, int ntitles, TimestampTz now, int *n)
+{
+	static IgStatement select = {
+		.sql = "SELECT c.request, c.id, c.operation, c.server, c.owner, c.document, c.proof_type, "
+		"c.attempts, c.waits, c.looks, c.claimed_at, r.title, r.signature_method, "
+		"r.signature_request_id, NULL::text AS document_id "
+		"FROM ignisign.call c JOIN ignisign.request r ON r.id = c.request "
+		"WHERE c.state = $1 AND c.server = $2 AND c.owner = $3 AND c.operation = $4 "
+		"AND ($5 IS NULL OR r.title = ANY ($5)) AND ($6 IS NULL OR c.run_at <= $6) "
+		"ORDER BY c.claimed_at, c.id LIMIT 10000",
+		.types = {TEXTOID, NAMEOID, NAMEOID, TEXTOID, TEXTARRAYOID, TIMESTAMPTZOID}
+	};
+	MemoryContext context = CurrentMemoryContext;
+	Datum		values[6];
+	char		nulls[7] = "      ";
+	IgCall	   *calls;
+
+	SPI_connect();
+	values[0] = CStringGetTextDatum(state);
+	values[1] = DirectFunctionCall1(namein, CStringGetDatum(server));
+	values[2] = DirectFunctionCall1(namein, CStringGetDatum(owner));
+	values[3] = CStringGetTextDatum(ig_api_operation_name(IG_OP_ONE_CALL_SIGN));
+	values[4] = titles ? ig_text_array(titles, ntitles) : (Datum) 0;
+	values[5] = TimestampTzGetDatum(now);
+	if (titles == NULL)
+		nulls[4] = 'n';
+	if (now == 0)
+		nulls[5] = 'n';
+	*n = (int) ig_spi_execute(&select, values, nulls);
+	calls = MemoryContextAllocZero(context, Max(*n, 1) * sizeof(IgCall));
+	for (int i = 0; i < *n; i++)
+		copy_call(&calls[i], i, context);
+	SPI_finish();
+	return calls;
+}
+
+/* The calls are done: they leave the queue. */
+void
+ig_queue_finish(const IgCall *const *calls, int n)
+{
+	static IgStatement finish = {
+		.sql = "DELETE FROM ignisign.call c USING unnest($1, $2) AS f (request, id) "
+		"WHERE c.request = f.request AND c.id = f.id",
+		.types = {UUIDARRAYOID, INT8ARRAYOID}
+	};
+	Datum	   *requests = new_datums(n);
+	Datum	   *ids = new_datums(n);
+	Datum		values[2];
+
+	if (n == 0)
+		return;
+	for (int i = 0; i < n; i++)
+	{
+		requests[i] = UUIDPGetDatum(&calls[i]->request);
+		ids[i] = Int64GetDatum(calls[i]->id);
+	}
+	SPI_connect();
+	values[0] = ig_array(UUIDOID, requests, NULL, n);
+	values[1] = ig_array(INT8OID, ids, NULL, n);
+	ig_spi_execute(&finish, values, NULL);
+	SPI_finish();
+}
+
+/* A text of foreign origin, cut to a bound at a character's border. */
+static char *
+bounded_text(const char *text)
+{
+	int			length;
+
+	if (text == NULL)
+		return NULL;
+	length = strlen(text);
+	if (length > MAX_ERROR_LENGTH)
+		length = pg_mbcliplen(text, length, MAX_ERROR_LENGTH);
+	return pnstrdup(text, length);
+}
+
+/* The calls stay: to be sent later, to be looked for, or dead. */
+void
+ig_queue_reschedule(const IgReschedule *items, int n)
+{
+	static IgStatement reschedule = {
+		.sql = "UPDATE ignisign.call c SET state = u.state, run_at = u.run_at, "
+		"attempts = c.attempts - u.given_back, waits = c.waits + u.waited, looks = u.looks, "
+		"http_status = u.http_status, code = u.code, last_error = u.error "
+		"FROM unnest($1, $2, $3, $4, $5, $6, $7, $8, $9, $10) AS "
+		"u (request, id, state, run_at, given_back, waited, looks, http_status, code, error) "
+		"WHERE c.request = u.request AND c.id = u.id",
+		.types = {UUIDARRAYOID, INT8ARRAYOID, TEXTARRAYOID, TIMESTAMPTZARRAYOID, INT4ARRAYOID,
+		INT4ARRAYOID, INT4ARRAYOID, INT4ARRAYOID, TEXTARRAYOID, TEXTARRAYOID}
+	};
+	Datum	   *column[8];
+	const char **states = palloc(Max(n, 1) * sizeof(char *));
+	const char **codes = palloc(Max(n, 1) * sizeof(char *));
+	const char **errors = palloc(Max(n, 1) * sizeof(char *));
+	bool	   *no_status = palloc(Max(n, 1) * sizeof(bool));
+	Datum		values[10];
+
+	if (n == 0)
+		return;
+	for (int i = 0; i < (int) lengthof(column); i++)
+		column[i] = new_datums(n);
+	for (int i = 0; i < n; i++)
+	{
+		const IgReschedule *item = &items[i];
+
+		column[0][i] = UUIDPGetDatum(&item->call->request);
+		column[1][i] = Int64GetDatum(item->call->id);
+		states[i] = item->state;
+		column[2][i] = TimestampTzGetDatum(item->run_at);
+		column[3][i] = Int32GetDatum(item->give_back ? 1 : 0);
+		column[4][i] = Int32GetDatum(item->waited ? 1 : 0);
+		column[5][i] = Int32GetDatum(item->looks);
+		column[6][i] = Int32GetDatum(item->http_status);
+		no_status[i] = (item->http_status == 0);
+		codes[i] = bounded_text(item->code);
+		errors[i] = bounded_text(item->error);
+	}
+	SPI_connect();
+	values[0] = ig_array(UUIDOID, column[0], NULL, n);
+	values[1] = ig_array(INT8OID, column[1], NULL, n);
+	values[2] = ig_text_array(states, n);
+	values[3] = ig_array(TIMESTAMPTZOID, column[2], NULL, n);
+	values[4] = ig_array(INT4OID, column[3], NULL, n);
+	values[5] = ig_array(INT4OID, column[4], NULL, n);
+	values[6] = ig_array(INT4OID, column[5], NULL, n);
+	values[7] = ig_array(INT4OID, column[6], no_status, n);
+	values[8] = ig_text_array(codes, n);
+	values[9] = ig_text_array(errors, n);
+	ig_spi_execute(&reschedule, values, NULL);
+	SPI_finish();
+}
+
+/* Log attempts. */
+void
+ig_queue_log(const IgAttempt *attempts, int n)
+{
+	static IgStatement log = {
+		.sql = "INSERT INTO ignisign.attempt (request, started_at, call, operation, owner, server, attempt, "
+		"outcome, http_status, code, error, duration, bytes_sent, bytes_received) "
+		"SELECT request, started_at, nullif(call, 0), operation, owner, server, attempt, outcome, "
+		"nullif(http_status, 0), code, error, duration * interval '1 microsecond', bytes_sent, bytes_received "
+		"FROM unnest($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14) AS "
+		"u (request, started_at, call, operation, owner, server, attempt, outcome, http_status, code, "
+		"error, duration, bytes_sent, bytes_received)",
+		.types = {UUIDARRAYOID, TIMESTAMPTZARRAYOID, INT8ARRAYOID, TEXTARRAYOID, NAMEARRAYOID, NAMEARRAYOID,
+			INT4ARRAYOID, TEXTARRAYOID, INT4ARRAYOID, TEXTARRAYOID, TEXTARRAYOID, INT8ARRAYOID,
+		INT8ARRAYOID, INT8ARRAYOID}
+	};
+	Datum	   *column[10];
+	const char **operations = palloc(Max(n, 1) * sizeof(char *));
+	const char **outcomes = palloc(Max(n, 1) * sizeof(char *));
+	const char **codes = palloc(Max(n, 1) * sizeof(char *));
+	const char **errors = palloc(Max(n, 1) * sizeof(char *));
+	Datum		values[14];
+
+	if (n == 0)
+		return;
+	for (int i = 0; i < (int) lengthof(column); i++)
+		column[i] = new_datums(n);
+	for (int i = 0; i < n; i++)
+	{
+		const IgAttempt *attempt = &attempts[i];
+
+		column[0][i] = UUIDPGetDatum(&attempt->call->request);
+		column[1][i] = TimestampTzGetDatum(attempt->started_at);
+		column[2][i] = Int64GetDatum(attempt->call->id);
+		operations[i] = ig_api_operation_name(attempt->call->operation);
+		column[3][i] = NameGetDatum(&attempt->call->owner);
+		column[4][i] = NameGetDatum(&attempt->call->server);
+		column[5][i] = Int32GetDatum(attempt->call->attempts);
+		outcomes[i] = attempt->outcome;
+		column[6][i] = Int32GetDatum(attempt->http_status);
+		codes[i] = bounded_text(attempt->code);
+		errors[i] = bounded_text(attempt->error);
+		column[7][i] = Int64GetDatum(attempt->duration);
+		column[8][i] = Int64GetDatum(attempt->bytes_sent);
+		column[9][i] = Int64GetDatum(attempt->bytes_received);
+	}
+	SPI_connect();
+	values[0] = ig_array(UUIDOID, column[0], NULL, n);
+	values[1] = ig_array(TIMESTAMPTZOID, column[1], NULL, n);
+	values[2] = ig_array(INT8OID, column[2], NULL, n);
+	values[3] = ig_text_array(operations, n);
+	values[4] = ig_array(NAMEOID, column[3], NULL, n);
+	values[5] = ig_array(NAMEOID, column[4], NULL, n);
+	values[6] = ig_array(INT4OID, column[5], NULL, n);
+	values[7] = ig_text_array(outcomes, n);
+	values[8] = ig_array(INT4OID, column[6], NULL, n);
+	values[9] = ig_text_array(codes, n);
+	values[10] = ig_text_array(errors, n);
+	values[11] = ig_array(INT8OID, column[7], NULL, n);
+	values[12] = ig_array(INT8OID, column[8], NULL, n);
+	values[13] = ig_array(INT8OID, column[9], NULL, n);
+	ig_spi_execute(&log, values, NULL);
+	SPI_finish();
+}

@@ -1,0 +1,105 @@
+/*-------------------------------------------------------------------------
+ *
+ * queue.h
+ *	  The only SQL on the queue.
+ *
+ *-------------------------------------------------------------------------
+ */
+#ifndef IGNISIGN_QUEUE_H
+#define IGNISIGN_QUEUE_H
+
+#include "postgres.h"
+
+#include "utils/timestamp.h"
+#include "utils/uuid.h"
+
+#include "api.h"
+
+/* A call to be made, from the queue or (id 0) one of the worker's own. */
+typedef struct IgCall
+{
+	pg_uuid_t	request;
+	int64		id;
+	IgOperation operation;
+	NameData	server;
+	NameData	owner;
+	int			document;		/* number of a document, or 0 */
+	char	   *proof_type;		/* or "" */
+	int			attempts;		/* this one included */
+	int			waits;
+	int			looks;
+	TimestampTz claimed_at;
+	char	   *title;
+	char	   *signature_method;
+	char	   *signature_request_id;	/* or NULL */
+	char	   *document_id;	/* or NULL */
+} IgCall;
+
+/* An account's calls: who they are for, and when the first is due. */
+typedef struct IgDue
+{
+	NameData	server;
+	NameData	owner;
+	TimestampTz run_at;
+	int			limit;			/* how many may be claimed */
+} IgDue;
+
+/* What a call is to become. */
+typedef struct IgReschedule
+{
+	const IgCall *call;
+	const char *state;			/* pending, unknown or dead */
+	TimestampTz run_at;
+	bool		give_back;		/* the attempt does not count */
+	bool		waited;			/* it was not a failure */
+	int			looks;
+	int			http_status;
+	const char *code;
+	const char *error;
+} IgReschedule;
+
+/* An attempt for the log. */
+typedef struct IgAttempt
+{
+	const IgCall *call;
+	TimestampTz started_at;
+	const char *outcome;
+	int			http_status;
+	const char *code;
+	const char *error;
+	int64		duration;		/* microseconds */
+	int64		bytes_sent;
+	int64		bytes_received;
+} IgAttempt;
+
+/* Make this database the owner of its queue (install script). */
+extern void ig_queue_own(void);
+
+/*
+ * Whether it is; else *other names the database that was.  With adopt, the
+ * copy of a queue in which nothing is left to do is made our own.
+ */
+extern bool ig_queue_is_ours(char **other, bool adopt);
+
+/*
+ * Add a call for a request; nothing happens if the same step is queued
+ * already, but it is brought forward to run_at, and revived if it is dead.
+ * As the extension's owner.
+ */
+extern void ig_queue_add(const pg_uuid_t *request, IgOperation operation,
+						 int document, const char *proof_type,
+						 const char *owner, const char *server,
+						 TimestampTz run_at);
+
+/* The rest is the worker's. */
+extern void ig_queue_sort_out(TimestampTz look_at);
+extern IgDue *ig_queue_due(const char *state, int *n);
+extern IgCall *ig_queue_claim(const IgDue *due, int ndue, TimestampTz now, int *n);
+extern IgCall *ig_queue_in_state(const char *state, const char *server, const char *owner,
+								 const char *const *titles, int ntitles,
+								 TimestampTz now, int *n);
+extern void ig_queue_finish(const IgCall *const *calls, int n);
+extern void ig_queue_reschedule(const IgReschedule *items, int n);
+extern void ig_queue_log(const IgAttempt *attempts, int n);
+
+#endif							/* IGNISIGN_QUEUE_H */

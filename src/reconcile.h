@@ -1,0 +1,33 @@
+/*-------------------------------------------------------------------------
+ *
+ * reconcile.h
+ *	  Finding out what became of requests whose outcome is unknown.
+ *
+ *-------------------------------------------------------------------------
+ */
+#ifndef IGNISIGN_RECONCILE_H
+#define IGNISIGN_RECONCILE_H
+
+#include "postgres.h"
+
+#include "flight.h"
+
+typedef struct IgScan IgScan;
+
+/*
+ * Begin to look for an account's unknown calls that are due at "now".
+ * Returns NULL when there are none.  Needs a transaction.
+ */
+extern IgScan *ig_scan_begin(IgLane *lane, TimestampTz now);
+
+/*
+ * The next calls to make for it, as flights that are not built yet.  Needs a
+ * transaction, which decides the calls when nothing is left to be asked; the
+ * scan is then over, and *over is set.
+ */
+extern List *ig_scan_next(IgScan *scan, bool *over);
+
+/* A call of the scan has come back. */
+extern void ig_scan_answered(IgScan *scan, IgFlight *flight);
+
+#endif							/* IGNISIGN_RECONCILE_H */

@@ -1,0 +1,84 @@
+/*-------------------------------------------------------------------------
+ *
+ * redact.c
+ *	  Keep API keys out of the server log.
+ *
+ * A statement that contains a key is written to the log by log_statement,
+ * with an error, or by log_min_duration_statement.  Before a message goes to
+ * the log, every key in it is overwritten, and a statement that contains one
+ * is left out.  The client gets the same texts, overwritten, too.
+ *
+ *-------------------------------------------------------------------------
+ */
+#include "ignisign.h"
+
+#include <ctype.h>
+
+#include "tcop/tcopprot.h"
+#include "utils/elog.h"
+
+#include "redact.h"
+
+/* How keys and secrets of the API start. */
+static const char *const prefixes[] = {"skv2_", "sk_development_", "sk_staging_", "sk_production_"};
+
+static emit_log_hook_type prev_emit_log = NULL;
+
+/* Find the first key in the text; NULL: there is none. */
+static char *
+find_key(const char *text)
+{
+	char	   *first = NULL;
+
+	if (text == NULL)
+		return NULL;
+	for (int i = 0; i < (int) lengthof(prefixes); i++)
+	{
+		char	   *found = strstr(text, prefixes[i]);
+
+		if (found != NULL && (first == NULL || found < first))
+			first = found;
+	}
+	return first;
+}
+
+/* Overwrite what follows the prefix of each key. */
+static void
+mask_keys(char *text)
+{
+	char	   *key;
+
+	while ((key = find_key(text)) != NULL)
+	{
+		text = strchr(key, '_') + 1;
+		while (isalnum((unsigned char) *text) || *text == '_' || *text == '-')
+			*text++ = '*';
+	}
+}
+
+/* emit_log_hook. */
+static void
+emit_log(ErrorData *edata)
+{
+	/* The statement itself is the session's, and not to be overwritten. */
+	if (!edata->hide_stmt && find_key(debug_query_string))
+		edata->hide_stmt = true;
+
+	mask_keys(edata->message);
+	mask_keys(edata->detail);
+	mask_keys(edata->detail_log);
+	mask_keys(edata->hint);
+	mask_keys(edata->context);
+	mask_keys(edata->internalquery);
+
+	if (prev_emit_log)
+		prev_emit_log(edata);
+}
+
+/* Install the hook; called while the module is preloaded. */
+void
+ig_redact_init(void)
+{
+	prev_emit_log = emit_log_hook;
+	emit_log_hook = emit_log;
+}

@@ -1,0 +1,292 @@
+/*-------------------------------------------------------------------------
+ *
+ * refresh.c
+ *	  When which open requests have their status refreshed.
+ *
+ * The interval grows with the age of a request, so requests form classes by
+ * age (policy.c), each with a time when its next round is due.  A round goes
+ * through the class in order of age, many ids a call.  That schedule lives in
+ * memory only: nothing is written for a request that did not change, and
+ * after a restart each class is simply due soon.
+ *
+ * The API tells a status for many requests at once, but who has signed only
+ * request by request: every few rounds, the contexts of those that wait for
+ * several signers are read, too.
+ *
+ *-------------------------------------------------------------------------
+ */
+#include "ignisign.h"
+
+#include "catalog/pg_type.h"
+#include "common/pg_prng.h"
+#include "utils/builtins.h"
+#include "utils/memutils.h"
+
+#include "refresh.h"
+#include "spi.h"
+
+/* Every how many rounds contexts are read where several signers sign. */
+#define PROGRESS_ROUNDS 3
+
+typedef struct IgClass
+{
+	TimestampTz due;			/* of the next round; 0: the class is empty */
+	bool		running;		/* a round is under way */
+	TimestampTz oldest;			/* bounds of that round */
+	TimestampTz youngest;
+	TimestampTz at;				/* how far it has come */
+	pg_uuid_t	at_id;
+	int			rounds;
+} IgClass;
+
+static IgClass classes[IG_REFRESH_CLASSES];
+static List *refused = NIL;		/* halves of refused batches */
+static MemoryContext refused_context = NULL;
+
+/* Set the class's next round, a little at random. */
+static void
+schedule(int k, TimestampTz now)
+{
+	int64		interval = ig_policy_refresh_interval(k, ig_refresh_interval);
+	double		part = 0.75 + 0.25 * pg_prng_double(&pg_global_prng_state);
+
+	classes[k].due = TimestampTzPlusMilliseconds(now, (int64) (interval * part));
+}
+
+/* When to collect next. */
+TimestampTz
+ig_refresh_next(TimestampTz now)
+{
+	static IgStatement ends = {
+		.sql = "SELECT (SELECT sent_at FROM ignisign.request WHERE closed_at IS NULL AND "
+		"signature_request_id IS NOT NULL ORDER BY sent_at, id LIMIT 1), "
+		"(SELECT sent_at FROM ignisign.request WHERE closed_at IS NULL AND "
+		"signature_request_id IS NOT NULL ORDER BY sent_at DESC, id DESC LIMIT 1)"
+	};
+	TimestampTz next = 0;
+	bool		none;
+	int			youngest = 0;
+	int			oldest = -1;
+
+	if (ig_refresh_interval == 0)
+		return 0;
+	if (refused != NIL)
+		return now;
+
+	SPI_connect();
+	if (ig_spi_execute(&ends, NULL, NULL) == 1)
+	{
+		TimestampTz sent = DatumGetTimestampTz(ig_spi_datum(0, 1, &none));
+
+		if (!none)
+		{
+			oldest = ig_policy_refresh_class((now - sent) / 1000, ig_refresh_interval);
+			sent = DatumGetTimestampTz(ig_spi_datum(0, 2, &none));
+			youngest = ig_policy_refresh_class((now - sent) / 1000, ig_refresh_interval);
+		}
+	}
+	SPI_finish();
+
+	for (int k = 0; k < IG_REFRESH_CLASSES; k++)
+	{
+		IgClass    *class = &classes[k];
+
+		if (class->running)
+			return now;
+		if (k < youngest || k > oldest)
+		{
+			class->due = 0;
+			continue;
+		}
+		if (class->due == 0)
+			schedule(k, now);
+		if (next == 0 || class->due < next)
+			next = class->due;
+	}
+	return next;
+}
+
+/* Begin a round. */
+static void
+begin_round(int k, TimestampTz now)
+{
+	IgClass    *class = &classes[k];
+	int64		end = ig_policy_refresh_class_end(k, ig_refresh_interval);
+	int64		start = k == 0 ? -INT64CONST(3600000) :
+		ig_policy_refresh_class_end(k - 1, ig_refresh_interval);
+
+	class->running = true;
+	class->rounds++;
+	class->youngest = TimestampTzPlusMilliseconds(now, -start);
+	class->oldest = end >= now / 1000 ? DT_NOBEGIN : TimestampTzPlusMilliseconds(now, -end);
+	class->at = class->oldest;
+	memset(&class->at_id, 0, sizeof(class->at_id));
+}
+
+/* Have the contexts of these requests read where several signers sign. */
+static void
+read_contexts(Datum requests)
+{
+	static IgStatement read = {
+		.sql = "INSERT INTO ignisign.call (request, operation, owner, server) "
+		"SELECT id, 'context', owner, server FROM ignisign.request "
+		"WHERE id = ANY ($1) AND signer_count > 1 "
+		"ON CONFLICT (request, operation, document, proof_type) DO NOTHING",
+		.types = {UUIDARRAYOID}
+	};
+
+	ig_spi_execute(&read, &requests, NULL);
+}
+
+/* The batch that a request of this account goes to. */
+static IgBatch *
+find_batch(List **batches, Name server, Name owner)
+{
+	ListCell   *lc;
+	IgBatch    *batch;
+
+	foreach(lc, *batches)
+	{
+		batch = lfirst(lc);
+		if (batch->n < ig_refresh_batch &&
+			strcmp(NameStr(batch->server), NameStr(*server)) == 0 &&
+			strcmp(NameStr(batch->owner), NameStr(*owner)) == 0)
+			return batch;
+	}
+	batch = palloc0(sizeof(IgBatch));
+	batch->server = *server;
+	batch->owner = *owner;
+	batch->requests = palloc(ig_refresh_batch * sizeof(pg_uuid_t));
+	batch->signature_request_ids = palloc(ig_refresh_batch * sizeof(char *));
+	*batches = lappend(*batches, batch);
+	return batch;
+}
+
+/* Go on with a class's round: add what comes next to the batches. */
+static void
+go_on(int k, List **batches, int rows, TimestampTz now)
+{
+	static IgStatement page = {
+		.sql = "SELECT id, signature_request_id, server, owner, sent_at FROM ignisign.request "
+		"WHERE closed_at IS NULL AND signature_request_id IS NOT NULL "
+		"AND (sent_at, id) > ($1, $2) AND sent_at <= $3 "
+		"ORDER BY sent_at, id LIMIT $4",
+		.types = {TIMESTAMPTZOID, UUIDOID, TIMESTAMPTZOID, INT4OID}
+	};
+	IgClass    *class = &classes[k];
+	MemoryContext context = CurrentMemoryContext;
+	Datum		values[4];
+	Datum	   *ids;
+	int			n;
+
+	SPI_connect();
+	values[0] = TimestampTzGetDatum(class->at);
+	values[1] = UUIDPGetDatum(&class->at_id);
+	values[2] = TimestampTzGetDatum(class->youngest);
+	values[3] = Int32GetDatum(rows);
+	n = (int) ig_spi_execute(&page, values, NULL);
+	ids = palloc(Max(n, 1) * sizeof(Datum));
+	for (int i = 0; i < n; i++)
+	{
+		bool		isnull;
+		MemoryContext old = MemoryContextSwitchTo(context);
+		IgBatch    *batch = find_batch(batches,
+									   DatumGetName(ig_spi_datum(i, 3, &isnull)),
+									   DatumGetName(ig_spi_datum(i, 4, &isnull)));
+
+		ids[i] = ig_spi_datum(i, 1, &isnull);
+		batch->requests[batch->n] = *DatumGetUUIDP(ids[i]);
+		batch->signature_request_ids[batch->n] = ig_spi_text(i, 2, context);
+		batch->n++;
+		MemoryContextSwitchTo(old);
+		if (i == n - 1)
+		{
+			class->at = DatumGetTimestampTz(ig_spi_datum(i, 5, &isnull));
+			class->at_id = *DatumGetUUIDP(ids[i]);
+		}
+	}
+	if (n > 0 && class->rounds % PROGRESS_ROUNDS == 0)
+		read_contexts(ig_array(UUIDOID, ids, NULL, n));
+	SPI_finish();
+
+	if (n < rows)
+	{
+		class->running = false;
+		schedule(k, now);
+	}
+}
+
+/*
+ * Batches that are due, in the current memory context, or good until the next
+ * call.
+ */
+List *
+ig_refresh_collect(TimestampTz now, int max)
+{
+	List	   *batches = NIL;
+
+	if (ig_refresh_interval == 0)
+		return NIL;
+
+	if (refused == NIL && refused_context != NULL)
+		MemoryContextReset(refused_context);
+	while (refused != NIL && list_length(batches) < max)
+	{
+		batches = lappend(batches, linitial(refused));
+		refused = list_delete_first(refused);
+	}
+	for (int k = 0; k < IG_REFRESH_CLASSES && list_length(batches) < max; k++)
+	{
+		IgClass    *class = &classes[k];
+
+		if (!class->running)
+		{
+			if (class->due == 0 || class->due > now)
+				continue;
+			begin_round(k, now);
+		}
+		go_on(k, &batches, (max - list_length(batches)) * ig_refresh_batch, now);
+	}
+	return batches;
+}
+
+/* Copy a part of a batch. */
+static void
+add_refused(const IgBatch *batch, int first, int n)
+{
+	MemoryContext old;
+	IgBatch    *part;
+
+	if (refused_context == NULL)
+		refused_context = AllocSetContextCreate(TopMemoryContext, "ignisign refused batches",
+												ALLOCSET_SMALL_SIZES);
+	old = MemoryContextSwitchTo(refused_context);
+	part = palloc0(sizeof(IgBatch));
+	part->server = batch->server;
+	part->owner = batch->owner;
+	part->n = n;
+	part->requests = palloc(n * sizeof(pg_uuid_t));
+	part->signature_request_ids = palloc(n * sizeof(char *));
+	for (int i = 0; i < n; i++)
+	{
+		part->requests[i] = batch->requests[first + i];
+		part->signature_request_ids[i] = pstrdup(batch->signature_request_ids[first + i]);
+	}
+	refused = lappend(refused, part);
+	MemoryContextSwitchTo(old);
+}
+
+/* The API refuses a batch: its halves are tried, down to a single one. */
+void
+ig_refresh_refused(const IgBatch *batch)
+{
+	if (batch->n == 1)
+	{
+		ereport(LOG,
+				(errmsg("ignisign: the status of the request \"%s\" is refused",
+						batch->signature_request_ids[0])));
+		return;
+	}
+	add_refused(batch, 0, batch->n / 2);
+	add_refused(batch, batch->n / 2, batch->n - batch->n / 2);
+}

@@ -1,0 +1,354 @@
+/*-------------------------------------------------------------------------
+ *
+ * trigger.c
+ *	  ignisign_sign_trigger(): a row that is inserted, or updated, is signed.
+ *
+ * It is an AFTER trigger.  Before a row is stored, a later trigger or ON
+ * CONFLICT may still drop it, and its signers would be asked all the same.
+ *
+ *-------------------------------------------------------------------------
+ */
+#include "ignisign.h"
+
+#include "access/htup_details.h"
+#include "catalog/pg_type.h"
+#include "commands/trigger.h"
+#include "executor/spi.h"
+#include "fmgr.h"
+#include "utils/array.h"
+#include "utils/builtins.h"
+#include "utils/lsyscache.h"
+#include "utils/rel.h"
+
+#include "sign.h"
+
+PG_FUNCTION_INFO_V1(ignisign_sign_trigger);
+
+/* What the trigger's arguments name; column numbers, 0 where not given. */
+typedef struct IgTrigger
+{
+	TriggerData *data;
+	HeapTuple	row;
+	int			title;
+	int			document;
+	int			signers;
+	int			id;
+	int			file_name;
+	int			mime_type;
+	const char *method;
+	const char *server;
+} IgTrigger;
+
+/* The trigger's name. */
+static const char *
+trigger_name(const IgTrigger *trigger)
+{
+	return trigger->data->tg_trigger->tgname;
+}
+
+/* The table's name. */
+static const char *
+table_name(const IgTrigger *trigger)
+{
+	return RelationGetRelationName(trigger->data->tg_relation);
+}
+
+/* Find a column by its name. */
+static int
+find_column(const IgTrigger *trigger, const char *name)
+{
+	int			column = SPI_fnumber(RelationGetDescr(trigger->data->tg_relation), name);
+
+	if (column <= 0)
+		ereport(ERROR,
+				(errcode(ERRCODE_UNDEFINED_COLUMN),
+				 errmsg("trigger \"%s\": table \"%s\" has no column \"%s\"",
+						trigger_name(trigger), table_name(trigger), name),
+				 errhint("The arguments of ignisign_sign_trigger name the columns of title, document, signers and id.")));
+	return column;
+}
+
+/* The name of a column. */
+static const char *
+column_name(const IgTrigger *trigger, int column)
+{
+	return NameStr(TupleDescAttr(RelationGetDescr(trigger->data->tg_relation), column - 1)->attname);
+}
+
+/* The base type of a column. */
+static Oid
+column_type(const IgTrigger *trigger, int column)
+{
+	return getBaseType(TupleDescAttr(RelationGetDescr(trigger->data->tg_relation), column - 1)->atttypid);
+}
+
+/* Refuse a column's type. */
+static void
+refuse_type(const IgTrigger *trigger, int column, const char *expected)
+{
+	ereport(ERROR,
+			(errcode(ERRCODE_DATATYPE_MISMATCH),
+			 errmsg("trigger \"%s\": column \"%s\" of table \"%s\" has type %s",
+					trigger_name(trigger), column_name(trigger, column), table_name(trigger),
+					format_type_be(column_type(trigger, column))),
+			 errhint("It must be %s.", expected)));
+}
+
+/* Whether a type is one of those for text. */
+static bool
+is_text(Oid type)
+{
+	return type == TEXTOID || type == VARCHAROID || type == BPCHAROID;
+}
+
+/* Find a column of a text type. */
+static int
+find_text_column(const IgTrigger *trigger, const char *name)
+{
+	int			column = find_column(trigger, name);
+
+	if (!is_text(column_type(trigger, column)))
+		refuse_type(trigger, column, "text or character varying");
+	return column;
+}
+
+/* Read one of the arguments after the first four: name=value. */
+static void
+read_option(IgTrigger *trigger, const char *option)
+{
+	const char *value = strchr(option, '=');
+	int			length = value ? value - option : 0;
+
+	if (length == 9 && strncmp(option, "file_name", length) == 0)
+		trigger->file_name = find_text_column(trigger, value + 1);
+	else if (length == 9 && strncmp(option, "mime_type", length) == 0)
+		trigger->mime_type = find_text_column(trigger, value + 1);
+	else if (length == 6 && strncmp(option, "method", length) == 0)
+		trigger->method = value + 1;
+	else if (length == 6 && strncmp(option, "server", length) == 0)
+		trigger->server = value + 1;
+	else
+		ereport(ERROR,
+				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+				 errmsg("trigger \"%s\" on table \"%s\": invalid argument \"%s\"",
+						trigger_name(trigger), table_name(trigger), option),
+				 errhint("After the four columns, arguments are file_name=column, mime_type=column, method=NAME and server=NAME.")));
+}
+
+/* Read the trigger's arguments. */
+static void
+read_arguments(IgTrigger *trigger)
+{
+	Trigger    *definition = trigger->data->tg_trigger;
+	Oid			type;
+
+	if (definition->tgnargs < 4)
+		ereport(ERROR,
+				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+				 errmsg("trigger \"%s\" on table \"%s\" has %d arguments instead of at least 4",
+						trigger_name(trigger), table_name(trigger), definition->tgnargs),
+				 errhint("As in EXECUTE FUNCTION ignisign_sign_trigger('title', 'pdf', 'email', 'signature_id').")));
+	trigger->title = find_text_column(trigger, definition->tgargs[0]);
+	trigger->document = find_column(trigger, definition->tgargs[1]);
+	trigger->signers = find_column(trigger, definition->tgargs[2]);
+	trigger->id = find_column(trigger, definition->tgargs[3]);
+	if (column_type(trigger, trigger->document) != BYTEAOID)
+		refuse_type(trigger, trigger->document, "bytea");
+	type = column_type(trigger, trigger->signers);
+	if (!is_text(type) && type != TEXTARRAYOID && type != VARCHARARRAYOID && type != JSONBOID)
+		refuse_type(trigger, trigger->signers,
+					"text (one e-mail address), text[] (several) or jsonb (signers in the API's field names)");
+	if (column_type(trigger, trigger->id) != UUIDOID)
+		refuse_type(trigger, trigger->id, "uuid");
+
+	trigger->method = "SIMPLE_STD";
+	trigger->server = "ignisign";
+	for (int i = 4; i < definition->tgnargs; i++)
+		read_option(trigger, definition->tgargs[i]);
+}
+
+/* The value of a column that is needed. */
+static Datum
+needed_value(const IgTrigger *trigger, int column)
+{
+	bool		isnull;
+	Datum		value = heap_getattr(trigger->row, column,
+									 RelationGetDescr(trigger->data->tg_relation), &isnull);
+
+	if (isnull)
+		ereport(ERROR,
+				(errcode(ERRCODE_NULL_VALUE_NOT_ALLOWED),
+				 errmsg("trigger \"%s\": column \"%s\" of table \"%s\" is NULL",
+						trigger_name(trigger), column_name(trigger, column), table_name(trigger)),
+				 errhint("To sign only rows that are complete, give the trigger a condition: WHEN (NEW.%s IS NOT NULL).",
+						 quote_identifier(column_name(trigger, column)))));
+	return value;
+}
+
+/* The value of a text column, or NULL. */
+static char *
+text_value(const IgTrigger *trigger, int column)
+{
+	bool		isnull = true;
+	Datum		value = (Datum) 0;
+
+	if (column != 0)
+		value = heap_getattr(trigger->row, column, RelationGetDescr(trigger->data->tg_relation), &isnull);
+	return isnull ? NULL : TextDatumGetCString(value);
+}
+
+/* The signers of the row. */
+static void
+get_row_signers(const IgTrigger *trigger, IgSignRequest *request)
+{
+	Oid			type = column_type(trigger, trigger->signers);
+	Datum		value = needed_value(trigger, trigger->signers);
+	Datum	   *emails = &value;
+	bool		not_null = false;
+	bool	   *nulls = &not_null;
+
+	if (type == JSONBOID)
+	{
+		request->signers = ig_signers_from_jsonb(value, &request->nsigners);
+		return;
+	}
+	request->nsigners = 1;
+	if (!is_text(type))
+	{
+		ArrayType  *array = DatumGetArrayTypeP(value);
+
+		deconstruct_array(array, ARR_ELEMTYPE(array), -1, false, TYPALIGN_INT,
+						  &emails, &nulls, &request->nsigners);
+	}
+	request->signers = palloc0(Max(request->nsigners, 1) * sizeof(IgSignSigner));
+	for (int i = 0; i < request->nsigners; i++)
+		request->signers[i].email = nulls[i] ? NULL : TextDatumGetCString(emails[i]);
+}
+
+/* Write the id into the row that fired the trigger. */
+static void
+write_id(const IgTrigger *trigger, const pg_uuid_t *id)
+{
+	Relation	rel = trigger->data->tg_relation;
+	Oid			types[2] = {UUIDOID, TIDOID};
+	Datum		values[2];
+	char	   *sql = psprintf("UPDATE ONLY %s SET %s = $1 WHERE ctid = $2",
+							   quote_qualified_identifier(get_namespace_name(RelationGetNamespace(rel)),
+														  RelationGetRelationName(rel)),
+							   quote_identifier(column_name(trigger, trigger->id)));
+
+	values[0] = UUIDPGetDatum(id);
+	values[1] = PointerGetDatum(&trigger->row->t_self);
+	SPI_connect();
+	if (SPI_execute_with_args(sql, 2, types, values, NULL, false, 0) != SPI_OK_UPDATE ||
+		SPI_processed != 1)
+		ereport(ERROR,
+				(errcode(ERRCODE_TRIGGERED_DATA_CHANGE_VIOLATION),
+				 errmsg("trigger \"%s\": could not write the id into column \"%s\" of table \"%s\"",
+						trigger_name(trigger), column_name(trigger, trigger->id), table_name(trigger)),
+				 errdetail("Another trigger has changed the row in the same statement."),
+				 errhint("Give the column DEFAULT ignisign_id(), so that the id need not be written.")));
+	SPI_finish();
+}
+
+/* Error context: which trigger, table and column it was. */
+static void
+add_context(void *arg)
+{
+	const IgTrigger *trigger = arg;
+
+	errcontext("trigger \"%s\" on table \"%s\" (title from column \"%s\", document from \"%s\", signers from \"%s\")",
+			   trigger_name(trigger), table_name(trigger),
+			   column_name(trigger, trigger->title), column_name(trigger, trigger->document),
+			   column_name(trigger, trigger->signers));
+}
+
+/* Refuse to be called in a way that is not meant. */
+static void
+check_call(FunctionCallInfo fcinfo)
+{
+	TriggerData *data = (TriggerData *) fcinfo->context;
+
+	if (!CALLED_AS_TRIGGER(fcinfo))
+		ereport(ERROR,
+				(errcode(ERRCODE_E_R_I_E_TRIGGER_PROTOCOL_VIOLATED),
+				 errmsg("ignisign_sign_trigger can only be called as a trigger")));
+	if (!TRIGGER_FIRED_FOR_ROW(data->tg_event) ||
+		(!TRIGGER_FIRED_BY_INSERT(data->tg_event) && !TRIGGER_FIRED_BY_UPDATE(data->tg_event)))
+		ereport(ERROR,
+				(errcode(ERRCODE_E_R_I_E_TRIGGER_PROTOCOL_VIOLATED),
+				 errmsg("trigger \"%s\" on table \"%s\" must be FOR EACH ROW, on INSERT or UPDATE",
+						data->tg_trigger->tgname, RelationGetRelationName(data->tg_relation))));
+	if (!TRIGGER_FIRED_AFTER(data->tg_event))
+		ereport(ERROR,
+				(errcode(ERRCODE_E_R_I_E_TRIGGER_PROTOCOL_VIOLATED),
+				 errmsg("trigger \"%s\" on table \"%s\" must be an AFTER trigger",
+						data->tg_trigger->tgname, RelationGetRelationName(data->tg_relation)),
+				 errdetail("A row can still be dropped after a BEFORE trigger, as by ON CONFLICT, and would be signed all the same."),
+				 errhint("Use CREATE TRIGGER ... AFTER INSERT.")));
+}
+
+/*
+ * ignisign_sign_trigger() returns trigger
+ *
+ * Arguments: the columns of title (text), document (bytea), signers (text,
+ * text[] or jsonb) and id (uuid), then options.  Where the id is NULL a new
+ * one is written into the row.  An UPDATE of a row whose request exists does
+ * nothing.  Errors: 39P01 for a trigger of another kind, 42703 and 42804 for a
+ * column, 22004 for a NULL, 27000 when the id cannot be written, and those of
+ * ignisign_sign().
+ */
+Datum
+ignisign_sign_trigger(PG_FUNCTION_ARGS)
+{
+	IgTrigger	trigger;
+	IgSignRequest request;
+	IgSignDocument document;
+	ErrorContextCallback callback;
+	pg_uuid_t	id;
+	Datum		value;
+	bool		id_is_null;
+
+	check_call(fcinfo);
+	memset(&trigger, 0, sizeof(trigger));
+	trigger.data = (TriggerData *) fcinfo->context;
+	trigger.row = TRIGGER_FIRED_BY_UPDATE(trigger.data->tg_event) ?
+		trigger.data->tg_newtuple : trigger.data->tg_trigtuple;
+	read_arguments(&trigger);
+
+	value = heap_getattr(trigger.row, trigger.id,
+						 RelationGetDescr(trigger.data->tg_relation), &id_is_null);
+	if (!id_is_null)
+	{
+		id = *DatumGetUUIDP(value);
+		if (TRIGGER_FIRED_BY_UPDATE(trigger.data->tg_event) && ig_request_exists(&id))
+			return PointerGetDatum(NULL);
+	}
+	else
+		ig_uuid_v7(&id);
+
+	memset(&request, 0, sizeof(request));
+	memset(&document, 0, sizeof(document));
+	request.title = TextDatumGetCString(needed_value(&trigger, trigger.title));
+	document.content = DatumGetByteaPP(needed_value(&trigger, trigger.document));
+
+	callback.callback = add_context;
+	callback.arg = &trigger;
+	callback.previous = error_context_stack;
+	error_context_stack = &callback;
+
+	get_row_signers(&trigger, &request);
+	document.file_name = text_value(&trigger, trigger.file_name);
+	document.mime_type = text_value(&trigger, trigger.mime_type);
+	request.documents = &document;
+	request.ndocuments = 1;
+	request.signature_method = trigger.method;
+	request.server = trigger.server;
+	ig_sign(&request, &id);
+
+	error_context_stack = callback.previous;
+
+	if (id_is_null)
+		write_id(&trigger, &id);
+	return PointerGetDatum(NULL);
+}

@@ -1,0 +1,234 @@
+/*-------------------------------------------------------------------------
+ *
+ * utility.c
+ *	  Commands on databases and extensions that concern the workers.
+ *
+ * DROP DATABASE, ALTER DATABASE ... RENAME and SET TABLESPACE, and CREATE
+ * DATABASE ... TEMPLATE refuse a database that somebody is connected to.  A
+ * worker is not to be in their way: it is held off while such a command runs.
+ * Only who may run the command can make it so; anybody else gets the
+ * command's own error without disturbing anything.  It is let in again when the
+ * transaction has ended, so that it never meets a database that is half gone.
+ *
+ *-------------------------------------------------------------------------
+ */
+#include "ignisign.h"
+
+#include "access/xact.h"
+#include "access/xlog.h"
+#include "catalog/objectaccess.h"
+#include "catalog/pg_authid.h"
+#include "catalog/pg_database.h"
+#include "catalog/pg_extension.h"
+#include "catalog/pg_foreign_server.h"
+#include "catalog/pg_user_mapping.h"
+#include "commands/dbcommands.h"
+#include "commands/defrem.h"
+#include "commands/extension.h"
+#include "commands/user.h"
+#include "fmgr.h"
+#include "miscadmin.h"
+#include "storage/ipc.h"
+#include "tcop/utility.h"
+#include "utils/acl.h"
+#include "utils/lsyscache.h"
+#include "utils/syscache.h"
+
+#include "compat.h"
+#include "queue.h"
+#include "slots.h"
+#include "utility.h"
+
+PG_FUNCTION_INFO_V1(ignisign_installed);
+
+static ProcessUtility_hook_type prev_process_utility = NULL;
+static object_access_hook_type prev_object_access = NULL;
+
+/* Whether the current role owns the database. */
+static bool
+owns_database(Oid database)
+{
+	return ig_object_ownercheck(DatabaseRelationId, database, GetUserId());
+}
+
+/* Whether the current role may copy the database, as createdb() has it. */
+static bool
+may_copy_database(Oid database)
+{
+	HeapTuple	tuple;
+	bool		may = false;
+
+	if (!superuser())
+	{
+		tuple = SearchSysCache1(AUTHOID, ObjectIdGetDatum(GetUserId()));
+		if (HeapTupleIsValid(tuple))
+		{
+			may = ((Form_pg_authid) GETSTRUCT(tuple))->rolcreatedb;
+			ReleaseSysCache(tuple);
+		}
+		if (!may)
+			return false;
+	}
+
+	may = owns_database(database);
+	tuple = SearchSysCache1(DATABASEOID, ObjectIdGetDatum(database));
+	if (HeapTupleIsValid(tuple))
+	{
+		may = may || ((Form_pg_database) GETSTRUCT(tuple))->datistemplate;
+		ReleaseSysCache(tuple);
+	}
+	return may;
+}
+
+/* The string value of an option, or NULL. */
+static char *
+find_option(List *options, const char *name)
+{
+	ListCell   *lc;
+
+	foreach(lc, options)
+	{
+		DefElem    *option = lfirst_node(DefElem, lc);
+
+		if (strcmp(option->defname, name) == 0 && option->arg != NULL)
+			return defGetString(option);
+	}
+	return NULL;
+}
+
+/* The database that the command must have for itself, or InvalidOid. */
+static Oid
+database_to_hold(Node *parsetree)
+{
+	Oid			database = InvalidOid;
+
+	switch (nodeTag(parsetree))
+	{
+		case T_DropdbStmt:
+			database = get_database_oid(castNode(DropdbStmt, parsetree)->dbname, true);
+			break;
+		case T_RenameStmt:
+			{
+				RenameStmt *stmt = castNode(RenameStmt, parsetree);
+
+				if (stmt->renameType == OBJECT_DATABASE)
+					database = get_database_oid(stmt->subname, true);
+				break;
+			}
+		case T_AlterDatabaseStmt:
+			{
+				AlterDatabaseStmt *stmt = castNode(AlterDatabaseStmt, parsetree);
+
+				if (find_option(stmt->options, "tablespace"))
+					database = get_database_oid(stmt->dbname, true);
+				break;
+			}
+		case T_CreatedbStmt:
+			{
+				CreatedbStmt *stmt = castNode(CreatedbStmt, parsetree);
+				char	   *source = find_option(stmt->options, "template");
+
+				database = get_database_oid(source ? source : "template1", true);
+				if (OidIsValid(database) && !may_copy_database(database))
+					database = InvalidOid;
+				return database;
+			}
+		default:
+			return InvalidOid;
+	}
+
+	if (OidIsValid(database) && !owns_database(database))
+		database = InvalidOid;
+	return database;
+}
+
+/* ProcessUtility_hook. */
+static void
+process_utility(PlannedStmt *pstmt, const char *query_string,
+				bool read_only_tree, ProcessUtilityContext context,
+				ParamListInfo params, QueryEnvironment *query_env,
+				DestReceiver *dest, QueryCompletion *qc)
+{
+	Node	   *parsetree = pstmt->utilityStmt;
+	ProcessUtility_hook_type next = prev_process_utility ? prev_process_utility : standard_ProcessUtility;
+	Oid			held = InvalidOid;
+	char	   *created = NULL;
+	bool		commit_prepared = false;
+
+	if (context == PROCESS_UTILITY_TOPLEVEL && !RecoveryInProgress())
+	{
+		held = database_to_hold(parsetree);
+		if (IsA(parsetree, CreatedbStmt))
+			created = pstrdup(castNode(CreatedbStmt, parsetree)->dbname);
+		else if (IsA(parsetree, TransactionStmt))
+			commit_prepared = castNode(TransactionStmt, parsetree)->kind == TRANS_STMT_COMMIT_PREPARED;
+	}
+
+	if (OidIsValid(held))
+		ig_hold_until_end(held);
+
+	next(pstmt, query_string, read_only_tree, context, params, query_env, dest, qc);
+
+	/* The copy of a database may have the extension, too. */
+	if (created != NULL)
+	{
+		Oid			database = get_database_oid(created, true);
+
+		if (OidIsValid(database))
+			ig_want_at_commit(database);
+	}
+
+	/* What was queued in the prepared transaction is there now. */
+	if (commit_prepared)
+		ig_slots_wake(MyDatabaseId);
+}
+
+/*
+ * object_access_hook: after DROP EXTENSION the worker looks and ends; after a
+ * change of servers or mappings it may be able to send what it could not.
+ */
+static void
+object_access(ObjectAccessType access, Oid class_id, Oid object_id,
+			  int sub_id, void *arg)
+{
+	if (prev_object_access)
+		prev_object_access(access, class_id, object_id, sub_id, arg);
+
+	if (access == OAT_DROP && class_id == ExtensionRelationId &&
+		object_id == get_extension_oid(IG_EXTENSION, true))
+		ig_wake_at_commit();
+	else if ((access == OAT_POST_CREATE || access == OAT_POST_ALTER) &&
+			 (class_id == ForeignServerRelationId || class_id == UserMappingRelationId))
+		ig_wake_at_commit();
+}
+
+/* Install the hooks; called while the module is preloaded. */
+void
+ig_utility_init(void)
+{
+	prev_process_utility = ProcessUtility_hook;
+	ProcessUtility_hook = process_utility;
+	prev_object_access = object_access_hook;
+	object_access_hook = object_access;
+}
+
+/*
+ * ignisign.installed() returns void
+ *
+ * Last step of the install script: make this database the owner of its
+ * queue, and have its worker started at COMMIT.
+ */
+Datum
+ignisign_installed(PG_FUNCTION_ARGS)
+{
+	ig_queue_own();
+
+	if (ig_slots_available())
+		ig_wake_at_commit();
+	else
+		ereport(WARNING,
+				(errmsg("ignisign is not in shared_preload_libraries: calls are queued, but no worker can send them"),
+				 errhint("Set shared_preload_libraries = 'ignisign' in postgresql.conf, beside what is there already, and restart the server.")));
+
+	PG_RETURN_VOID();
+}

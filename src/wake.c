@@ -1,0 +1,101 @@
+/*-------------------------------------------------------------------------
+ *
+ * wake.c
+ *	  What the workers are owed at the end of a transaction: to be woken, to
+ *	  be started, or to be let into a database again.
+ *
+ *-------------------------------------------------------------------------
+ */
+#include "ignisign.h"
+
+#include "access/xact.h"
+#include "miscadmin.h"
+#include "nodes/pg_list.h"
+#include "utils/memutils.h"
+
+#include "slots.h"
+
+static bool wake_pending = false;
+static List *wanted = NIL;		/* databases, in TopMemoryContext */
+static List *held = NIL;		/* databases, in TopMemoryContext */
+
+/*
+ * A prepared transaction is not visible before COMMIT PREPARED, which wakes
+ * the worker by itself (utility.c).
+ */
+static void
+at_transaction_end(XactEvent event, void *arg)
+{
+	ListCell   *lc;
+
+	if (event != XACT_EVENT_COMMIT && event != XACT_EVENT_ABORT && event != XACT_EVENT_PREPARE)
+		return;
+
+	if (event == XACT_EVENT_COMMIT)
+	{
+		if (wake_pending)
+			ig_slots_wake(MyDatabaseId);
+		foreach(lc, wanted)
+			ig_slots_want(lfirst_oid(lc));
+	}
+	foreach(lc, held)
+		ig_slots_release(lfirst_oid(lc));
+
+	wake_pending = false;
+	list_free(wanted);
+	wanted = NIL;
+	list_free(held);
+	held = NIL;
+}
+
+/* Register the callback, once in a backend's life. */
+static void
+register_callback(void)
+{
+	static bool registered = false;
+
+	if (!registered)
+	{
+		RegisterXactCallback(at_transaction_end, NULL);
+		registered = true;
+	}
+}
+
+/* Have this database's worker woken, or started, at COMMIT. */
+void
+ig_wake_at_commit(void)
+{
+	if (!ig_slots_available())
+		return;
+	register_callback();
+	wake_pending = true;
+}
+
+/* Have a worker started in a database at COMMIT. */
+void
+ig_want_at_commit(Oid database)
+{
+	MemoryContext old;
+
+	if (!ig_slots_available())
+		return;
+	register_callback();
+	old = MemoryContextSwitchTo(TopMemoryContext);
+	wanted = lappend_oid(wanted, database);
+	MemoryContextSwitchTo(old);
+}
+
+/* Keep workers away from a database until the transaction ends. */
+void
+ig_hold_until_end(Oid database)
+{
+	MemoryContext old;
+
+	if (!ig_slots_available())
+		return;
+	register_callback();
+	old = MemoryContextSwitchTo(TopMemoryContext);
+	held = lappend_oid(held, database);
+	MemoryContextSwitchTo(old);
+	ig_slots_hold(database);
+}

@@ -1,0 +1,799 @@
+/*-------------------------------------------------------------------------
+ *
+ * worker.c
+ *	  The loop of one database: wait, apply, claim, commit, send.
+ *
+ * Each turn has at most one transaction.  It applies what has come back,
+ * claims what fits, and reads what bodies wait for; only when it has
+ * committed are the claimed calls sent.  While the network is waited for there
+ * is no transaction, no snapshot and no lock.  With nothing under way and
+ * nothing due, the worker sleeps until its latch is set.
+ *
+ * An answer that cannot be applied fails alone: the turn's answers are applied
+ * together in a subtransaction and, if that fails, one by one.
+ *
+ * Should the worker itself fail, its successor finds the calls that were under
+ * way in the state "sending" (queue.c).
+ *
+ *-------------------------------------------------------------------------
+ */
+#include "ignisign.h"
+
+#include "access/xact.h"
+#include "catalog/pg_type.h"
+#include "commands/extension.h"
+#include "miscadmin.h"
+#include "pgstat.h"
+#include "postmaster/bgworker.h"
+#include "postmaster/interrupt.h"
+#include "storage/ipc.h"
+#include "storage/latch.h"
+#include "tcop/tcopprot.h"
+#include "utils/builtins.h"
+#include "utils/guc.h"
+#include "utils/memutils.h"
+#include "utils/resowner.h"
+#include "utils/snapmgr.h"
+
+#include "apply.h"
+#include "flight.h"
+#include "lanes.h"
+#include "queue.h"
+#include "reconcile.h"
+#include "refresh.h"
+#include "slots.h"
+#include "spi.h"
+
+/* Refreshes under way side by side. */
+#define MAX_REFRESHES		8
+
+/* Answers that are applied in one transaction. */
+#define MAX_ANSWERS			500
+
+extern PGDLLEXPORT void ignisign_worker_main(Datum arg);
+
+static MemoryContext turn_context;	/* reset after each turn */
+static List *flying = NIL;		/* flights with a transfer, in flying_context */
+static MemoryContext flying_context;
+static List *scans = NIL;		/* in flying_context */
+static int	refreshes = 0;		/* under way */
+static bool in_transaction = false;
+static TimestampTz next_turn = 0;	/* something is due then; 0: nothing */
+static bool parked = false;		/* the queue is another database's */
+
+/* SIGTERM: end at the next turn, or at once where a lock is waited for. */
+static void
+handle_sigterm(SIGNAL_ARGS)
+{
+	if (in_transaction)
+		die(postgres_signal_arg);
+	SignalHandlerForShutdownRequest(postgres_signal_arg);
+}
+
+/* Begin the turn's transaction; the turn's memory outlives it. */
+static void
+begin_transaction(void)
+{
+	in_transaction = true;
+	SetCurrentStatementStartTimestamp();
+	StartTransactionCommand();
+	PushActiveSnapshot(GetTransactionSnapshot());
+	MemoryContextSwitchTo(turn_context);
+	pgstat_report_activity(STATE_RUNNING, "working on the queue");
+}
+
+/* Commit it; what was claimed is under way from here on. */
+static void
+commit_transaction(void)
+{
+	PopActiveSnapshot();
+	CommitTransactionCommand();
+	MemoryContextSwitchTo(turn_context);
+	in_transaction = false;
+	pgstat_report_stat(false);
+	pgstat_report_activity(STATE_IDLE, NULL);
+}
+
+/* ---- Applying ---- */
+
+/* What an attempt came to, for the log. */
+static const char *
+outcome_name(IgVerdict verdict)
+{
+	switch (verdict)
+	{
+		case IG_DONE:
+			return "done";
+		case IG_RETRY:
+			return "retry";
+		case IG_WAIT:
+			return "wait";
+		case IG_RECONCILE:
+			return "reconcile";
+		case IG_PARK:
+			return "park";
+		case IG_DEAD:
+			return "dead";
+	}
+	return "done";
+}
+
+/* Apply the statuses of a refresh. */
+static void
+apply_refresh(IgFlight *flight)
+{
+	IgSeen	   *seen = palloc(Max(flight->answer.nstatuses, 1) * sizeof(IgSeen));
+	int			n = 0;
+
+	for (int i = 0; i < flight->answer.nstatuses; i++)
+	{
+		const IgApiStatus *status = &flight->answer.statuses[i];
+
+		for (int j = 0; j < flight->batch->n; j++)
+		{
+			if (strcmp(flight->batch->signature_request_ids[j], status->signature_request_id) == 0)
+			{
+				seen[n].request = &flight->batch->requests[j];
+				seen[n++].status = status->status;
+				break;
+			}
+		}
+	}
+	ig_apply_statuses(seen, n, "poll");
+}
+
+/* Apply the answer of a flight that was a success. */
+static void
+apply_success(IgFlight *flight, IgSent *sent, int *nsent)
+{
+	switch (flight->call.operation)
+	{
+		case IG_OP_ONE_CALL_SIGN:
+			sent[*nsent].request = &flight->call.request;
+			sent[(*nsent)++].signature_request_id = flight->answer.signature_request_id;
+			break;
+		case IG_OP_STATUS:
+			apply_refresh(flight);
+			break;
+		case IG_OP_CONTEXT:
+			if (ig_apply_context(&flight->call, &flight->answer, flight->lane->account))
+			{
+				int64		delay = Max(ig_refresh_interval, 10);
+
+				/* The proof is still being made: ask again, ever more slowly. */
+				flight->decision.verdict = IG_WAIT;
+				flight->decision.burns_attempt = false;
+				flight->decision.delay = Min(delay << Min(flight->call.waits / 2, 20),
+											 (int64) 15 * 60 * 1000);
+			}
+			break;
+		case IG_OP_PROOF:
+			{
+				char	   *content = ig_http_body(flight->transfer);
+
+				ig_apply_proof(&flight->call, content, flight->transfer->body_length,
+							   flight->transfer->content_type[0] ? flight->transfer->content_type : NULL);
+				pfree(content);
+				break;
+			}
+		case IG_OP_LIST:
+			break;
+	}
+}
+
+/* What is to become of a call that is not done. */
+static IgReschedule
+make_reschedule(IgFlight *flight, TimestampTz now)
+{
+	IgReschedule item;
+	const IgDecision *decision = &flight->decision;
+
+	memset(&item, 0, sizeof(item));
+	item.call = &flight->call;
+	item.run_at = TimestampTzPlusMilliseconds(now, decision->delay);
+	item.give_back = !decision->burns_attempt;
+	item.http_status = flight->transfer ? flight->transfer->http_status : 0;
+	item.code = flight->code;
+	item.error = flight->error;
+	switch (decision->verdict)
+	{
+		case IG_RECONCILE:
+			item.state = "unknown";
+			item.give_back = false;
+			break;
+		case IG_DEAD:
+			item.state = "dead";
+			item.give_back = false;
+			break;
+		case IG_WAIT:
+			item.state = "pending";
+			item.waited = true;
+			break;
+		default:
+			item.state = "pending";
+			break;
+	}
+	return item;
+}
+
+/* Apply what has come back, in one go. */
+static void
+apply_all(IgFlight **flights, int n)
+{
+	TimestampTz now = GetCurrentTimestamp();
+	IgSent	   *sent = palloc(n * sizeof(IgSent));
+	const IgCall **done = palloc(n * sizeof(IgCall *));
+	const IgCall **dead = palloc(n * sizeof(IgCall *));
+	const char **dead_errors = palloc(n * sizeof(char *));
+	IgReschedule *left = palloc(n * sizeof(IgReschedule));
+	IgAttempt  *attempts = palloc0(n * sizeof(IgAttempt));
+	int			nsent = 0;
+	int			ndone = 0;
+	int			ndead = 0;
+	int			nleft = 0;
+	int			nattempts = 0;
+
+	for (int i = 0; i < n; i++)
+	{
+		IgFlight   *flight = flights[i];
+
+		/* What a scan asks is read by the scan. */
+		if (flight->decision.verdict == IG_DONE && flight->scan == NULL)
+			apply_success(flight, sent, &nsent);
+
+		if (flight->call.id != 0)
+		{
+			if (flight->decision.verdict == IG_DONE)
+				done[ndone++] = &flight->call;
+			else
+				left[nleft++] = make_reschedule(flight, now);
+			if (flight->decision.verdict == IG_DEAD)
+			{
+				dead[ndead] = &flight->call;
+				dead_errors[ndead++] = flight->error;
+			}
+		}
+		if (flight->transfer)
+		{
+			IgAttempt  *attempt = &attempts[nattempts++];
+
+			attempt->call = &flight->call;
+			attempt->started_at = flight->transfer->started_at;
+			attempt->outcome = outcome_name(flight->decision.verdict);
+			attempt->http_status = flight->transfer->http_status;
+			attempt->code = flight->code;
+			attempt->error = flight->error;
+			attempt->duration = flight->transfer->duration;
+			attempt->bytes_sent = flight->transfer->bytes_sent;
+			attempt->bytes_received = flight->transfer->bytes_received;
+		}
+	}
+	ig_apply_sent(sent, nsent, "api");
+	ig_queue_finish(done, ndone);
+	ig_queue_reschedule(left, nleft);
+	ig_apply_dead(dead, dead_errors, ndead);
+	ig_queue_log(attempts, nattempts);
+}
+
+/* Apply in a subtransaction; returns the error's text, or NULL. */
+static char *
+try_apply(IgFlight **flights, int n)
+{
+	MemoryContext context = CurrentMemoryContext;
+	ResourceOwner owner = CurrentResourceOwner;
+	char	   *volatile error = NULL;
+
+	BeginInternalSubTransaction(NULL);
+	MemoryContextSwitchTo(context);
+	PG_TRY();
+	{
+		apply_all(flights, n);
+		ReleaseCurrentSubTransaction();
+	}
+	PG_CATCH();
+	{
+		ErrorData  *edata;
+
+		MemoryContextSwitchTo(context);
+		edata = CopyErrorData();
+		FlushErrorState();
+		RollbackAndReleaseCurrentSubTransaction();
+
+		/* To be ended is not a failure of these answers. */
+		if (edata->sqlerrcode == ERRCODE_ADMIN_SHUTDOWN ||
+			edata->sqlerrcode == ERRCODE_QUERY_CANCELED)
+			ReThrowError(edata);
+		error = edata->message ? edata->message : pstrdup("unknown error");
+	}
+	PG_END_TRY();
+	MemoryContextSwitchTo(context);
+	CurrentResourceOwner = owner;
+	return error;
+}
+
+/* This answer cannot be applied: what follows depends on the operation. */
+static void
+refuse_answer(IgFlight *flight, const char *error)
+{
+	IgOutcome	outcome;
+	IgPolicy	policy = {ig_retry_delay, ig_max_retry_delay, ig_reconcile_delay};
+
+	ereport(WARNING,
+			(errmsg("ignisign: an answer to the call %lld could not be applied: %s",
+					(long long) flight->call.id, error)));
+	memset(&outcome, 0, sizeof(outcome));
+	outcome.reach = IG_REACH_BAD_ANSWER;
+	outcome.retry_after = -1;
+	outcome.repeatable = ig_api_repeatable(flight->call.operation);
+	outcome.attempts = flight->call.attempts;
+	outcome.max_attempts = flight->lane->account ? flight->lane->account->max_attempts : 1;
+	flight->decision = ig_policy_decide(&outcome, &policy, 0);
+	flight->error = MemoryContextStrdup(flight->context, error);
+}
+
+/* Apply what has come back; each answer fails alone. */
+static void
+apply_finished(IgFlight **flights, int n)
+{
+	char	   *error;
+
+	if (n == 0 || try_apply(flights, n) == NULL)
+		return;
+	for (int i = 0; i < n; i++)
+	{
+		if ((error = try_apply(&flights[i], 1)) == NULL)
+			continue;
+		refuse_answer(flights[i], error);
+		if ((error = try_apply(&flights[i], 1)) != NULL)
+			ereport(ERROR,
+					(errmsg("could not record the outcome of the call %lld: %s",
+							(long long) flights[i]->call.id, error)));
+	}
+}
+
+/* What an outcome means for the account. */
+static void
+judge_account(IgFlight *flight, TimestampTz now)
+{
+	if (flight->decision.verdict == IG_PARK)
+	{
+		char	   *reason = flight->code ?
+			psprintf("%s: %s", flight->code, flight->error) : flight->error;
+
+		ig_lane_park(flight->lane, reason, now);
+	}
+	else if (flight->transfer && flight->transfer->reach == IG_REACH_ANSWERED)
+		ig_lane_unpark(flight->lane);
+}
+
+/* ---- Claiming ---- */
+
+/* Remember a flight until it is started. */
+static void
+prepare_flight(List **flights, IgFlight *flight)
+{
+	*flights = lappend(*flights, flight);
+}
+
+/* Take what is next of the scans, and begin new ones where it is time. */
+static void
+claim_scans(List **flights, TimestampTz now, TimestampTz *next)
+{
+	IgDue	   *due;
+	int			ndue;
+	ListCell   *lc;
+
+	due = ig_queue_due("unknown", &ndue);
+	for (int i = 0; i < ndue; i++)
+	{
+		IgLane	   *lane = ig_lane(NameStr(due[i].server), NameStr(due[i].owner));
+		IgScan	   *scan;
+
+		if (lane->scanning)
+			continue;
+		if (due[i].run_at > now)
+		{
+			if (*next == 0 || due[i].run_at < *next)
+				*next = due[i].run_at;
+			continue;
+		}
+		if (ig_lane_room(lane, now) == 0)
+		{
+			if (lane->parked && lane->in_flight == 0 && (*next == 0 || lane->next_try < *next))
+				*next = lane->next_try;
+			continue;
+		}
+		scan = ig_scan_begin(lane, now);
+		if (scan != NULL)
+		{
+			MemoryContext old = MemoryContextSwitchTo(flying_context);
+
+			scans = lappend(scans, scan);
+			MemoryContextSwitchTo(old);
+		}
+	}
+
+	foreach(lc, scans)
+	{
+		bool		over;
+		List	   *calls = ig_scan_next(lfirst(lc), &over);
+
+		*flights = list_concat(*flights, calls);
+		if (over)
+		{
+			scans = foreach_delete_current(scans, lc);
+
+			/* It changed when calls are due. */
+			*next = now;
+		}
+	}
+}
+
+/* Claim calls of the queue. */
+static void
+claim_calls(List **flights, TimestampTz now, TimestampTz *next)
+{
+	IgDue	   *due;
+	IgCall	   *calls;
+	int			ndue;
+	int			nready = 0;
+	int			n;
+
+	due = ig_queue_due("pending", &ndue);
+	for (int i = 0; i < ndue; i++)
+	{
+		IgLane	   *lane = ig_lane(NameStr(due[i].server), NameStr(due[i].owner));
+
+		if (due[i].run_at > now)
+		{
+			if (*next == 0 || due[i].run_at < *next)
+				*next = due[i].run_at;
+			continue;
+		}
+		due[i].limit = ig_lane_room(lane, now);
+		if (due[i].limit > 0)
+			due[nready++] = due[i];
+		else if (lane->parked && lane->in_flight == 0 && (*next == 0 || lane->next_try < *next))
+			*next = lane->next_try;
+	}
+	if (nready == 0)
+		return;
+
+	calls = ig_queue_claim(due, nready, now, &n);
+	for (int i = 0; i < n; i++)
+		prepare_flight(flights,
+					   ig_flight_create(&calls[i], ig_lane(NameStr(calls[i].server), NameStr(calls[i].owner))));
+
+	/* Where fewer were there than fit, the next one's time is to be seen. */
+	if (n > 0)
+	{
+		bool		room = false;
+
+		for (int i = 0; i < nready && !room; i++)
+			room = ig_lane_room(ig_lane(NameStr(due[i].server), NameStr(due[i].owner)), now) > 0;
+		if (room)
+			*next = now;
+	}
+}
+
+/* Ask for the status of open requests. */
+static void
+claim_refreshes(List **flights, TimestampTz now, TimestampTz *next)
+{
+	ListCell   *lc;
+	TimestampTz due;
+
+	if (refreshes >= MAX_REFRESHES)
+		return;
+	foreach(lc, ig_refresh_collect(now, MAX_REFRESHES - refreshes))
+	{
+		IgBatch    *batch = lfirst(lc);
+		IgLane	   *lane = ig_lane(NameStr(batch->server), NameStr(batch->owner));
+
+		/* An account that is held back misses this round. */
+		if (lane->parked || (ig_lane_room(lane, now) == 0 && lane->account == NULL))
+			continue;
+		prepare_flight(flights, ig_flight_create_refresh(batch, lane));
+		refreshes++;
+	}
+	if (refreshes < MAX_REFRESHES)
+	{
+		due = ig_refresh_next(now);
+		if (due != 0 && (*next == 0 || due < *next))
+			*next = due;
+	}
+}
+
+/* ---- The turn ---- */
+
+/* Whether the extension is (still) there, in a version that we know. */
+static bool
+extension_exists(void)
+{
+	return OidIsValid(get_extension_oid(IG_EXTENSION, true));
+}
+
+/* Look whose queue it is, and say so when that changes. */
+static void
+check_origin(void)
+{
+	char	   *other;
+	bool		ours = ig_queue_is_ours(&other, true);
+
+	if (!ours && !parked)
+		ereport(WARNING,
+				(errmsg("ignisign: the queue was copied here from database \"%s\": nothing is sent", other),
+				 errhint("If this database is to make those calls from now on, run SELECT ignisign_adopt().")));
+	else if (ours && parked)
+		ereport(LOG, (errmsg("ignisign: the queue belongs to this database now")));
+	parked = !ours;
+}
+
+/* Read the slices that bodies wait for; whether there were any. */
+static void
+feed_bodies(void)
+{
+	ListCell   *lc;
+
+	foreach(lc, flying)
+	{
+		IgFlight   *flight = lfirst(lc);
+
+		if (ig_flight_hungry(flight))
+			ig_flight_feed(flight);
+	}
+}
+
+/* Whether any body waits for a slice. */
+static bool
+any_hungry(void)
+{
+	ListCell   *lc;
+
+	foreach(lc, flying)
+	{
+		if (ig_flight_hungry(lfirst(lc)))
+			return true;
+	}
+	return false;
+}
+
+/* Forget a flight that is over. */
+static void
+end_flight(IgFlight *flight)
+{
+	if (flight->batch)
+		refreshes--;
+	flying = list_delete_ptr(flying, flight);
+	ig_flight_free(flight);
+}
+
+/* Start the flights that were claimed; those that cannot be are returned. */
+static List *
+start_flights(List *flights)
+{
+	List	   *failed = NIL;
+	ListCell   *lc;
+	MemoryContext old;
+
+	foreach(lc, flights)
+	{
+		IgFlight   *flight = lfirst(lc);
+
+		if (!flight->built || flight->lane->account == NULL)
+		{
+			failed = lappend(failed, flight);
+			continue;
+		}
+		ig_flight_start(flight);
+		old = MemoryContextSwitchTo(flying_context);
+		flying = lappend(flying, flight);
+		MemoryContextSwitchTo(old);
+	}
+	return failed;
+}
+
+/*
+ * One turn: apply these flights' outcomes, claim what fits, commit, send.
+ * Returns the flights that could not be sent, whose outcome is to be applied
+ * in the next turn; *gone is set when the extension is no longer there.
+ */
+static List *
+turn(List *finished, bool *gone)
+{
+	TimestampTz now = GetCurrentTimestamp();
+	List	   *flights = NIL;
+	IgFlight  **array = palloc(Max(list_length(finished), 1) * sizeof(IgFlight *));
+	ListCell   *lc;
+	int			n = 0;
+
+	next_turn = 0;
+	begin_transaction();
+	if (!extension_exists())
+	{
+		*gone = true;
+		commit_transaction();
+		return NIL;
+	}
+
+	foreach(lc, finished)
+		array[n++] = lfirst(lc);
+	apply_finished(array, n);
+	for (int i = 0; i < n; i++)
+	{
+		judge_account(array[i], now);
+		if (array[i]->batch && array[i]->decision.verdict == IG_DEAD)
+			ig_refresh_refused(array[i]->batch);
+		if (array[i]->scan)
+			ig_scan_answered(array[i]->scan, array[i]);
+	}
+
+	/* Room is counted without what is over. */
+	foreach(lc, finished)
+		end_flight(lfirst(lc));
+
+	check_origin();
+	if (ig_enabled && !parked)
+	{
+		/* The clock goes on, and a call queued just now is due. */
+		now = GetCurrentTimestamp();
+		claim_scans(&flights, now, &next_turn);
+		claim_calls(&flights, now, &next_turn);
+		claim_refreshes(&flights, now, &next_turn);
+		n = 0;
+		array = palloc(Max(list_length(flights), 1) * sizeof(IgFlight *));
+		foreach(lc, flights)
+			array[n++] = lfirst(lc);
+		ig_flights_build(array, n);
+	}
+	feed_bodies();
+	commit_transaction();
+
+	if (finished != NIL)
+		ig_slots_broadcast();
+	return start_flights(flights);
+}
+
+/* Flights whose transfer has finished, judged. */
+static List *
+collect_finished(List *finished)
+{
+	IgTransfer *transfer;
+
+	while (list_length(finished) < MAX_ANSWERS && (transfer = ig_http_next_finished()) != NULL)
+	{
+		ig_flight_digest(transfer->user);
+		finished = lappend(finished, transfer->user);
+	}
+	return finished;
+}
+
+/* How long to wait, in ms; -1: until something happens. */
+static long
+time_to_next_turn(void)
+{
+	if (next_turn == 0)
+		return -1;
+	return TimestampDifferenceMilliseconds(GetCurrentTimestamp(), next_turn);
+}
+
+/* Settings that a database or role may have changed for its own sessions. */
+static void
+set_session(void)
+{
+	static const char *const settings[][2] = {
+		{"synchronous_commit", "on"},	/* a claim is durable before it is sent */
+		{"default_transaction_isolation", "read committed"},
+		{"default_transaction_read_only", "off"},
+		{"default_transaction_deferrable", "off"},
+		{"session_replication_role", "origin"},
+		{"row_security", "on"},
+		{"statement_timeout", "0"},
+		{"lock_timeout", "0"},
+		{"idle_in_transaction_session_timeout", "0"},
+		{"temp_file_limit", "-1"},
+		{"search_path", "pg_catalog, pg_temp"},
+		{"jit", "off"},
+
+		/*
+		 * Every statement on the queue finds its rows by index, whatever the
+		 * statistics of a table say that grows and shrinks all the time.
+		 */
+		{"plan_cache_mode", "force_generic_plan"},
+		{"enable_seqscan", "off"},
+		{"enable_hashjoin", "off"},
+		{"enable_mergejoin", "off"},
+		{"enable_bitmapscan", "off"}
+	};
+
+	for (int i = 0; i < (int) lengthof(settings); i++)
+		SetConfigOption(settings[i][0], settings[i][1], PGC_SUSET, PGC_S_OVERRIDE);
+}
+
+/* Begin: false when there is nothing to do in this database. */
+static bool
+start_up(void)
+{
+	bool		exists;
+
+	turn_context = AllocSetContextCreate(TopMemoryContext, "ignisign turn", ALLOCSET_DEFAULT_SIZES);
+	flying_context = AllocSetContextCreate(TopMemoryContext, "ignisign flying", ALLOCSET_SMALL_SIZES);
+	set_session();
+
+	begin_transaction();
+	exists = extension_exists();
+	if (exists)
+	{
+		char	   *other;
+
+		ig_lanes_init();
+
+		/* In a copy, "sending" is another worker's, and stays as it is. */
+		if (ig_queue_is_ours(&other, true))
+			ig_queue_sort_out(TimestampTzPlusMilliseconds(GetCurrentTimestamp(), ig_reconcile_delay));
+	}
+	commit_transaction();
+	if (exists)
+		ig_http_init();
+	return exists;
+}
+
+/* Entry point of a database's worker; the argument is the database's OID. */
+void
+ignisign_worker_main(Datum arg)
+{
+	Oid			database = DatumGetObjectId(arg);
+	List	   *unsent = NIL;
+	bool		gone = false;
+	bool		woken = true;
+
+	pqsignal(SIGHUP, SignalHandlerForConfigReload);
+	pqsignal(SIGTERM, handle_sigterm);
+	BackgroundWorkerUnblockSignals();
+
+	if (!ig_slots_attach_worker(database))
+		proc_exit(0);
+	BackgroundWorkerInitializeConnectionByOid(database, InvalidOid, 0);
+	if (!start_up())
+	{
+		ig_slots_leave_for_good();
+		proc_exit(0);
+	}
+	ereport(DEBUG1, (errmsg_internal("ignisign worker started")));
+
+	while (!ShutdownRequestPending && !gone && !ig_slots_stop_requested())
+	{
+		List	   *finished;
+
+		MemoryContextSwitchTo(turn_context);
+
+		if (ConfigReloadPending)
+		{
+			ConfigReloadPending = false;
+			ProcessConfigFile(PGC_SIGHUP);
+			ig_lanes_reload();
+			woken = true;
+		}
+
+		finished = collect_finished(unsent);
+		unsent = NIL;
+		if (finished != NIL || woken || any_hungry() || time_to_next_turn() == 0)
+		{
+			unsent = turn(finished, &gone);
+			for (int i = 0; i < list_length(unsent); i++)
+				ig_flight_digest(list_nth(unsent, i));
+		}
+
+		if (unsent == NIL)
+		{
+			MemoryContextReset(turn_context);
+			woken = gone || ig_http_wait(time_to_next_turn());
+		}
+		else
+			woken = true;
+	}
+
+	if (gone)
+		ig_slots_leave_for_good();
+	proc_exit(0);
+}
