@@ -1,0 +1,243 @@
+/* Tests of api.c. */
+#include "api.h"
+#include "tap.h"
+
+#include <stdlib.h>
+
+#define ID "67a1c0de0000000000000001"
+#define UUID "5a4db0c5-0000-4000-8000-000000000001"
+
+static char error[IG_API_ERROR_SIZE];
+
+/* Read a text as the answer of an operation. */
+static bool
+read_text(IgOperation op, const char *text, IgApiAnswer *answer)
+{
+	return ig_api_read(op, text, strlen(text), answer, error);
+}
+
+static void
+test_key(void)
+{
+	static const char *const bad[] = {
+		"", "skv2", "skv1_development_" UUID "_hunter2", "skv2_test_" UUID "_hunter2",
+		"skv2_development_5a4d_hunter2", "skv2_development_" UUID "_", "skv2_development_" UUID,
+		"skv2_development_" UUID "_hunt er2", "skv2_development_" UUID "_hunter2\x7f", "skv2_DEVELOPMENT_" UUID "_hunter2"
+	};
+	IgApiKey	key;
+
+	ok(ig_api_key_parse("skv2_development_" UUID "_s3cr_et", &key, error), "a key");
+	is(key.app_id, "appId_" UUID, "its application");
+	is(key.app_env, "DEVELOPMENT", "its environment");
+	ok(ig_api_key_parse("skv2_production_" UUID "_x", &key, error), "another");
+	is(key.app_env, "PRODUCTION", "its environment");
+	for (size_t i = 0; i < sizeof(bad) / sizeof(bad[0]); i++)
+	{
+		error[0] = '\0';
+		ok(!ig_api_key_parse(bad[i], &key, error) && error[0] != '\0' && !strstr(error, "hunt"), bad[i]);
+	}
+}
+
+static void
+test_email(void)
+{
+	static const char *const good[] = {"a@b.co", "ann.lee+x@example.com", "o'neil@sub.example.org", "a_b-c@x-y.io"};
+	static const char *const bad[] = {
+		"", "a", "@b.co", "a@", "a@b@c.co", "a b@c.co", "a@b..co", ".a@b.co", "a@-b.co", "a@b.co\n", "<a@b.co>", "a@b"
+	};
+
+	for (size_t i = 0; i < sizeof(good) / sizeof(good[0]); i++)
+		ok(ig_api_valid_email(good[i]), good[i]);
+	for (size_t i = 0; i < sizeof(bad) / sizeof(bad[0]); i++)
+	{
+		char		what[64];
+
+		snprintf(what, sizeof(what), "not an address (%zu)", i);
+		ok(!ig_api_valid_email(bad[i]), what);
+	}
+}
+
+static void
+test_build(void)
+{
+	const IgApiSigner signers[] = {{"ann@example.com", "Ann \"A\"", NULL, NULL}};
+	const IgApiDocument documents[] = {{"a.pdf", "application/pdf", NULL, 4}, {"b", "text/plain", "https://x/y", 0}};
+	const char *const ids[] = {ID, ID};
+	IgApiArgs	args = {
+		.app_id = "appId_" UUID, .app_env = "DEVELOPMENT", .title = "Caf\xc3\xa9", .signature_method = "SIMPLE_STD",
+		.signers = signers, .nsigners = 1, .documents = documents, .ndocuments = 2,
+		.signature_request_id = ID, .document_id = "a/b c", .signature_type = "PDF_WITH_SIGNATURES", .page = 3,
+		.signature_request_ids = ids, .nsignature_request_ids = 2
+	};
+	IgApiRequest request;
+	size_t		text = 0;
+	int			base64 = 0;
+
+	ok(ig_api_build(IG_OP_ONE_CALL_SIGN, &args, &request, error), "one-call-sign is built");
+	is(request.path, "/v4/signature-requests/one-call-sign", "its path");
+	is(request.method, "POST", "its method");
+	is(request.content_type, "application/json", "its content type");
+	is(request.text,
+	   "{\"title\":\"Caf\xc3\xa9\",\"signatureMethod\":\"SIMPLE_STD\",\"signers\":[{\"email\":\"ann@example.com\","
+	   "\"firstName\":\"Ann \\\"A\\\"\"}],\"documents\":[{\"originalName\":\"a.pdf\",\"mimeType\":\"application/pdf\","
+	   "\"base64\":\"\"},{\"originalName\":\"b\",\"mimeType\":\"text/plain\",\"url\":\"https://x/y\"}]}",
+	   "its text, without the content");
+	for (int i = 0; i < request.nparts; i++)
+	{
+		if (request.parts[i].kind == IG_PART_TEXT)
+			text += request.parts[i].length;
+		else
+			base64++;
+	}
+	ok(base64 == 1 && text == strlen(request.text), "its parts cover it");
+	ok(request.body_size == (int64_t) text + 8, "its size counts the content");
+	ig_api_request_free(&request);
+
+	ok(ig_api_build(IG_OP_STATUS, &args, &request, error), "status is built");
+	is(request.path, "/v4/applications/appId_" UUID "/envs/DEVELOPMENT/signature-requests/status", "its path");
+	is(request.text, "{\"signatureRequestIds\":[\"" ID "\",\"" ID "\"]}", "its body");
+	ig_api_request_free(&request);
+
+	ok(ig_api_build(IG_OP_LIST, &args, &request, error), "list is built");
+	is(request.path, "/v4/applications/appId_" UUID "/envs/DEVELOPMENT/signature-requests?page=3", "its path");
+	ok(request.body_size == 0 && request.content_type == NULL, "it has no body");
+	ig_api_request_free(&request);
+
+	ok(ig_api_build(IG_OP_PROOF, &args, &request, error), "proof is built");
+	is(request.path, "/v4/documents/a%2Fb%20c/signature-type/PDF_WITH_SIGNATURES", "what goes into a path is encoded");
+	ig_api_request_free(&request);
+
+	args.title = "\xff";
+	ok(!ig_api_build(IG_OP_ONE_CALL_SIGN, &args, &request, error), "invalid UTF-8 is refused");
+	args.title = "x";
+	args.signature_method = "SIMPLE";
+	ok(!ig_api_build(IG_OP_ONE_CALL_SIGN, &args, &request, error), "an unknown method is refused");
+	args.signature_method = "SIMPLE_STD";
+	args.nsigners = 0;
+	ok(!ig_api_build(IG_OP_ONE_CALL_SIGN, &args, &request, error), "no signers are refused");
+	args.signature_request_id = NULL;
+	ok(!ig_api_build(IG_OP_CONTEXT, &args, &request, error), "a missing id is refused");
+	args.document_id = "..";
+	ok(!ig_api_build(IG_OP_PROOF, &args, &request, error), "a path that goes up is refused");
+}
+
+static void
+test_read(void)
+{
+	IgApiAnswer answer;
+
+	ok(read_text(IG_OP_ONE_CALL_SIGN, "{\"signatureRequestId\":\"" ID "\",\"new\":[1]}", &answer), "one-call-sign");
+	is(answer.signature_request_id, ID, "its id");
+	ig_api_answer_free(&answer);
+	ok(!read_text(IG_OP_ONE_CALL_SIGN, "{\"id\":\"" ID "\"}", &answer), "without an id");
+	ok(!read_text(IG_OP_ONE_CALL_SIGN, "{\"signatureRequestId\":\"../x\"}", &answer), "with an id that is none");
+	ok(!read_text(IG_OP_ONE_CALL_SIGN, "", &answer), "an empty body");
+	ok(!read_text(IG_OP_ONE_CALL_SIGN, "{\"signatureRequestId\":\"" ID "\"", &answer), "a cut body");
+	ok(!read_text(IG_OP_ONE_CALL_SIGN, "{\"signatureRequestId\":\"" ID "\"} x", &answer), "rubbish after it");
+
+	ok(read_text(IG_OP_STATUS, "{\"signatureRequests\":[{\"signatureRequestId\":\"" ID "\",\"status\":\"NEW_ONE\"},"
+				 "{\"status\":1},7]}", &answer), "status");
+	ok(answer.nstatuses == 1, "what cannot be used is left out");
+	is(answer.statuses[0].status, "NEW_ONE", "a status that is not known is kept");
+	ig_api_answer_free(&answer);
+
+	ok(read_text(IG_OP_CONTEXT, "{\"_id\":\"" ID "\",\"status\":\"IN_PROGRESS\",\"signedBy\":[\"67a1c0de0000000000000011\"],"
+				 "\"signers\":[{\"signerId\":\"67a1c0de0000000000000011\",\"email\":\"a@b.co\"},"
+				 "{\"signerId\":\"67a1c0de0000000000000012\",\"email\":\"c@d.co\"}],"
+				 "\"documents\":[{\"_id\":\"67a1c0de0000000000000021\",\"fileName\":\"a.pdf\",\"signatureSummaries\":[{}]}],"
+				 "\"signatureProofStatus\":\"CREATED\"}", &answer), "context");
+	ok(answer.nsigners == 2 && answer.nsigned == 1, "who has signed");
+	ok(answer.signers[0].signed_ && !answer.signers[1].signed_, "and who has not");
+	ok(answer.ndocuments == 1 && answer.documents[0].nsignatures == 1, "documents");
+	is(answer.proof_status, "CREATED", "the proof's status");
+	ig_api_answer_free(&answer);
+	ok(read_text(IG_OP_CONTEXT, "{\"_id\":\"" ID "\",\"status\":\"DRAFT\"}", &answer), "the least context");
+	ig_api_answer_free(&answer);
+
+	ok(read_text(IG_OP_LIST, "{\"signatureRequests\":[{\"_id\":\"" ID "\",\"title\":\"x\"}],"
+				 "\"paginationData\":{\"total\":137,\"page\":1,\"nbEventsPerPage\":20}}", &answer), "list");
+	ok(answer.nitems == 1 && answer.total == 137 && answer.page_size == 20, "its items and totals");
+	ig_api_answer_free(&answer);
+
+	ig_api_read_error("<html>", 6, &answer);
+	ok(answer.error_message == NULL && answer.error_code == NULL, "an error that is not JSON");
+	ig_api_answer_free(&answer);
+	ig_api_read_error("{\"message\":{\"a\":1},\"code\":\"X\"}", 30, &answer);
+	is(answer.error_message, "{\"a\":1}", "a message that is an object");
+	is(answer.error_code, "X", "its code");
+	ig_api_answer_free(&answer);
+
+	/* No prefix of an answer may crash or be taken for one. */
+	{
+		const char	whole[] = "{\"signatureRequests\":[{\"signatureRequestId\":\"" ID "\",\"status\":\"A\\u00e9\"}]}";
+		bool		refused = true;
+
+		for (size_t n = 0; n + 1 < strlen(whole); n++)
+		{
+			char	   *copy = malloc(n ? n : 1);
+
+			memcpy(copy, whole, n);
+			if (ig_api_read(IG_OP_STATUS, copy, n, &answer, error))
+			{
+				refused = false;
+				ig_api_answer_free(&answer);
+			}
+			free(copy);
+		}
+		ok(refused, "every cut answer is refused");
+	}
+	{
+		char	   *deep = malloc(200001);
+
+		memset(deep, '[', 200000);
+		deep[200000] = '\0';
+		ok(!ig_api_read(IG_OP_STATUS, deep, 200000, &answer, error), "deep nesting is refused");
+		free(deep);
+	}
+}
+
+static void
+test_hash(void)
+{
+	uint8_t		hash[32];
+	uint8_t		other[32] = {0};
+
+	/* SHA-256 of nothing. */
+	ok(ig_api_read_sha256("e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855", hash), "hex");
+	ok(ig_api_same_sha256("E3B0C44298FC1C149AFBF4C8996FB92427AE41E4649B934CA495991B7852B855", hash), "in upper case");
+	ok(ig_api_same_sha256("47DEQpj8HBSa+/TImW+5JCeuQeRkm5NMpJWZG3hSuFU=", hash), "base64");
+	ok(ig_api_same_sha256("47DEQpj8HBSa-_TImW-5JCeuQeRkm5NMpJWZG3hSuFU", hash), "base64url, not padded");
+	ok(!ig_api_same_sha256("47DEQpj8HBSa-_TImW-5JCeuQeRkm5NMpJWZG3hSuFU", other), "of something else");
+	ok(!ig_api_read_sha256("47DEQpj8HBSa-_TImW", hash), "too short");
+	ok(!ig_api_read_sha256("", hash), "empty");
+	ok(!ig_api_read_sha256("zzb0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855", hash), "not hex");
+}
+
+static void
+test_sniff(void)
+{
+	is(ig_api_sniff_mime_type((const uint8_t *) "%PDF-1.7", 8, "x"), "application/pdf", "a PDF by its bytes");
+	is(ig_api_sniff_mime_type((const uint8_t *) "\x89PNG\r\n\x1a\n", 8, "x.pdf"), "image/png", "bytes before name");
+	is(ig_api_sniff_mime_type((const uint8_t *) "hello", 5, "x.txt"), "text/plain", "then the name");
+	is(ig_api_sniff_mime_type((const uint8_t *) "\1\2", 2, "x.unknown"), "application/octet-stream", "neither");
+	is(ig_api_sniff_mime_type((const uint8_t *) "", 0, "x"), "application/octet-stream", "nothing");
+}
+
+int
+main(void)
+{
+	test_key();
+	test_email();
+	test_build();
+	test_read();
+	test_hash();
+	test_sniff();
+	ok(ig_api_valid_object_id(ID) && !ig_api_valid_object_id("67a1") && !ig_api_valid_object_id(ID "0"), "ids");
+	ok(ig_api_status_is_final("COMPLETED") && !ig_api_status_is_final("IN_PROGRESS") &&
+	   !ig_api_status_is_final("SOMETHING_NEW"), "final statuses");
+	ok(!ig_api_repeatable(IG_OP_ONE_CALL_SIGN) && ig_api_repeatable(IG_OP_STATUS), "what may be repeated");
+	ok(ig_api_not_yet(IG_OP_PROOF, 400, "DOCUMENT_PROOF_NOT_CREATED") &&
+	   !ig_api_not_yet(IG_OP_PROOF, 400, "DOCUMENT_PROOF_HAS_BEEN_REMOVED") &&
+	   !ig_api_not_yet(IG_OP_CONTEXT, 400, "DOCUMENT_PROOF_NOT_CREATED"), "not yet");
+	return done_testing();
+}
