@@ -503,24 +503,24 @@ COMMENT ON FUNCTION ignisign_refresh(uuid) IS
 
 CREATE FUNCTION ignisign_retry(call bigint)
 RETURNS void
-AS 'MODULE_PATHNAME', 'ignisign_retry_call' LANGUAGE C VOLATILE STRICT;
+AS 'MODULE_PATHNAME' LANGUAGE C VOLATILE STRICT;
 
-CREATE FUNCTION ignisign_retry(request uuid)
+CREATE FUNCTION ignisign_retry_request(request uuid)
 RETURNS integer
-AS 'MODULE_PATHNAME', 'ignisign_retry_request' LANGUAGE C VOLATILE STRICT;
+AS 'MODULE_PATHNAME' LANGUAGE C VOLATILE STRICT;
 
 CREATE FUNCTION ignisign_discard(call bigint)
 RETURNS void
-AS 'MODULE_PATHNAME', 'ignisign_discard_call' LANGUAGE C VOLATILE STRICT;
+AS 'MODULE_PATHNAME' LANGUAGE C VOLATILE STRICT;
 
-CREATE FUNCTION ignisign_discard(request uuid)
+CREATE FUNCTION ignisign_discard_request(request uuid)
 RETURNS integer
-AS 'MODULE_PATHNAME', 'ignisign_discard_request' LANGUAGE C VOLATILE STRICT;
+AS 'MODULE_PATHNAME' LANGUAGE C VOLATILE STRICT;
 
 COMMENT ON FUNCTION ignisign_retry(bigint) IS 'make a dead call pending again, with all its attempts';
-COMMENT ON FUNCTION ignisign_retry(uuid) IS 'make the dead calls of a request pending again; returns how many';
+COMMENT ON FUNCTION ignisign_retry_request(uuid) IS 'make the dead calls of a request pending again; returns how many';
 COMMENT ON FUNCTION ignisign_discard(bigint) IS 'drop a call that is dead or not yet being sent';
-COMMENT ON FUNCTION ignisign_discard(uuid) IS 'drop the calls of a request that are dead or not yet being sent; returns how many';
+COMMENT ON FUNCTION ignisign_discard_request(uuid) IS 'drop the calls of a request that are dead or not yet being sent; returns how many';
 
 CREATE FUNCTION ignisign_resolve(request uuid, signature_request_id text DEFAULT NULL)
 RETURNS void
@@ -557,9 +557,9 @@ REVOKE ALL ON FUNCTION ignisign_wait(uuid, text, interval) FROM PUBLIC;
 REVOKE ALL ON FUNCTION ignisign_stats() FROM PUBLIC;
 REVOKE ALL ON FUNCTION ignisign_refresh(uuid) FROM PUBLIC;
 REVOKE ALL ON FUNCTION ignisign_retry(bigint) FROM PUBLIC;
-REVOKE ALL ON FUNCTION ignisign_retry(uuid) FROM PUBLIC;
+REVOKE ALL ON FUNCTION ignisign_retry_request(uuid) FROM PUBLIC;
 REVOKE ALL ON FUNCTION ignisign_discard(bigint) FROM PUBLIC;
-REVOKE ALL ON FUNCTION ignisign_discard(uuid) FROM PUBLIC;
+REVOKE ALL ON FUNCTION ignisign_discard_request(uuid) FROM PUBLIC;
 REVOKE ALL ON FUNCTION ignisign_resolve(uuid, text) FROM PUBLIC;
 REVOKE ALL ON FUNCTION ignisign_adopt() FROM PUBLIC;
 

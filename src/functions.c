@@ -26,9 +26,9 @@
 
 PG_FUNCTION_INFO_V1(ignisign_may_see);
 PG_FUNCTION_INFO_V1(ignisign_refresh);
-PG_FUNCTION_INFO_V1(ignisign_retry_call);
+PG_FUNCTION_INFO_V1(ignisign_retry);
 PG_FUNCTION_INFO_V1(ignisign_retry_request);
-PG_FUNCTION_INFO_V1(ignisign_discard_call);
+PG_FUNCTION_INFO_V1(ignisign_discard);
 PG_FUNCTION_INFO_V1(ignisign_discard_request);
 PG_FUNCTION_INFO_V1(ignisign_resolve);
 PG_FUNCTION_INFO_V1(ignisign_adopt);
@@ -245,14 +245,14 @@ act_on_calls(Action action, const pg_uuid_t *request, int64 id)
  * Errors: IG012 when there is no such call, 55000 when it is not dead.
  */
 Datum
-ignisign_retry_call(PG_FUNCTION_ARGS)
+ignisign_retry(PG_FUNCTION_ARGS)
 {
 	(void) act_on_calls(ACTION_RETRY, NULL, PG_GETARG_INT64(0));
 	PG_RETURN_VOID();
 }
 
 /*
- * ignisign_retry(request uuid) returns integer
+ * ignisign_retry_request(request uuid) returns integer
  *
  * Returns how many dead calls of the request were made pending.  Errors: IG012
  * when there is no such request.
@@ -270,14 +270,14 @@ ignisign_retry_request(PG_FUNCTION_ARGS)
  * outcome is unknown.
  */
 Datum
-ignisign_discard_call(PG_FUNCTION_ARGS)
+ignisign_discard(PG_FUNCTION_ARGS)
 {
 	(void) act_on_calls(ACTION_DISCARD, NULL, PG_GETARG_INT64(0));
 	PG_RETURN_VOID();
 }
 
 /*
- * ignisign_discard(request uuid) returns integer
+ * ignisign_discard_request(request uuid) returns integer
  *
  * Returns how many calls of the request were dropped.  Errors: IG012 when there
  * is no such request.

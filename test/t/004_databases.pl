@@ -48,9 +48,9 @@ unlike($node->safe_psql('postgres', 'SELECT datname FROM pg_database'),
 my $before = $node->safe_psql('postgres',
 	"SELECT pid FROM pg_stat_activity WHERE backend_type = 'ignisign worker' AND datname = 'copy'");
 
-$node->safe_psql('postgres', 'CREATE ROLE nobody LOGIN');
+$node->safe_psql('postgres', 'CREATE ROLE stranger LOGIN');
 my ($status, $out, $err) = $node->psql('postgres', 'DROP DATABASE copy',
-	extra_params => [ '-U', 'nobody' ]);
+	extra_params => [ '-U', 'stranger' ]);
 
 like($err, qr/must be owner of database copy/, 'another role cannot drop the database');
 is( $node->safe_psql(

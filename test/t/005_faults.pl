@@ -78,10 +78,10 @@ ok( wait_for($node, "SELECT state = 'dead' FROM ignisign_status('$id')"), 'refus
 like($node->safe_psql('postgres', "SELECT last_error FROM ignisign_status('$id')"),
 	qr/HTTP status 400/, 'refused: the error is shown');
 is(attempts($id, 'dead'), '1', 'refused: it was tried once');
-$node->safe_psql('postgres', "SELECT ignisign_retry('$id')");
+$node->safe_psql('postgres', "SELECT ignisign_retry_request('$id')");
 ok( wait_for(
 		$node, "SELECT state = 'open' FROM ignisign_status('$id')"),
-	'refused: ignisign_retry() sends it again');
+	'refused: ignisign_retry_request() sends it again');
 
 # Attempts are used up.
 
@@ -91,7 +91,7 @@ ok( wait_for($node, "SELECT state = 'dead' FROM ignisign_status('$id')"),
 	'hopeless: the call is dead in the end');
 is(attempts($id, 'retry'), '2', 'hopeless: after as many attempts as allowed');
 $sandbox->clear_faults;
-$node->safe_psql('postgres', "SELECT ignisign_discard('$id')");
+$node->safe_psql('postgres', "SELECT ignisign_discard_request('$id')");
 is($node->safe_psql('postgres', "SELECT state FROM ignisign_status('$id')"),
 	'discarded', 'hopeless: it can be discarded');
 $node->safe_psql('postgres', 'ALTER SERVER ignisign OPTIONS (DROP max_attempts)');
