@@ -47,7 +47,8 @@ refuse_null(const char *what)
 {
 	ereport(ERROR,
 			(errcode(ERRCODE_NULL_VALUE_NOT_ALLOWED),
-			 errmsg("%s must not be NULL", what)));
+			 errmsg("%s must not be NULL", what),
+			 errhint("A request needs a title, a document, signers, a signature method and a server.")));
 }
 
 /* Whether the text can be sent: UTF-8 without control characters. */
@@ -83,7 +84,8 @@ check_title(const char *title)
 	if (!is_sendable(title))
 		ereport(ERROR,
 				(errcode(IG_ERRCODE_INVALID_TITLE),
-				 errmsg("title has control characters or is not valid UTF-8")));
+				 errmsg("title has control characters or is not valid UTF-8"),
+				 errhint("It is one line of text.")));
 }
 
 /* Check the signature method. */
@@ -133,7 +135,8 @@ check_signers(const IgSignRequest *request)
 		if (signer->email == NULL)
 			ereport(ERROR,
 					(errcode(ERRCODE_NULL_VALUE_NOT_ALLOWED),
-					 errmsg("e-mail address of signer %d must not be NULL", i + 1)));
+					 errmsg("e-mail address of signer %d must not be NULL", i + 1),
+					 errhint("Ignisign reaches signers by e-mail.")));
 		if (!ig_api_valid_email(signer->email) || !is_sendable(signer->email))
 			ereport(ERROR,
 					(errcode(IG_ERRCODE_INVALID_EMAIL),
@@ -181,7 +184,8 @@ check_content(const IgSignDocument *document, int n)
 	if (document->content == NULL && document->url == NULL)
 		ereport(ERROR,
 				(errcode(ERRCODE_NULL_VALUE_NOT_ALLOWED),
-				 errmsg("document %d has neither content nor a URL", n)));
+				 errmsg("document %d has neither content nor a URL", n),
+				 errhint("Give one of them.")));
 	if (document->content != NULL && document->url != NULL)
 		ereport(ERROR,
 				(errcode(IG_ERRCODE_INVALID_DOCUMENT),
@@ -201,7 +205,8 @@ check_content(const IgSignDocument *document, int n)
 	if (VARSIZE_ANY_EXHDR(document->content) == 0)
 		ereport(ERROR,
 				(errcode(IG_ERRCODE_EMPTY_DOCUMENT),
-				 errmsg("document %d is empty", n)));
+				 errmsg("document %d is empty", n),
+				 errhint("It must have at least one byte.")));
 	if (VARSIZE_ANY_EXHDR(document->content) > (Size) ig_max_document_size * 1024)
 		ereport(ERROR,
 				(errcode(IG_ERRCODE_DOCUMENT_TOO_LARGE),
@@ -462,7 +467,8 @@ array_rows(Datum array, const char *what, int *n)
 		if (nulls[i])
 			ereport(ERROR,
 					(errcode(ERRCODE_NULL_VALUE_NOT_ALLOWED),
-					 errmsg("%s must not contain NULL", what)));
+					 errmsg("%s must not contain NULL", what),
+					 errhint("Leave out what is not there.")));
 		result[i] = DatumGetHeapTupleHeader(values[i]);
 	}
 	return result;
@@ -531,7 +537,8 @@ read_signer(JsonbIterator **it, IgSignSigner *signer, int n)
 		if (value.type != jbvString)
 			ereport(ERROR,
 					(errcode(IG_ERRCODE_INVALID_SIGNER),
-					 errmsg("field \"%s\" of signer %d is not a string", key, n)));
+					 errmsg("field \"%s\" of signer %d is not a string", key, n),
+					 errhint("All fields of a signer are strings.")));
 		*member = pnstrdup(value.val.string.val, value.val.string.len);
 	}
 }

@@ -1,0 +1,67 @@
+-- Who may do and see what.
+\set VERBOSITY terse
+\set HINTS 'off'
+SET client_min_messages = warning;
+CREATE FUNCTION pg_temp.refusal(command text) RETURNS text LANGUAGE plpgsql AS $$
+DECLARE
+	message text;
+	hint text;
+BEGIN
+	EXECUTE command;
+	RETURN 'done';
+EXCEPTION WHEN OTHERS THEN
+	GET STACKED DIAGNOSTICS message = MESSAGE_TEXT, hint = PG_EXCEPTION_HINT;
+	RETURN regexp_replace(concat_ws(E'\n', SQLSTATE || ': ' || message, nullif(hint, '')),
+		'[0-9a-f]{8}-[0-9a-f]{4}-7[0-9a-f]{3}-[0-9a-f]{4}-[0-9a-f]{12}', 'ID', 'g');
+END $$;
+\set key skv2_development_5a4db0c5-0000-4000-8000-000000000001_hunter2
+\t on
+\a
+SELECT ignisign_connect(:'key', base_url => 'http://127.0.0.1:8017', server => 'regress_rights', for_role => 'public');
+CREATE ROLE regress_ann;
+CREATE ROLE regress_bob;
+CREATE ROLE regress_eve;
+CREATE ROLE regress_boss IN ROLE regress_ann;
+SELECT ignisign_grant('regress_ann', 'regress_rights');
+SELECT ignisign_grant('regress_bob', 'regress_rights');
+GRANT USAGE ON SCHEMA ignisign TO regress_boss;
+
+-- Nothing is for everybody.
+SELECT p.oid::regprocedure FROM pg_proc p JOIN pg_depend d ON d.objid = p.oid AND d.classid = 'pg_proc'::regclass AND d.deptype = 'e'
+	JOIN pg_extension e ON e.oid = d.refobjid AND e.extname = 'ignisign'
+WHERE has_function_privilege('regress_eve', p.oid, 'EXECUTE');
+SELECT c.oid::regclass FROM pg_class c WHERE relnamespace = 'ignisign'::regnamespace AND relkind IN ('r', 'v', 'S')
+	AND (has_table_privilege('regress_eve', c.oid, 'SELECT, INSERT, UPDATE, DELETE, TRUNCATE'));
+SELECT has_schema_privilege('regress_eve', 'ignisign', 'USAGE');
+-- Who may sign may still write no table.
+SELECT c.oid::regclass FROM pg_class c WHERE relnamespace = 'ignisign'::regnamespace AND relkind IN ('r', 'v')
+	AND (has_table_privilege('regress_ann', c.oid, 'INSERT, UPDATE, DELETE, TRUNCATE'));
+-- Every table of requests has row-level security.
+SELECT c.oid::regclass FROM pg_class c WHERE relnamespace = 'ignisign'::regnamespace AND relkind = 'r' AND NOT relrowsecurity;
+
+-- Each sees what is their own, and members of a role what is the role's.
+SET ROLE regress_ann;
+SELECT ignisign_sign('Ann''s', '%PDF-1'::bytea, '[{"email": "x@example.com"}]'::jsonb, server => 'regress_rights') AS id \gset
+SELECT title FROM ignisign.requests;
+SET ROLE regress_bob;
+SELECT title FROM ignisign.requests;
+SELECT count(*) FROM ignisign.document;
+SELECT count(*) FROM ignisign.signer;
+SELECT count(*) FROM ignisign.call;
+SELECT count(*) FROM ignisign.event;
+SELECT count(*) FROM ignisign_status(:'id');
+SELECT pg_temp.refusal(format('SELECT ignisign_discard_request(%L)', :'id'));
+SELECT pg_temp.refusal(format('SELECT ignisign_refresh(%L)', :'id'));
+SELECT pg_temp.refusal(format('SELECT ignisign_wait(%L)', :'id'));
+SELECT pg_temp.refusal('SELECT ignisign_adopt()');
+SELECT pg_temp.refusal('DELETE FROM ignisign.request');
+SET ROLE regress_boss;
+SELECT title FROM ignisign.requests;
+RESET ROLE;
+SELECT title FROM ignisign.requests;
+
+DELETE FROM ignisign.call;
+DELETE FROM ignisign.request;
+DROP OWNED BY regress_ann, regress_bob, regress_eve, regress_boss;
+DROP ROLE regress_ann, regress_bob, regress_eve, regress_boss;
+DROP SERVER regress_rights CASCADE;
