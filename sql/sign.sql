@@ -1,22 +1,5 @@
 -- Signing: what is checked at the call, and what is queued.
-\set VERBOSITY terse
-\set HINTS 'off'
-SET client_min_messages = warning;
-CREATE FUNCTION pg_temp.refusal(command text) RETURNS text LANGUAGE plpgsql AS $$
-DECLARE
-	message text;
-	hint text;
-BEGIN
-	EXECUTE command;
-	RETURN 'done';
-EXCEPTION WHEN OTHERS THEN
-	GET STACKED DIAGNOSTICS message = MESSAGE_TEXT, hint = PG_EXCEPTION_HINT;
-	RETURN regexp_replace(concat_ws(E'\n', SQLSTATE || ': ' || message, nullif(hint, '')),
-		'[0-9a-f]{8}-[0-9a-f]{4}-7[0-9a-f]{3}-[0-9a-f]{4}-[0-9a-f]{12}', 'ID', 'g');
-END $$;
-\set key skv2_development_5a4db0c5-0000-4000-8000-000000000001_hunter2
-\t on
-\a
+\i test/prelude.psql
 SELECT ignisign_connect(:'key', base_url => 'http://127.0.0.1:8017', server => 'regress_sign');
 
 -- One document, signers as rows.
