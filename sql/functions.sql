@@ -2,6 +2,8 @@
 \i test/prelude.psql
 \set nobody 00000000-0000-7000-8000-000000000000
 SELECT ignisign_connect(:'key', base_url => 'http://127.0.0.1:8017', server => 'regress_functions');
+-- Without a key nothing is sent, whatever the server's settings are.
+ALTER USER MAPPING FOR CURRENT_USER SERVER regress_functions OPTIONS (DROP api_key, ADD api_key_file '/nonexistent');
 
 -- Without a request.
 SELECT count(*) FROM ignisign_status(:'nobody');
@@ -20,9 +22,9 @@ FROM (SELECT ignisign_id() AS i FROM generate_series(1, 1000)) s;
 SELECT bool_and(i > previous) AS in_order
 FROM (SELECT i, lag(i) OVER (ORDER BY n) AS previous FROM (SELECT n, ignisign_id() AS i FROM generate_series(1, 1000) n) s) t;
 
--- With one that is queued: this server does not send.
+-- With one that is queued.
 SELECT ignisign_sign('Queued', '%PDF-1'::bytea, '[{"email": "ann@example.com"}]'::jsonb, server => 'regress_functions') AS id \gset
-SELECT state, status, signed, signers, proofs, last_error FROM ignisign_status(:'id');
+SELECT state, status, signed, signers, proofs FROM ignisign_status(:'id');
 SELECT ignisign_wait(:'id', timeout => '0');
 SELECT pg_temp.refusal(format('SELECT ignisign_wait(%L, timeout => ''-1 s'')', :'id'));
 BEGIN ISOLATION LEVEL REPEATABLE READ;
@@ -60,4 +62,5 @@ SELECT state FROM ignisign_status(:'id');
 
 DELETE FROM ignisign.call;
 DELETE FROM ignisign.request;
+DELETE FROM ignisign.parked;
 DROP SERVER regress_functions CASCADE;

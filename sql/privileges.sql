@@ -1,6 +1,8 @@
 -- Who may do and see what.
 \i test/prelude.psql
 SELECT ignisign_connect(:'key', base_url => 'http://127.0.0.1:8017', server => 'regress_rights', for_role => 'public');
+-- Without a key nothing is sent, whatever the server's settings are.
+ALTER USER MAPPING FOR PUBLIC SERVER regress_rights OPTIONS (DROP api_key, ADD api_key_file '/nonexistent');
 CREATE ROLE regress_ann;
 CREATE ROLE regress_bob;
 CREATE ROLE regress_eve;
@@ -45,6 +47,7 @@ SELECT title FROM ignisign.requests;
 
 DELETE FROM ignisign.call;
 DELETE FROM ignisign.request;
+DELETE FROM ignisign.parked;
 DROP OWNED BY regress_ann, regress_bob, regress_eve, regress_boss;
 DROP ROLE regress_ann, regress_bob, regress_eve, regress_boss;
 DROP SERVER regress_rights CASCADE;
