@@ -47,4 +47,11 @@ ig_foreign_server_aclcheck(Oid server, Oid role, AclMode mode)
 #endif
 }
 
+/* A wait set that lives as long as the process (17: by resource owner). */
+#if PG_VERSION_NUM >= 170000
+#define CreateProcessWaitEventSet(nevents) CreateWaitEventSet(NULL, nevents)
+#else
+#define CreateProcessWaitEventSet(nevents) CreateWaitEventSet(TopMemoryContext, nevents)
+#endif
+
 #endif							/* IGNISIGN_COMPAT_H */

@@ -39,6 +39,7 @@
 #include "utils/memutils.h"
 #include "utils/wait_event.h"
 
+#include "compat.h"
 #include "http.h"
 
 /* An answer that grows beyond this goes to a temporary file. */
@@ -378,7 +379,7 @@ ig_http_init(void)
 				 errmsg("epoll_create1 failed: %m")));
 	ReserveExternalFD();
 
-	wait_set = CreateWaitEventSet(TopMemoryContext, 3);
+	wait_set = CreateProcessWaitEventSet(3);
 	AddWaitEventToSet(wait_set, WL_LATCH_SET, PGINVALID_SOCKET, MyLatch, NULL);
 	AddWaitEventToSet(wait_set, WL_EXIT_ON_PM_DEATH, PGINVALID_SOCKET, NULL, NULL);
 	AddWaitEventToSet(wait_set, WL_SOCKET_READABLE, epoll_fd, NULL, NULL);
