@@ -14,6 +14,7 @@ SELECT pg_temp.refusal(format('SELECT ignisign_wait(%L, ''SIGNED'')', :'nobody')
 SELECT pg_temp.refusal(format('SELECT ignisign_retry_request(%L)', :'nobody'));
 SELECT pg_temp.refusal(format('SELECT ignisign_discard_request(%L)', :'nobody'));
 SELECT pg_temp.refusal(format('SELECT ignisign_resolve(%L)', :'nobody'));
+SELECT pg_temp.refusal(format('SELECT ignisign_cancel(%L)', :'nobody'));
 SELECT pg_temp.refusal('SELECT ignisign_resolve(NULL)');
 SELECT pg_temp.refusal('SELECT ignisign_retry(-1)');
 SELECT pg_temp.refusal('SELECT ignisign_discard(-1)');
@@ -59,6 +60,27 @@ UPDATE ignisign.call SET state = 'unknown' WHERE request = :'id';
 SELECT pg_temp.refusal(format('SELECT ignisign_resolve(%L, ''67a1c0de0000000000000001'')', :'id'));
 SELECT ignisign_resolve(:'id');
 SELECT state FROM ignisign_status(:'id');
+
+
+-- Cancelled before it was sent, while it is being sent, after, and when closed.
+SELECT ignisign_sign('Cancelled', '%PDF-1'::bytea, '[{"email": "ann@example.com"}]'::jsonb, server => 'regress_functions') AS id \gset
+BEGIN;
+SELECT ignisign_cancel(:'id');
+SELECT state FROM ignisign_status(:'id');
+SELECT kind, detail = current_user FROM ignisign.event WHERE request = :'id';
+ROLLBACK;
+BEGIN;
+UPDATE ignisign.call SET state = 'unknown' WHERE request = :'id';
+SELECT pg_temp.refusal(format('SELECT ignisign_cancel(%L)', :'id'));
+ROLLBACK;
+BEGIN;
+DELETE FROM ignisign.call WHERE request = :'id';
+UPDATE ignisign.request SET signature_request_id = '67a1c0de0000000000000002' WHERE id = :'id';
+SELECT ignisign_cancel(:'id');
+SELECT operation, state FROM ignisign.call WHERE request = :'id';
+UPDATE ignisign.request SET status = 'EXPIRED', closed_at = now() WHERE id = :'id';
+SELECT pg_temp.refusal(format('SELECT ignisign_cancel(%L)', :'id'));
+ROLLBACK;
 
 DELETE FROM ignisign.call;
 DELETE FROM ignisign.request;

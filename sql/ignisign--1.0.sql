@@ -216,7 +216,7 @@ COMMENT ON COLUMN ignisign.signer.signed_at IS 'when this signer''s signature wa
 COMMENT ON COLUMN ignisign.document.document_id IS 'Ignisign''s id; NULL until the context was read';
 COMMENT ON COLUMN ignisign.document.sha256 IS 'SHA-256 of content; NULL for a document given by url';
 COMMENT ON COLUMN ignisign.document.size IS 'bytes of content; NULL for a document given by url';
-COMMENT ON COLUMN ignisign.call.operation IS 'operation of the API: one-call-sign, context or proof';
+COMMENT ON COLUMN ignisign.call.operation IS 'operation of the API: one-call-sign, context, proof or close';
 COMMENT ON COLUMN ignisign.call.state IS 'pending: to be sent at run_at; sending: claimed by the worker; unknown: sent without a known outcome, being looked for; dead: refused or given up';
 COMMENT ON COLUMN ignisign.call.run_at IS 'not before this time';
 COMMENT ON COLUMN ignisign.call.attempts IS 'attempts that count toward the server option max_attempts';
@@ -529,6 +529,13 @@ AS 'MODULE_PATHNAME' LANGUAGE C VOLATILE;
 COMMENT ON FUNCTION ignisign_resolve(uuid, text) IS
 'decide a call whose outcome is unknown: the request has this id at Ignisign, or (NULL) it is not there and is to be sent again';
 
+CREATE FUNCTION ignisign_cancel(request uuid)
+RETURNS void
+AS 'MODULE_PATHNAME' LANGUAGE C VOLATILE STRICT;
+
+COMMENT ON FUNCTION ignisign_cancel(uuid) IS
+'have a request closed at Ignisign: CANCELLED, or COMPLETED if somebody has signed; one that was not sent is discarded';
+
 CREATE FUNCTION ignisign_adopt()
 RETURNS void
 AS 'MODULE_PATHNAME' LANGUAGE C VOLATILE;
@@ -561,6 +568,7 @@ REVOKE ALL ON FUNCTION ignisign_retry_request(uuid) FROM PUBLIC;
 REVOKE ALL ON FUNCTION ignisign_discard(bigint) FROM PUBLIC;
 REVOKE ALL ON FUNCTION ignisign_discard_request(uuid) FROM PUBLIC;
 REVOKE ALL ON FUNCTION ignisign_resolve(uuid, text) FROM PUBLIC;
+REVOKE ALL ON FUNCTION ignisign_cancel(uuid) FROM PUBLIC;
 REVOKE ALL ON FUNCTION ignisign_adopt() FROM PUBLIC;
 
 /* ---- Last: own the queue, and have the worker started at COMMIT ---- */

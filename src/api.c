@@ -31,10 +31,12 @@ typedef bool (*Reader) (cJSON *tree, IgApiAnswer *answer, char *error);
 
 static bool build_sign(const IgApiArgs *args, IgApiRequest *request, char *error);
 static bool build_status(const IgApiArgs *args, IgApiRequest *request, char *error);
+static bool build_empty(const IgApiArgs *args, IgApiRequest *request, char *error);
 static bool read_sign(cJSON *tree, IgApiAnswer *answer, char *error);
 static bool read_status(cJSON *tree, IgApiAnswer *answer, char *error);
 static bool read_context(cJSON *tree, IgApiAnswer *answer, char *error);
 static bool read_list(cJSON *tree, IgApiAnswer *answer, char *error);
+static bool read_nothing(cJSON *tree, IgApiAnswer *answer, char *error);
 
 /*
  * The operations.  In a path, {name} stands for an argument.  An operation
@@ -69,6 +71,10 @@ static const struct
 	[IG_OP_PROOF] = {
 		"proof", "GET", "/v4/documents/{documentId}/signature-type/{signatureType}",
 		true, NULL, NULL
+	},
+	[IG_OP_CLOSE] = {
+		"close", "POST", "/v4/signature-requests/{signatureRequestId}/close",
+		true, build_empty, read_nothing
 	}
 };
 
@@ -399,6 +405,18 @@ build_status(const IgApiArgs *args, IgApiRequest *request, char *error)
 	return ok ? true : refuse(error, "out of memory");
 }
 
+/* A body that says nothing. */
+static bool
+build_empty(const IgApiArgs *args, IgApiRequest *request, char *error)
+{
+	Text		text = {0};
+
+	(void) args;
+	append(&text, "{}", 2);
+	request->text = text.data;
+	return !text.failed && add_parts(request, &text, -1, 0) ? true : refuse(error, "out of memory");
+}
+
 /* Build the request of an operation. */
 bool
 ig_api_build(IgOperation op, const IgApiArgs *args, IgApiRequest *request,
@@ -550,6 +568,16 @@ read_sign(cJSON *tree, IgApiAnswer *answer, char *error)
 	answer->signature_request_id = id_member(tree, "signatureRequestId", "_id");
 	if (answer->signature_request_id == NULL || !ig_api_valid_object_id(answer->signature_request_id))
 		return refuse(error, "it has no valid signatureRequestId");
+	return true;
+}
+
+/* An answer of which only the HTTP status counts. */
+static bool
+read_nothing(cJSON *tree, IgApiAnswer *answer, char *error)
+{
+	(void) tree;
+	(void) answer;
+	(void) error;
 	return true;
 }
 

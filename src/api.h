@@ -22,10 +22,11 @@ typedef enum IgOperation
 	IG_OP_STATUS,				/* POST A/signature-requests/status */
 	IG_OP_CONTEXT,				/* GET /v4/signature-requests/:id/context */
 	IG_OP_LIST,					/* GET A/signature-requests?page= */
-	IG_OP_PROOF					/* GET /v4/documents/:id/signature-type/:t */
+	IG_OP_PROOF,				/* GET /v4/documents/:id/signature-type/:t */
+	IG_OP_CLOSE					/* POST /v4/signature-requests/:id/close */
 } IgOperation;
 
-#define IG_OP_COUNT (IG_OP_PROOF + 1)
+#define IG_OP_COUNT (IG_OP_CLOSE + 1)
 
 /* A signer as the API takes one; NULL fields are left out. */
 typedef struct IgApiSigner

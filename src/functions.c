@@ -31,6 +31,7 @@ PG_FUNCTION_INFO_V1(ignisign_retry_request);
 PG_FUNCTION_INFO_V1(ignisign_discard);
 PG_FUNCTION_INFO_V1(ignisign_discard_request);
 PG_FUNCTION_INFO_V1(ignisign_resolve);
+PG_FUNCTION_INFO_V1(ignisign_cancel);
 PG_FUNCTION_INFO_V1(ignisign_adopt);
 
 /* Whether a role has the privileges of the role of that name. */
@@ -377,6 +378,79 @@ ignisign_resolve(PG_FUNCTION_ARGS)
 	else
 		ig_spi_execute(&again, &value, NULL);
 	add_event(id, "resolved", signature_request_id, GetUserNameFromId(caller, false));
+	SPI_finish();
+	ig_owner_leave(&state);
+
+	ig_wake_at_commit();
+	PG_RETURN_VOID();
+}
+
+/*
+ * Drop the call that was to send a request, if it is certain that it never
+ * arrived: false if it has arrived or may have.
+ */
+static bool
+drop_unsent(const pg_uuid_t *id)
+{
+	static IgStatement lock = {
+		.sql = "SELECT state FROM ignisign.call WHERE request = $1 AND operation = 'one-call-sign' FOR UPDATE",
+		.types = {UUIDOID}
+	};
+	static IgStatement drop = {
+		.sql = "DELETE FROM ignisign.call WHERE request = $1 AND operation = 'one-call-sign'",
+		.types = {UUIDOID}
+	};
+	Datum		value = UUIDPGetDatum(id);
+	char	   *call_state;
+
+	if (ig_spi_execute(&lock, &value, NULL) == 0)
+		return true;
+	call_state = ig_spi_text(0, 1, CurrentMemoryContext);
+	if (strcmp(call_state, "pending") != 0 && strcmp(call_state, "dead") != 0)
+		return false;
+	ig_spi_execute(&drop, &value, NULL);
+	return true;
+}
+
+/*
+ * ignisign_cancel(request uuid) returns void
+ *
+ * Have the request closed at Ignisign; one that was not sent is discarded.
+ * Errors: IG012 when there is no such request, 55000 when it is closed already,
+ * or just now being sent.
+ */
+Datum
+ignisign_cancel(PG_FUNCTION_ARGS)
+{
+	static IgStatement closed = {
+		.sql = "SELECT status FROM ignisign.request WHERE id = $1 AND closed_at IS NOT NULL",
+		.types = {UUIDOID}
+	};
+	const pg_uuid_t *id = PG_GETARG_UUID_P(0);
+	Oid			caller = GetUserId();
+	IgOwnerState state;
+	char	   *owner;
+	char	   *signature_request_id;
+	char	   *server;
+	Datum		value = UUIDPGetDatum(id);
+
+	ig_owner_enter(&state);
+	SPI_connect();
+	server = lock_request(id, caller, &owner, &signature_request_id);
+	if (ig_spi_execute(&closed, &value, NULL) == 1)
+		ereport(ERROR,
+				(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
+				 errmsg("the request is closed already"),
+				 errdetail("Its status is %s.", ig_spi_text(0, 1, CurrentMemoryContext)),
+				 errhint("Only a request that is not closed can be cancelled.")));
+	if (signature_request_id != NULL)
+		ig_queue_add(id, IG_OP_CLOSE, 0, "", owner, server, GetCurrentTimestamp());
+	else if (!drop_unsent(id))
+		ereport(ERROR,
+				(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
+				 errmsg("the request is being sent"),
+				 errhint("Wait for that with ignisign_wait(request, 'SENT'), then cancel it.")));
+	add_event(id, "cancelled", NULL, GetUserNameFromId(caller, false));
 	SPI_finish();
 	ig_owner_leave(&state);
 

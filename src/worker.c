@@ -176,6 +176,12 @@ apply_success(IgFlight *flight, IgSent *sent, int *nsent)
 				pfree(content);
 				break;
 			}
+		case IG_OP_CLOSE:
+
+			/* What it has become of it, cancelled or completed, the context tells. */
+			ig_queue_add(&flight->call.request, IG_OP_CONTEXT, 0, "", NameStr(flight->call.owner),
+						 NameStr(flight->call.server), GetCurrentTimestamp());
+			break;
 		case IG_OP_LIST:
 			break;
 	}

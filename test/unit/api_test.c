@@ -103,6 +103,11 @@ test_build(void)
 	ok(request.body_size == 0 && request.content_type == NULL, "it has no body");
 	ig_api_request_free(&request);
 
+	ok(ig_api_build(IG_OP_CLOSE, &args, &request, error), "close is built");
+	is(request.path, "/v4/signature-requests/" ID "/close", "its path");
+	is(request.text, "{}", "its body");
+	ig_api_request_free(&request);
+
 	ok(ig_api_build(IG_OP_PROOF, &args, &request, error), "proof is built");
 	is(request.path, "/v4/documents/a%2Fb%20c/signature-type/PDF_WITH_SIGNATURES", "what goes into a path is encoded");
 	ig_api_request_free(&request);
