@@ -54,4 +54,9 @@ ig_foreign_server_aclcheck(Oid server, Oid role, AclMode mode)
 #define CreateProcessWaitEventSet(nevents) CreateWaitEventSet(TopMemoryContext, nevents)
 #endif
 
+/* Came with 18, in place of pg_attribute_noreturn(). */
+#ifndef pg_noreturn
+#define pg_noreturn _Noreturn
+#endif
+
 #endif							/* IGNISIGN_COMPAT_H */
