@@ -25,16 +25,16 @@ static const char *const prefixes[] = {"skv2_", "sk_development_", "sk_staging_"
 static emit_log_hook_type prev_emit_log = NULL;
 
 /* Find the first key in the text; NULL: there is none. */
-static char *
+static const char *
 find_key(const char *text)
 {
-	char	   *first = NULL;
+	const char *first = NULL;
 
 	if (text == NULL)
 		return NULL;
 	for (int i = 0; i < (int) lengthof(prefixes); i++)
 	{
-		char	   *found = strstr(text, prefixes[i]);
+		const char *found = strstr(text, prefixes[i]);
 
 		if (found != NULL && (first == NULL || found < first))
 			first = found;
@@ -46,11 +46,11 @@ find_key(const char *text)
 static void
 mask_keys(char *text)
 {
-	char	   *key;
+	const char *key;
 
 	while ((key = find_key(text)) != NULL)
 	{
-		text = strchr(key, '_') + 1;
+		text += strchr(key, '_') + 1 - text;
 		while (isalnum((unsigned char) *text) || *text == '_' || *text == '-')
 			*text++ = '*';
 	}
