@@ -15,6 +15,7 @@ SELECT pg_temp.refusal(format('SELECT ignisign_retry_request(%L)', :'nobody'));
 SELECT pg_temp.refusal(format('SELECT ignisign_discard_request(%L)', :'nobody'));
 SELECT pg_temp.refusal(format('SELECT ignisign_resolve(%L)', :'nobody'));
 SELECT pg_temp.refusal(format('SELECT ignisign_cancel(%L)', :'nobody'));
+SELECT pg_temp.refusal(format('SELECT ignisign_resend_email(%L, 1)', :'nobody'));
 SELECT pg_temp.refusal('SELECT ignisign_resolve(NULL)');
 SELECT pg_temp.refusal('SELECT ignisign_retry(-1)');
 SELECT pg_temp.refusal('SELECT ignisign_discard(-1)');
@@ -78,8 +79,19 @@ DELETE FROM ignisign.call WHERE request = :'id';
 UPDATE ignisign.request SET signature_request_id = '67a1c0de0000000000000002' WHERE id = :'id';
 SELECT ignisign_cancel(:'id');
 SELECT operation, state FROM ignisign.call WHERE request = :'id';
+-- Reminded: who is not known, who is, twice, and when it is too late.
+SELECT pg_temp.refusal(format('SELECT ignisign_resend_email(%L, 2)', :'id'));
+SELECT pg_temp.refusal(format('SELECT ignisign_resend_email(%L, 1)', :'id'));
+UPDATE ignisign.signer SET signer_id = '67a1c0de0000000000000011' WHERE request = :'id';
+SELECT ignisign_resend_email(:'id', 1);
+SELECT operation, signer, state FROM ignisign.call WHERE request = :'id' ORDER BY id;
+SELECT pg_temp.refusal(format('SELECT ignisign_resend_email(%L, 1)', :'id'));
+DELETE FROM ignisign.event WHERE request = :'id';
+UPDATE ignisign.signer SET signed_at = now() WHERE request = :'id';
+SELECT pg_temp.refusal(format('SELECT ignisign_resend_email(%L, 1)', :'id'));
 UPDATE ignisign.request SET status = 'EXPIRED', closed_at = now() WHERE id = :'id';
 SELECT pg_temp.refusal(format('SELECT ignisign_cancel(%L)', :'id'));
+SELECT pg_temp.refusal(format('SELECT ignisign_resend_email(%L, 1)', :'id'));
 ROLLBACK;
 
 DELETE FROM ignisign.call;

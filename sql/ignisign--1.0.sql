@@ -114,6 +114,7 @@ CREATE TABLE ignisign.call
 	id					bigint		GENERATED ALWAYS AS IDENTITY,
 	operation			text		NOT NULL,
 	document			integer		NOT NULL DEFAULT 0,
+	signer				integer		NOT NULL DEFAULT 0,
 	proof_type			text		NOT NULL DEFAULT '',
 	owner				name		NOT NULL,
 	server				name		NOT NULL,
@@ -141,7 +142,7 @@ CREATE INDEX call_unsettled ON ignisign.call (state, server, owner, run_at)
 CREATE INDEX call_id ON ignisign.call (id);
 
 /* No step of a request is queued twice. */
-CREATE UNIQUE INDEX call_once ON ignisign.call (request, operation, document, proof_type);
+CREATE UNIQUE INDEX call_once ON ignisign.call (request, operation, document, signer, proof_type);
 
 /* Every HTTP attempt and what came of it; of several requests at once under the nil uuid. */
 CREATE TABLE ignisign.attempt
@@ -216,7 +217,7 @@ COMMENT ON COLUMN ignisign.signer.signed_at IS 'when this signer''s signature wa
 COMMENT ON COLUMN ignisign.document.document_id IS 'Ignisign''s id; NULL until the context was read';
 COMMENT ON COLUMN ignisign.document.sha256 IS 'SHA-256 of content; NULL for a document given by url';
 COMMENT ON COLUMN ignisign.document.size IS 'bytes of content; NULL for a document given by url';
-COMMENT ON COLUMN ignisign.call.operation IS 'operation of the API: one-call-sign, context, proof or close';
+COMMENT ON COLUMN ignisign.call.operation IS 'operation of the API: one-call-sign, context, proof, close or resend-email';
 COMMENT ON COLUMN ignisign.call.state IS 'pending: to be sent at run_at; sending: claimed by the worker; unknown: sent without a known outcome, being looked for; dead: refused or given up';
 COMMENT ON COLUMN ignisign.call.run_at IS 'not before this time';
 COMMENT ON COLUMN ignisign.call.attempts IS 'attempts that count toward the server option max_attempts';
@@ -536,6 +537,13 @@ AS 'MODULE_PATHNAME' LANGUAGE C VOLATILE STRICT;
 COMMENT ON FUNCTION ignisign_cancel(uuid) IS
 'have a request closed at Ignisign: CANCELLED, or COMPLETED if somebody has signed; one that was not sent is discarded';
 
+CREATE FUNCTION ignisign_resend_email(request uuid, signer integer)
+RETURNS void
+AS 'MODULE_PATHNAME' LANGUAGE C VOLATILE STRICT;
+
+COMMENT ON FUNCTION ignisign_resend_email(uuid, integer) IS
+'have the invitation sent again to a signer who has not signed; signers are numbered from 1';
+
 CREATE FUNCTION ignisign_adopt()
 RETURNS void
 AS 'MODULE_PATHNAME' LANGUAGE C VOLATILE;
@@ -569,6 +577,7 @@ REVOKE ALL ON FUNCTION ignisign_discard(bigint) FROM PUBLIC;
 REVOKE ALL ON FUNCTION ignisign_discard_request(uuid) FROM PUBLIC;
 REVOKE ALL ON FUNCTION ignisign_resolve(uuid, text) FROM PUBLIC;
 REVOKE ALL ON FUNCTION ignisign_cancel(uuid) FROM PUBLIC;
+REVOKE ALL ON FUNCTION ignisign_resend_email(uuid, integer) FROM PUBLIC;
 REVOKE ALL ON FUNCTION ignisign_adopt() FROM PUBLIC;
 
 /* ---- Last: own the queue, and have the worker started at COMMIT ---- */

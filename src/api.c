@@ -75,6 +75,10 @@ static const struct
 	[IG_OP_CLOSE] = {
 		"close", "POST", "/v4/signature-requests/{signatureRequestId}/close",
 		true, build_empty, read_nothing
+	},
+	[IG_OP_RESEND_EMAIL] = {
+		"resend-email", "POST", "/v4/signature-requests/{signatureRequestId}/{signerId}/resend-email",
+		false, NULL, read_nothing
 	}
 };
 
@@ -117,6 +121,13 @@ bool
 ig_api_repeatable(IgOperation op)
 {
 	return operations[op].repeatable;
+}
+
+/* Whether a lost one can be looked for: the list of requests shows it. */
+bool
+ig_api_traceable(IgOperation op)
+{
+	return op == IG_OP_ONE_CALL_SIGN;
 }
 
 /* Whether a 2xx answer is JSON to be read. */
@@ -213,6 +224,7 @@ path_argument(const IgApiArgs *args, const char *name, size_t length, char numbe
 		{"appEnv", args->app_env},
 		{"signatureRequestId", args->signature_request_id},
 		{"documentId", args->document_id},
+		{"signerId", args->signer_id},
 		{"signatureType", args->signature_type}
 	};
 
@@ -722,6 +734,10 @@ ig_api_read(IgOperation op, const char *body, size_t length, IgApiAnswer *answer
 {
 	memset(answer, 0, sizeof(*answer));
 	answer->total = answer->page = answer->page_size = -1;
+
+	/* What nobody reads may be anything, or nothing. */
+	if (operations[op].read == read_nothing)
+		return true;
 	answer->tree = parse(body, length, error);
 	if (answer->tree != NULL)
 	{

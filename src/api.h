@@ -23,10 +23,11 @@ typedef enum IgOperation
 	IG_OP_CONTEXT,				/* GET /v4/signature-requests/:id/context */
 	IG_OP_LIST,					/* GET A/signature-requests?page= */
 	IG_OP_PROOF,				/* GET /v4/documents/:id/signature-type/:t */
-	IG_OP_CLOSE					/* POST /v4/signature-requests/:id/close */
+	IG_OP_CLOSE,				/* POST /v4/signature-requests/:id/close */
+	IG_OP_RESEND_EMAIL			/* POST .../:id/:signerId/resend-email */
 } IgOperation;
 
-#define IG_OP_COUNT (IG_OP_CLOSE + 1)
+#define IG_OP_COUNT (IG_OP_RESEND_EMAIL + 1)
 
 /* A signer as the API takes one; NULL fields are left out. */
 typedef struct IgApiSigner
@@ -53,6 +54,7 @@ typedef struct IgApiArgs
 	const char *app_env;
 	const char *signature_request_id;
 	const char *document_id;
+	const char *signer_id;
 	const char *signature_type;
 	int			page;
 	const char *const *signature_request_ids;
@@ -174,6 +176,9 @@ extern bool ig_api_operation_by_name(const char *name, IgOperation *op);
 
 /* Whether sending the operation twice does no harm. */
 extern bool ig_api_repeatable(IgOperation op);
+
+/* Whether one whose answer was lost can be looked for at the API. */
+extern bool ig_api_traceable(IgOperation op);
 
 /* Whether a 2xx answer is JSON to be read (false: bytes to be stored). */
 extern bool ig_api_answers_json(IgOperation op);

@@ -68,7 +68,7 @@ ig_apply_sent(const IgSent *sent, int n, const char *source)
 		"SELECT id, $3, 'sent', signature_request_id FROM sent) "
 		"INSERT INTO ignisign.call (request, operation, owner, server, run_at) "
 		"SELECT id, 'context', owner, server, $5 FROM sent "
-		"ON CONFLICT (request, operation, document, proof_type) DO NOTHING",
+		"ON CONFLICT (request, operation, document, signer, proof_type) DO NOTHING",
 		.types = {UUIDARRAYOID, TEXTARRAYOID, TEXTOID, TIMESTAMPTZOID, TIMESTAMPTZOID}
 	};
 	TimestampTz now = GetCurrentTimestamp();
@@ -113,7 +113,7 @@ apply_statuses(const IgSeen *seen, int n, const char *source, bool read_context)
 		"context AS ("
 		"INSERT INTO ignisign.call AS c (request, operation, owner, server) "
 		"SELECT id, 'context', owner, server FROM changed WHERE $5 "
-		"ON CONFLICT (request, operation, document, proof_type) DO UPDATE "
+		"ON CONFLICT (request, operation, document, signer, proof_type) DO UPDATE "
 		"SET run_at = least(c.run_at, excluded.run_at), state = 'pending', waits = 0 "
 		"WHERE c.state IN ('pending', 'dead')) "
 		"SELECT id::text, status, previous FROM changed",
@@ -314,7 +314,7 @@ queue_proofs(const IgCall *call, const IgAccount *account)
 		"WHERE d.request = $1 AND d.document_id IS NOT NULL AND NOT EXISTS ("
 		"SELECT FROM ignisign.proof p WHERE p.request = d.request AND p.document = d.n "
 		"AND p.proof_type = t.proof_type) "
-		"ON CONFLICT (request, operation, document, proof_type) DO NOTHING",
+		"ON CONFLICT (request, operation, document, signer, proof_type) DO NOTHING",
 		.types = {UUIDOID, TEXTARRAYOID}
 	};
 	Datum		values[2];

@@ -38,6 +38,8 @@ ig_flight_create(const IgCall *call, IgLane *lane)
 		flight->call.signature_request_id = pstrdup(call->signature_request_id);
 	if (call->document_id)
 		flight->call.document_id = pstrdup(call->document_id);
+	if (call->signer_id)
+		flight->call.signer_id = pstrdup(call->signer_id);
 	MemoryContextSwitchTo(old);
 
 	lane->in_flight++;
@@ -169,6 +171,7 @@ build(IgFlight *flight)
 	args.app_env = account->key.app_env;
 	args.signature_request_id = flight->call.signature_request_id;
 	args.document_id = flight->call.document_id;
+	args.signer_id = flight->call.signer_id;
 	args.signature_type = flight->call.proof_type;
 	args.page = flight->page;
 	if (flight->batch)
@@ -383,6 +386,7 @@ ig_flight_digest(IgFlight *flight)
 	memset(&outcome, 0, sizeof(outcome));
 	outcome.retry_after = -1;
 	outcome.repeatable = ig_api_repeatable(flight->call.operation);
+	outcome.traceable = ig_api_traceable(flight->call.operation);
 	outcome.attempts = flight->call.attempts;
 	outcome.max_attempts = account ? account->max_attempts : 1;
 	policy.retry_delay = ig_retry_delay;

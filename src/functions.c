@@ -32,6 +32,7 @@ PG_FUNCTION_INFO_V1(ignisign_discard);
 PG_FUNCTION_INFO_V1(ignisign_discard_request);
 PG_FUNCTION_INFO_V1(ignisign_resolve);
 PG_FUNCTION_INFO_V1(ignisign_cancel);
+PG_FUNCTION_INFO_V1(ignisign_resend_email);
 PG_FUNCTION_INFO_V1(ignisign_adopt);
 
 /* Whether a role has the privileges of the role of that name. */
@@ -134,7 +135,7 @@ ignisign_refresh(PG_FUNCTION_ARGS)
 				 errmsg("the request has not been sent yet"),
 				 errhint("SELECT * FROM ignisign_status('%s') tells why.",
 						 DatumGetCString(DirectFunctionCall1(uuid_out, UUIDPGetDatum(id))))));
-	ig_queue_add(id, IG_OP_CONTEXT, 0, "", owner, server, GetCurrentTimestamp());
+	ig_queue_add(id, IG_OP_CONTEXT, 0, 0, "", owner, server, GetCurrentTimestamp());
 	SPI_finish();
 	ig_owner_leave(&state);
 
@@ -373,7 +374,7 @@ ignisign_resolve(PG_FUNCTION_ARGS)
 	if (signature_request_id)
 	{
 		resolve_as_sent(id, signature_request_id);
-		ig_queue_add(id, IG_OP_CONTEXT, 0, "", owner, server, GetCurrentTimestamp());
+		ig_queue_add(id, IG_OP_CONTEXT, 0, 0, "", owner, server, GetCurrentTimestamp());
 	}
 	else
 		ig_spi_execute(&again, &value, NULL);
@@ -444,13 +445,89 @@ ignisign_cancel(PG_FUNCTION_ARGS)
 				 errdetail("Its status is %s.", ig_spi_text(0, 1, CurrentMemoryContext)),
 				 errhint("Only a request that is not closed can be cancelled.")));
 	if (signature_request_id != NULL)
-		ig_queue_add(id, IG_OP_CLOSE, 0, "", owner, server, GetCurrentTimestamp());
+		ig_queue_add(id, IG_OP_CLOSE, 0, 0, "", owner, server, GetCurrentTimestamp());
 	else if (!drop_unsent(id))
 		ereport(ERROR,
 				(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
 				 errmsg("the request is being sent"),
 				 errhint("Wait for that with ignisign_wait(request, 'SENT'), then cancel it.")));
 	add_event(id, "cancelled", NULL, GetUserNameFromId(caller, false));
+	SPI_finish();
+	ig_owner_leave(&state);
+
+	ig_wake_at_commit();
+	PG_RETURN_VOID();
+}
+
+/* Check that the signer can be sent the invitation again. */
+static void
+check_resend(const pg_uuid_t *id, int signer)
+{
+	static IgStatement read = {
+		.sql = "SELECT r.closed_at IS NOT NULL, s.signer_id IS NOT NULL, s.signed_at IS NOT NULL, "
+		"EXISTS (SELECT FROM ignisign.event e WHERE e.request = r.id AND e.kind = 'resend' "
+		"AND e.value = $2::text AND e.at > clock_timestamp() - interval '1 minute') "
+		"FROM ignisign.request r JOIN ignisign.signer s ON s.request = r.id AND s.n = $2 WHERE r.id = $1",
+		.types = {UUIDOID, INT4OID}
+	};
+	Datum		values[2];
+	bool		isnull;
+
+	values[0] = UUIDPGetDatum(id);
+	values[1] = Int32GetDatum(signer);
+	if (ig_spi_execute(&read, values, NULL) != 1)
+		ereport(ERROR,
+				(errcode(IG_ERRCODE_NO_SUCH_REQUEST),
+				 errmsg("the request has no signer %d", signer),
+				 errhint("Signers are numbered from 1, as in ignisign.signer.")));
+	if (DatumGetBool(ig_spi_datum(0, 1, &isnull)))
+		ereport(ERROR,
+				(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
+				 errmsg("the request is closed"),
+				 errhint("There is nothing left to sign.")));
+	if (!DatumGetBool(ig_spi_datum(0, 2, &isnull)))
+		ereport(ERROR,
+				(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
+				 errmsg("it is not known yet how Ignisign names signer %d", signer),
+				 errhint("That is read soon after the request was sent.")));
+	if (DatumGetBool(ig_spi_datum(0, 3, &isnull)))
+		ereport(ERROR,
+				(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
+				 errmsg("signer %d has signed", signer),
+				 errhint("Only who has not signed is reminded.")));
+	if (DatumGetBool(ig_spi_datum(0, 4, &isnull)))
+		ereport(ERROR,
+				(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
+				 errmsg("signer %d was sent an e-mail less than a minute ago", signer),
+				 errhint("Give it time to arrive.")));
+}
+
+/*
+ * ignisign_resend_email(request uuid, signer integer) returns void
+ *
+ * Have the invitation sent again to a signer, by its number from 1.  The API
+ * mails at every call, so a call is made at most once: when its answer is lost
+ * it is dead, and a person decides.  Errors: IG012 when there is no such
+ * request or signer, 55000 when the request is closed, the signer has signed or
+ * is not known yet, or was reminded less than a minute ago.
+ */
+Datum
+ignisign_resend_email(PG_FUNCTION_ARGS)
+{
+	const pg_uuid_t *id = PG_GETARG_UUID_P(0);
+	int			signer = PG_GETARG_INT32(1);
+	Oid			caller = GetUserId();
+	IgOwnerState state;
+	char	   *owner;
+	char	   *signature_request_id;
+	char	   *server;
+
+	ig_owner_enter(&state);
+	SPI_connect();
+	server = lock_request(id, caller, &owner, &signature_request_id);
+	check_resend(id, signer);
+	ig_queue_add(id, IG_OP_RESEND_EMAIL, 0, signer, "", owner, server, GetCurrentTimestamp());
+	add_event(id, "resend", psprintf("%d", signer), GetUserNameFromId(caller, false));
 	SPI_finish();
 	ig_owner_leave(&state);
 

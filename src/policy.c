@@ -107,6 +107,9 @@ ig_policy_decide(const IgOutcome *outcome, const IgPolicy *policy, uint64_t rand
 			return make_decision(IG_DEAD, 0, true);
 	}
 
+	/* Perhaps carried out, and nobody can tell: that is for a person. */
+	if (!unprocessed && !outcome->repeatable && !outcome->traceable)
+		return make_decision(IG_DEAD, 0, true);
 	if (!unprocessed && !outcome->repeatable)
 		return make_decision(IG_RECONCILE,
 							 larger(policy->reconcile_delay, outcome->retry_after), true);

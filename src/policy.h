@@ -30,6 +30,7 @@ typedef struct IgOutcome
 	const char *code;			/* the API's error code, or NULL */
 	int64_t		retry_after;	/* -1: not given */
 	bool		repeatable;		/* sending twice does no harm */
+	bool		traceable;		/* else: a lost one can be looked for */
 	bool		not_yet;		/* ig_api_not_yet() */
 	int			attempts;		/* made so far, this one included */
 	int			max_attempts;

@@ -95,19 +95,19 @@ ig_queue_is_ours(char **other, bool adopt)
 /* Add a call, or bring it forward if it is there. */
 void
 ig_queue_add(const pg_uuid_t *request, IgOperation operation, int document,
-			 const char *proof_type, const char *owner, const char *server,
+			 int signer, const char *proof_type, const char *owner, const char *server,
 			 TimestampTz run_at)
 {
 	static IgStatement add = {
-		.sql = "INSERT INTO ignisign.call AS c (request, operation, document, proof_type, owner, server, run_at) "
-		"VALUES ($1, $2, $3, $4, $5, $6, $7) "
-		"ON CONFLICT (request, operation, document, proof_type) DO UPDATE "
+		.sql = "INSERT INTO ignisign.call AS c (request, operation, document, proof_type, owner, server, run_at, signer) "
+		"VALUES ($1, $2, $3, $4, $5, $6, $7, $8) "
+		"ON CONFLICT (request, operation, document, signer, proof_type) DO UPDATE "
 		"SET run_at = least(c.run_at, excluded.run_at), state = 'pending', "
 		"attempts = CASE c.state WHEN 'dead' THEN 0 ELSE c.attempts END, waits = 0 "
 		"WHERE c.state IN ('pending', 'dead')",
-		.types = {UUIDOID, TEXTOID, INT4OID, TEXTOID, NAMEOID, NAMEOID, TIMESTAMPTZOID}
+		.types = {UUIDOID, TEXTOID, INT4OID, TEXTOID, NAMEOID, NAMEOID, TIMESTAMPTZOID, INT4OID}
 	};
-	Datum		values[7];
+	Datum		values[8];
 
 	SPI_connect();
 	values[0] = UUIDPGetDatum(request);
@@ -117,6 +117,7 @@ ig_queue_add(const pg_uuid_t *request, IgOperation operation, int document,
 	values[4] = DirectFunctionCall1(namein, CStringGetDatum(owner));
 	values[5] = DirectFunctionCall1(namein, CStringGetDatum(server));
 	values[6] = TimestampTzGetDatum(run_at);
+	values[7] = Int32GetDatum(signer);
 	ig_spi_execute(&add, values, NULL);
 	SPI_finish();
 }
@@ -125,7 +126,8 @@ ig_queue_add(const pg_uuid_t *request, IgOperation operation, int document,
 
 /*
  * At the worker's start: what is "sending" was its predecessor's.  What may
- * be repeated is sent again; the rest is to be looked for, from look_at on.
+ * be repeated is sent again; what can be looked for is, from look_at on; of the
+ * rest a person has to decide.
  */
 void
 ig_queue_sort_out(TimestampTz look_at)
@@ -133,22 +135,26 @@ ig_queue_sort_out(TimestampTz look_at)
 	static IgStatement sort_out = {
 		.sql = "WITH lost AS ("
 		"UPDATE ignisign.call SET "
-		"state = CASE WHEN operation = ANY ($1) THEN 'pending' ELSE 'unknown' END, "
+		"state = CASE WHEN operation = ANY ($1) THEN 'pending' WHEN operation = ANY ($5) THEN 'unknown' ELSE 'dead' END, "
 		"run_at = CASE WHEN operation = ANY ($1) THEN $3 ELSE $2 END, looks = 0, "
 		"http_status = NULL, code = NULL, last_error = $4 "
 		"WHERE state = 'sending' RETURNING *) "
 		"INSERT INTO ignisign.attempt (request, started_at, call, operation, owner, server, attempt, outcome, error) "
 		"SELECT request, coalesce(claimed_at, created_at), id, operation, owner, server, attempts, 'lost', last_error FROM lost",
-		.types = {TEXTARRAYOID, TIMESTAMPTZOID, TIMESTAMPTZOID, TEXTOID}
+		.types = {TEXTARRAYOID, TIMESTAMPTZOID, TIMESTAMPTZOID, TEXTOID, TEXTARRAYOID}
 	};
 	const char *repeatable[IG_OP_COUNT];
+	const char *traceable[IG_OP_COUNT];
 	int			n = 0;
-	Datum		values[4];
+	int			ntraceable = 0;
+	Datum		values[5];
 
 	for (int op = 0; op < IG_OP_COUNT; op++)
 	{
 		if (ig_api_repeatable(op))
 			repeatable[n++] = ig_api_operation_name(op);
+		if (ig_api_traceable(op))
+			traceable[ntraceable++] = ig_api_operation_name(op);
 	}
 
 	SPI_connect();
@@ -156,6 +162,7 @@ ig_queue_sort_out(TimestampTz look_at)
 	values[1] = TimestampTzGetDatum(look_at);
 	values[2] = TimestampTzGetDatum(GetCurrentTimestamp());
 	values[3] = CStringGetTextDatum("the worker ended while the call was under way");
+	values[4] = ig_text_array(traceable, ntraceable);
 	if (ig_spi_execute(&sort_out, values, NULL) > 0)
 		ereport(LOG,
 				(errmsg("ignisign: %llu calls were under way when the last worker ended",
@@ -230,6 +237,8 @@ copy_call(IgCall *call, uint64 row, MemoryContext context)
 	call->signature_method = ig_spi_text(row, 13, context);
 	call->signature_request_id = ig_spi_text(row, 14, context);
 	call->document_id = ig_spi_text(row, 15, context);
+	call->signer = (int) ig_spi_int64(row, 16, 0);
+	call->signer_id = ig_spi_text(row, 17, context);
 }
 
 /*
@@ -241,20 +250,21 @@ ig_queue_claim(const IgDue *due, int ndue, TimestampTz now, int *n)
 {
 	static IgStatement claim = {
 		.sql = "WITH due AS ("
-		"SELECT c.request, c.id, c.document "
+		"SELECT c.request, c.id, c.document, c.signer "
 		"FROM unnest($1, $2, $3) AS a (server, owner, n) CROSS JOIN LATERAL "
-		"(SELECT q.request, q.id, q.document FROM ignisign.call q "
+		"(SELECT q.request, q.id, q.document, q.signer FROM ignisign.call q "
 		"WHERE q.state = 'pending' AND q.server = a.server AND q.owner = a.owner AND q.run_at <= $4 "
 		"ORDER BY q.run_at, q.id LIMIT a.n FOR UPDATE SKIP LOCKED) c), "
 		"known AS ("
-		"SELECT due.request, due.id, r.title, r.signature_method, r.signature_request_id, d.document_id "
+		"SELECT due.request, due.id, r.title, r.signature_method, r.signature_request_id, d.document_id, s.signer_id "
 		"FROM due LEFT JOIN ignisign.request r ON r.id = due.request "
-		"LEFT JOIN ignisign.document d ON d.request = due.request AND d.n = due.document) "
+		"LEFT JOIN ignisign.document d ON d.request = due.request AND d.n = due.document "
+		"LEFT JOIN ignisign.signer s ON s.request = due.request AND s.n = due.signer) "
 		"UPDATE ignisign.call c SET state = 'sending', attempts = c.attempts + 1, claimed_at = $4 "
 		"FROM known k WHERE c.request = k.request AND c.id = k.id "
 		"RETURNING c.request, c.id, c.operation, c.server, c.owner, c.document, c.proof_type, "
 		"c.attempts, c.waits, c.looks, c.claimed_at, k.title, k.signature_method, "
-		"k.signature_request_id, k.document_id",
+		"k.signature_request_id, k.document_id, c.signer, k.signer_id",
 		.types = {NAMEARRAYOID, NAMEARRAYOID, INT4ARRAYOID, TIMESTAMPTZOID}
 	};
 	MemoryContext context = CurrentMemoryContext;
@@ -295,7 +305,7 @@ ig_queue_in_state(const char *state, const char *server, const char *owner,
 	static IgStatement select = {
 		.sql = "SELECT c.request, c.id, c.operation, c.server, c.owner, c.document, c.proof_type, "
 		"c.attempts, c.waits, c.looks, c.claimed_at, r.title, r.signature_method, "
-		"r.signature_request_id, NULL::text AS document_id "
+		"r.signature_request_id, NULL::text AS document_id, c.signer, NULL::text AS signer_id "
 		"FROM ignisign.call c JOIN ignisign.request r ON r.id = c.request "
 		"WHERE c.state = $1 AND c.server = $2 AND c.owner = $3 AND c.operation = $4 "
 		"AND ($5 IS NULL OR r.title = ANY ($5)) AND ($6 IS NULL OR c.run_at <= $6) "

@@ -24,6 +24,7 @@ typedef struct IgCall
 	NameData	server;
 	NameData	owner;
 	int			document;		/* number of a document, or 0 */
+	int			signer;			/* number of a signer, or 0 */
 	char	   *proof_type;		/* or "" */
 	int			attempts;		/* this one included */
 	int			waits;
@@ -33,6 +34,7 @@ typedef struct IgCall
 	char	   *signature_method;
 	char	   *signature_request_id;	/* or NULL */
 	char	   *document_id;	/* or NULL */
+	char	   *signer_id;		/* or NULL */
 } IgCall;
 
 /* An account's calls: who they are for, and when the first is due. */
@@ -87,7 +89,7 @@ extern bool ig_queue_is_ours(char **other, bool adopt);
  * As the extension's owner.
  */
 extern void ig_queue_add(const pg_uuid_t *request, IgOperation operation,
-						 int document, const char *proof_type,
+						 int document, int signer, const char *proof_type,
 						 const char *owner, const char *server,
 						 TimestampTz run_at);
 

@@ -131,7 +131,7 @@ read_contexts(Datum requests)
 		.sql = "INSERT INTO ignisign.call (request, operation, owner, server) "
 		"SELECT id, 'context', owner, server FROM ignisign.request "
 		"WHERE id = ANY ($1) AND signer_count > 1 "
-		"ON CONFLICT (request, operation, document, proof_type) DO NOTHING",
+		"ON CONFLICT (request, operation, document, signer, proof_type) DO NOTHING",
 		.types = {UUIDARRAYOID}
 	};
 

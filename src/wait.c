@@ -133,8 +133,10 @@ look(const pg_uuid_t *id, Goal goal, Oid caller)
 		"r.closed_at IS NOT NULL, r.proof_status, "
 		"(SELECT count(*) FROM ignisign.document d WHERE d.request = r.id), "
 		"(SELECT count(DISTINCT p.document) FROM ignisign.proof p WHERE p.request = r.id), "
-		"(SELECT count(*) FROM ignisign.call c WHERE c.request = r.id AND c.state <> 'dead'), "
-		"(SELECT count(*) FROM ignisign.call c WHERE c.request = r.id AND c.state = 'dead') "
+		"(SELECT count(*) FROM ignisign.call c WHERE c.request = r.id AND c.state <> 'dead' "
+		"AND c.operation IN ('one-call-sign', 'context', 'proof')), "
+		"(SELECT count(*) FROM ignisign.call c WHERE c.request = r.id AND c.state = 'dead' "
+		"AND c.operation IN ('one-call-sign', 'context', 'proof')) "
 		"FROM ignisign.request r WHERE r.id = $1",
 		.types = {UUIDOID}
 	};

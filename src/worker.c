@@ -179,9 +179,10 @@ apply_success(IgFlight *flight, IgSent *sent, int *nsent)
 		case IG_OP_CLOSE:
 
 			/* What it has become of it, cancelled or completed, the context tells. */
-			ig_queue_add(&flight->call.request, IG_OP_CONTEXT, 0, "", NameStr(flight->call.owner),
+			ig_queue_add(&flight->call.request, IG_OP_CONTEXT, 0, 0, "", NameStr(flight->call.owner),
 						 NameStr(flight->call.server), GetCurrentTimestamp());
 			break;
+		case IG_OP_RESEND_EMAIL:
 		case IG_OP_LIST:
 			break;
 	}
@@ -331,6 +332,7 @@ refuse_answer(IgFlight *flight, const char *error)
 	outcome.reach = IG_REACH_BAD_ANSWER;
 	outcome.retry_after = -1;
 	outcome.repeatable = ig_api_repeatable(flight->call.operation);
+	outcome.traceable = ig_api_traceable(flight->call.operation);
 	outcome.attempts = flight->call.attempts;
 	outcome.max_attempts = flight->lane->account ? flight->lane->account->max_attempts : 1;
 	flight->decision = ig_policy_decide(&outcome, &policy, 0);

@@ -66,10 +66,11 @@ test_build(void)
 	IgApiArgs	args = {
 		.app_id = "appId_" UUID, .app_env = "DEVELOPMENT", .title = "Caf\xc3\xa9", .signature_method = "SIMPLE_STD",
 		.signers = signers, .nsigners = 1, .documents = documents, .ndocuments = 2,
-		.signature_request_id = ID, .document_id = "a/b c", .signature_type = "PDF_WITH_SIGNATURES", .page = 3,
+		.signature_request_id = ID, .document_id = "a/b c", .signer_id = "67a1c0de0000000000000011", .signature_type = "PDF_WITH_SIGNATURES", .page = 3,
 		.signature_request_ids = ids, .nsignature_request_ids = 2
 	};
 	IgApiRequest request;
+	IgApiAnswer answer;
 	size_t		text = 0;
 	int			base64 = 0;
 
@@ -107,6 +108,13 @@ test_build(void)
 	is(request.path, "/v4/signature-requests/" ID "/close", "its path");
 	is(request.text, "{}", "its body");
 	ig_api_request_free(&request);
+
+	ok(ig_api_build(IG_OP_RESEND_EMAIL, &args, &request, error), "resend-email is built");
+	is(request.path, "/v4/signature-requests/" ID "/67a1c0de0000000000000011/resend-email", "its path");
+	ok(request.content_type == NULL && request.body_size == 0, "it has no body");
+	ig_api_request_free(&request);
+	ok(read_text(IG_OP_RESEND_EMAIL, "", &answer), "its answer may be empty");
+	ig_api_answer_free(&answer);
 
 	ok(ig_api_build(IG_OP_PROOF, &args, &request, error), "proof is built");
 	is(request.path, "/v4/documents/a%2Fb%20c/signature-type/PDF_WITH_SIGNATURES", "what goes into a path is encoded");

@@ -10,7 +10,7 @@ decide(IgReach reach, int status, const char *code, bool repeatable, int attempt
 {
 	IgOutcome	outcome = {
 		.reach = reach, .http_status = status, .code = code, .retry_after = -1,
-		.repeatable = repeatable, .attempts = attempts, .max_attempts = 5
+		.repeatable = repeatable, .traceable = !repeatable, .attempts = attempts, .max_attempts = 5
 	};
 
 	return ig_policy_decide(&outcome, &policy, 1000);
@@ -43,6 +43,9 @@ test_decisions(void)
 	ok(decide(IG_REACH_BAD_ANSWER, 200, NULL, true, 1).verdict == IG_RETRY, "or asked again");
 	ok(decide(IG_REACH_ANSWERED, 799, NULL, false, 1).verdict == IG_RECONCILE, "an impossible status is no answer");
 
+	outcome.http_status = 503;
+	ok(ig_policy_decide(&outcome, &policy, 0).verdict == IG_DEAD, "what can neither be repeated nor looked for is dead");
+	outcome.http_status = 429;
 	decision = ig_policy_decide(&outcome, &policy, 0);
 	ok(decision.verdict == IG_RETRY && decision.delay == 7000, "Retry-After is the least delay");
 	outcome.http_status = 400;
