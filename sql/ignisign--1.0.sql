@@ -580,7 +580,7 @@ REVOKE ALL ON FUNCTION ignisign_cancel(uuid) FROM PUBLIC;
 REVOKE ALL ON FUNCTION ignisign_resend_email(uuid, integer) FROM PUBLIC;
 REVOKE ALL ON FUNCTION ignisign_adopt() FROM PUBLIC;
 
-/* ---- Last: own the queue, and have the worker started at COMMIT ---- */
+/* ---- Last: have the worker started at COMMIT ---- */
 
 CREATE FUNCTION ignisign.installed()
 RETURNS void
@@ -588,6 +588,6 @@ AS 'MODULE_PATHNAME', 'ignisign_installed' LANGUAGE C VOLATILE;
 
 REVOKE ALL ON FUNCTION ignisign.installed() FROM PUBLIC;
 
-COMMENT ON FUNCTION ignisign.installed() IS 'the install script''s last step: own the queue, start the worker at COMMIT';
+COMMENT ON FUNCTION ignisign.installed() IS 'the install script''s last step: start the worker at COMMIT';
 
 SELECT ignisign.installed();

@@ -28,14 +28,14 @@
 /* A new Datum array for n rows. */
 #define new_datums(n) ((Datum *) palloc(Max(n, 1) * sizeof(Datum)))
 
-/* Make this database the owner of its queue. */
+/* Make this database the owner of its queue, unless it has one. */
 void
 ig_queue_own(void)
 {
 	static IgStatement insert = {
 		.sql = "INSERT INTO ignisign.origin (system_identifier, database, database_name) "
 		"SELECT $1, d.oid, d.datname FROM pg_catalog.pg_database d WHERE d.oid = $2 "
-		"AND NOT EXISTS (SELECT FROM ignisign.origin o WHERE o.system_identifier = $1 AND o.database = $2)",
+		"AND NOT EXISTS (SELECT FROM ignisign.origin)",
 		.types = {INT8OID, OIDOID}
 	};
 	Datum		values[2] = {
@@ -49,44 +49,33 @@ ig_queue_own(void)
 }
 
 /*
- * Whether the queue is this database's own.  A copy from elsewhere brings
- * another row of ignisign.origin along.  Where nothing is queued or open, there
- * is nothing that could be done twice, and the copy is taken as our own.
+ * Whether the queue is this database's own: the first request that was made
+ * here left a row that says so.  A copy from elsewhere brings another row along,
+ * or, while pg_restore is at work, calls without any row.
  */
 bool
-ig_queue_is_ours(char **other, bool adopt)
+ig_queue_is_ours(char **other)
 {
-	static IgStatement foreign = {
-		.sql = "SELECT o.database_name FROM ignisign.origin o "
-		"WHERE (o.system_identifier, o.database) IS DISTINCT FROM ($1, $2) ORDER BY o.since LIMIT 1",
+	static IgStatement read = {
+		.sql = "SELECT (o.system_identifier, o.database) IS NOT DISTINCT FROM ($1, $2), o.database_name "
+		"FROM ignisign.origin o ORDER BY 1, o.since LIMIT 1",
 		.types = {INT8OID, OIDOID}
 	};
-	static IgStatement busy = {
-		.sql = "SELECT WHERE EXISTS (SELECT FROM ignisign.call) OR EXISTS "
-		"(SELECT FROM ignisign.request WHERE closed_at IS NULL AND signature_request_id IS NOT NULL)"
-	};
-	static IgStatement forget = {.sql = "DELETE FROM ignisign.origin"};
 	MemoryContext context = CurrentMemoryContext;
 	Datum		values[2] = {
 		Int64GetDatum((int64) GetSystemIdentifier()),
 		ObjectIdGetDatum(MyDatabaseId)
 	};
-	bool		ours = true;
+	bool		ours = false;
+	bool		isnull;
 
 	*other = NULL;
 	SPI_connect();
-	if (ig_spi_execute(&foreign, values, NULL) > 0)
+	if (ig_spi_execute(&read, values, NULL) > 0)
 	{
-		char	   *name = ig_spi_text(0, 1, context);
-
-		ours = (ig_spi_execute(&busy, NULL, NULL) == 0);
+		ours = DatumGetBool(ig_spi_datum(0, 1, &isnull));
 		if (!ours)
-			*other = name;
-		else if (adopt)
-		{
-			ig_spi_execute(&forget, NULL, NULL);
-			ig_queue_own();
-		}
+			*other = ig_spi_text(0, 2, context);
 	}
 	SPI_finish();
 	return ours;

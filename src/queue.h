@@ -74,14 +74,14 @@ typedef struct IgAttempt
 	int64		bytes_received;
 } IgAttempt;
 
-/* Make this database the owner of its queue (install script). */
+/* Make this database the owner of its queue, unless it has one. */
 extern void ig_queue_own(void);
 
 /*
- * Whether it is; else *other names the database that was.  With adopt, the
- * copy of a queue in which nothing is left to do is made our own.
+ * Whether it is the owner; else *other names the database that is, or is NULL
+ * where nothing was ever queued.
  */
-extern bool ig_queue_is_ours(char **other, bool adopt);
+extern bool ig_queue_is_ours(char **other);
 
 /*
  * Add a call for a request; nothing happens if the same step is queued

@@ -27,6 +27,7 @@
 #include "api.h"
 #include "credentials.h"
 #include "errors.h"
+#include "queue.h"
 #include "sign.h"
 #include "spi.h"
 
@@ -401,6 +402,7 @@ ig_sign(IgSignRequest *request, const pg_uuid_t *id)
 
 	ig_owner_enter(&state);
 	SPI_connect();
+	ig_queue_own();
 	insert_request(request, id, owner);
 	insert_signers(request, id);
 	for (int i = 0; i < request->ndocuments; i++)

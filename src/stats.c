@@ -45,7 +45,7 @@ worker_state(IgSlotView *view, char **hint)
 		*hint = "ignisign.enabled is off: calls are queued, but not sent.";
 		return "disabled";
 	}
-	if (view->state == IG_SLOT_RUNNING && !ig_queue_is_ours(&other, false))
+	if (view->state == IG_SLOT_RUNNING && !ig_queue_is_ours(&other) && other != NULL)
 	{
 		*hint = "If this database is to make these calls from now on, run SELECT ignisign_adopt().";
 		return psprintf("parked: the queue was copied here from database \"%s\"", other);

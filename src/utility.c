@@ -35,7 +35,6 @@
 #include "utils/syscache.h"
 
 #include "compat.h"
-#include "queue.h"
 #include "slots.h"
 #include "utility.h"
 
@@ -215,14 +214,13 @@ ig_utility_init(void)
 /*
  * ignisign.installed() returns void
  *
- * Last step of the install script: make this database the owner of its
- * queue, and have its worker started at COMMIT.
+ * Last step of the install script: have the worker started at COMMIT.  The
+ * queue gets its owner with the first request, because pg_restore runs this,
+ * too, before it brings another database's queue.
  */
 Datum
 ignisign_installed(PG_FUNCTION_ARGS)
 {
-	ig_queue_own();
-
 	if (ig_slots_available())
 		ig_wake_at_commit();
 	else

@@ -59,7 +59,8 @@ static List *scans = NIL;		/* in flying_context */
 static int	refreshes = 0;		/* under way */
 static bool in_transaction = false;
 static TimestampTz next_turn = 0;	/* something is due then; 0: nothing */
-static bool parked = false;		/* the queue is another database's */
+static bool parked = false;		/* the queue is not this database's */
+static bool warned = false;		/* and that has been said */
 
 /* SIGTERM: end at the next turn, or at once where a lock is waited for. */
 static void
@@ -526,15 +527,15 @@ static void
 check_origin(void)
 {
 	char	   *other;
-	bool		ours = ig_queue_is_ours(&other, true);
 
-	if (!ours && !parked)
+	parked = !ig_queue_is_ours(&other);
+	if (other != NULL && !warned)
 		ereport(WARNING,
 				(errmsg("ignisign: the queue was copied here from database \"%s\": nothing is sent", other),
 				 errhint("If this database is to make those calls from now on, run SELECT ignisign_adopt().")));
-	else if (ours && parked)
+	else if (!parked && warned)
 		ereport(LOG, (errmsg("ignisign: the queue belongs to this database now")));
-	parked = !ours;
+	warned = (other != NULL);
 }
 
 /* Read the slices that bodies wait for; whether there were any. */
@@ -737,7 +738,7 @@ start_up(void)
 		ig_lanes_init();
 
 		/* In a copy, "sending" is another worker's, and stays as it is. */
-		if (ig_queue_is_ours(&other, true))
+		if (ig_queue_is_ours(&other))
 			ig_queue_sort_out(TimestampTzPlusMilliseconds(GetCurrentTimestamp(), ig_reconcile_delay));
 	}
 	commit_transaction();

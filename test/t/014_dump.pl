@@ -23,6 +23,21 @@ ok(wait_for($node, "SELECT count(*) = 3 FROM ignisign.call WHERE state = 'pendin
 
 $node->command_ok([ 'pg_dump', '--format=custom', '--file', $dump, '--dbname', $node->connstr('postgres') ], 'pg_dump');
 $node->safe_psql('postgres', 'CREATE DATABASE copy');
+
+# In the order that is worst for us: extension and calls first, the row that
+# tells whose they are last.  The worker has its chance in between.
+
+$node->command_ok([ 'pg_restore', '--exit-on-error', '--section=pre-data', '--dbname', $node->connstr('copy'), $dump ], 'pg_restore, definitions');
+ok(wait_for($node, "SELECT worker_state = 'running' FROM ignisign_stats() LIMIT 1", 'copy'), 'the worker of the copy runs');
+for my $table (qw(call request document signer))
+{
+	$node->command_ok([ 'pg_restore', '--exit-on-error', '--data-only', '--schema=ignisign', "--table=$table",
+			'--dbname', $node->connstr('copy'), $dump ], "pg_restore, $table");
+}
+$node->safe_psql('copy', "SELECT ignisign_refresh('$done')");
+is($node->safe_psql('copy', "SELECT count(*) FROM ignisign.call WHERE state = 'pending'"), 4, 'nothing is sent in the midst of a restore');
+$node->safe_psql('postgres', 'DROP DATABASE copy');
+$node->safe_psql('postgres', 'CREATE DATABASE copy');
 $node->command_ok([ 'pg_restore', '--exit-on-error', '--dbname', $node->connstr('copy'), $dump ], 'pg_restore');
 
 for my $table (qw(request signer document proof call event))
