@@ -64,13 +64,13 @@ control_requests(Call *call, Answer *answer)
 		advance(request);
 		format_time(request->created_at, time);
 		cJSON_AddStringToObject(item, "id", request->id);
-		cJSON_AddStringToObject(item, "title", request->title);
+		cJSON_AddStringToObject(item, "title", request->title ? request->title : "");
 		cJSON_AddStringToObject(item, "status", request->status);
 		cJSON_AddStringToObject(item, "proofStatus", request->proof_status);
 		cJSON_AddStringToObject(item, "createdAt", time);
 		array = cJSON_AddArrayToObject(item, "signers");
 		for (int p = 0; p < request->nparties; p++)
-			cJSON_AddItemToArray(array, cJSON_CreateString(request->parties[p].signer->email));
+			cJSON_AddItemToArray(array, cJSON_CreateString(request->parties[p].signer->inputs[SIGNER_EMAIL]));
 		array = cJSON_AddArrayToObject(item, "documents");
 		for (int d = 0; d < request->ndocuments; d++)
 		{
@@ -133,6 +133,23 @@ control_act(Call *call, Answer *answer, const char *id, const char *action)
 		answer_error(answer, "BAD_REQUEST", "not possible in this state, or no such action or signer", NULL);
 }
 
+/* GET signers-ca.pem: what the signatures of signers are verified with. */
+static void
+answer_authority(Answer *answer)
+{
+	char	   *text = signing_authority();
+
+	if (text == NULL)
+	{
+		answer_error(answer, "INTERNAL_ERROR", "could not make a certificate", NULL);
+		return;
+	}
+	answer->status = 200;
+	answer->content_type = "application/x-pem-file";
+	buffer_add(&answer->body, text, strlen(text));
+	free(text);
+}
+
 /* Answer a control call. */
 void
 control(Call *call, Answer *answer)
@@ -157,6 +174,8 @@ control(Call *call, Answer *answer)
 	}
 	else if (get && strcmp(path, "counts") == 0)
 		answer_json(answer, journal_counts(query_number(call, "titles", 0) != 0));
+	else if (get && strcmp(path, "signers-ca.pem") == 0)
+		answer_authority(answer);
 	else if (get && strcmp(path, "requests") == 0)
 		control_requests(call, answer);
 	else if (post && strcmp(path, "faults") == 0)

@@ -15,7 +15,7 @@ static const char *const high_level_types[] = {
 };
 
 /* Find the document that the path names; NULL, with the error. */
-static Document *
+Document *
 named_document(Call *call, Answer *answer)
 {
 	const char *id = call->arguments[0];
@@ -27,17 +27,18 @@ named_document(Call *call, Answer *answer)
 		return NULL;
 	}
 	document = document_by_id(id);
-	if (document == NULL)
+	if (document == NULL || document->deleted)
 	{
 		answer_error(answer, "DOCUMENT_NOT_FOUND", "Document not found", NULL);
 		return NULL;
 	}
-	if (document->request->app != call->app)
+	if (document->app != call->app)
 	{
 		answer_error(answer, "DOCUMENT_NOT_OWNED_BY_APP", "The document is of another application", NULL);
 		return NULL;
 	}
-	advance(document->request);
+	if (document->request)
+		advance(document->request);
 	return document;
 }
 
@@ -66,6 +67,14 @@ signature_id(const Document *document, const Signer *signer, char id[ID_LENGTH +
 	memcpy(id + 12, signer->id + 18, 6);
 }
 
+/* Add a text unless it is NULL. */
+static void
+add_text(cJSON *json, const char *name, const char *text)
+{
+	if (text)
+		cJSON_AddStringToObject(json, name, text);
+}
+
 /* The document object; with_signers: and who has signed it. */
 cJSON *
 describe_document(const Document *document, bool with_signers)
@@ -73,27 +82,40 @@ describe_document(const Document *document, bool with_signers)
 	const Request *request = document->request;
 	cJSON	   *json = cJSON_CreateObject();
 	cJSON	   *list;
-	char	   *hash = hash_text(document);
 	char		time[32];
 
-	format_time(request->created_at, time);
+	format_time(document->created_at, time);
 	cJSON_AddStringToObject(json, "_id", document->id);
 	cJSON_AddStringToObject(json, "_createdAt", time);
-	cJSON_AddStringToObject(json, "appId", request->app->app_id);
-	cJSON_AddStringToObject(json, "appEnv", request->app->app_env);
-	cJSON_AddStringToObject(json, "documentNature", is_pdf(document) ? "PDF" : "FILE");
-	cJSON_AddStringToObject(json, "status", "PROVIDED");
-	cJSON_AddStringToObject(json, "documentHash", hash);
-	cJSON_AddStringToObject(json, "signatureRequestId", request->id);
-	cJSON_AddStringToObject(json, "fileName", document->file_name);
-	cJSON_AddNumberToObject(json, "fileSize", (double) document->size);
-	cJSON_AddStringToObject(json, "mimeType", document->mime_type);
-	free(hash);
+	cJSON_AddStringToObject(json, "appId", document->app->app_id);
+	cJSON_AddStringToObject(json, "appEnv", document->app->app_env);
+	cJSON_AddStringToObject(json, "status", document->nature ? "PROVIDED" : "CREATED");
+	if (document->nature)
+	{
+		char	   *hash = hash_text(document);
+
+		cJSON_AddStringToObject(json, "documentNature", document->nature);
+		cJSON_AddStringToObject(json, "documentHash", hash);
+		free(hash);
+	}
+	if (request)
+		cJSON_AddStringToObject(json, "signatureRequestId", request->id);
+	else
+		cJSON_AddNullToObject(json, "signatureRequestId");
+	add_text(json, "externalId", document->external_id);
+	add_text(json, "label", document->label);
+	add_text(json, "description", document->description);
+	add_text(json, "fileName", document->file_name);
+	add_text(json, "mimeType", document->mime_type);
+	if (document->content)
+		cJSON_AddNumberToObject(json, "fileSize", (double) document->size);
+	if (document->nature && strcmp(document->nature, "DATA_JSON") == 0)
+		cJSON_AddStringToObject(json, "dataJsonContent", (const char *) document->content);
 	if (!with_signers)
 		return json;
 
 	list = cJSON_AddArrayToObject(json, "signatureSummaries");
-	for (int i = 0; i < request->nparties; i++)
+	for (int i = 0; request != NULL && i < request->nparties; i++)
 	{
 		const Party *party = &request->parties[i];
 		cJSON	   *summary;
@@ -140,6 +162,12 @@ document_file(Call *call, Answer *answer)
 
 	if (document == NULL)
 		return;
+	if (document->content == NULL)
+	{
+		answer_error(answer, document->nature ? "DOCUMENT_BAD_NATURE" : "DOCUMENT_NOT_PROVIDED",
+					 "The document has no file", NULL);
+		return;
+	}
 	answer->status = 200;
 	answer->content_type = document->mime_type;
 	buffer_add(&answer->body, document->content, document->size);
@@ -154,8 +182,8 @@ describe_signature(const Document *document, const Party *party)
 
 	signature_id(document, party->signer, id);
 	cJSON_AddStringToObject(json, "_id", id);
-	cJSON_AddStringToObject(json, "appId", document->request->app->app_id);
-	cJSON_AddStringToObject(json, "appEnv", document->request->app->app_env);
+	cJSON_AddStringToObject(json, "appId", document->app->app_id);
+	cJSON_AddStringToObject(json, "appEnv", document->app->app_env);
 	cJSON_AddStringToObject(json, "signerId", party->signer->id);
 	cJSON_AddStringToObject(json, "documentId", document->id);
 	cJSON_AddStringToObject(json, "status", "SIGNED");
@@ -173,7 +201,7 @@ document_signatures(Call *call, Answer *answer)
 	if (document == NULL)
 		return;
 	list = cJSON_CreateArray();
-	for (int i = 0; i < document->request->nparties; i++)
+	for (int i = 0; document->request != NULL && i < document->request->nparties; i++)
 	{
 		if (document->request->parties[i].signed_at != 0)
 			cJSON_AddItemToArray(list, describe_signature(document, &document->request->parties[i]));
@@ -185,7 +213,7 @@ document_signatures(Call *call, Answer *answer)
 static void
 one_signature(const Document *document, const char *id, Answer *answer)
 {
-	for (int i = 0; i < document->request->nparties; i++)
+	for (int i = 0; document->request != NULL && i < document->request->nparties; i++)
 	{
 		const Party *party = &document->request->parties[i];
 		char		other[ID_LENGTH + 1];
@@ -224,14 +252,14 @@ document_proof(Call *call, Answer *answer)
 		one_signature(document, type, answer);
 		return;
 	}
-	status = document->request->proof_status;
+	status = document->request ? document->request->proof_status : "NOT_INITIALIZED";
 	if (!known)
 		answer_error(answer, "PARAMS_VALIDATION_FAILED", "signatureType is not known", NULL);
 	else if (strcmp(status, "CLEANED") == 0)
 		answer_error(answer, "DOCUMENT_PROOF_HAS_BEEN_REMOVED", "The proof has been removed", NULL);
 	else if (strcmp(status, "CREATED") != 0)
 		answer_error(answer, "DOCUMENT_PROOF_NOT_CREATED", "The proof is not created", NULL);
-	else if (strcmp(type, "PDF_WITH_SIGNATURES") == 0)
+	else if (strcmp(type, "PDF_WITH_SIGNATURES") == 0 && strcmp(document->nature, "DATA_JSON") != 0)
 	{
 		make_proof(document, &answer->body);
 		answer->status = 200;
@@ -242,6 +270,54 @@ document_proof(Call *call, Answer *answer)
 		make_legal_kit(document, &answer->body);
 		answer->status = 200;
 		answer->content_type = "application/zip";
+	}
+	else
+		answer_error(answer, "SIGNATURE_PROOF_TYPE_NOT_AVAILABLE", "The document has no such proof", NULL);
+}
+
+/* GET /v4/documents/:documentId/img-signatures */
+void
+document_images(Call *call, Answer *answer)
+{
+	Document   *document = named_document(call, answer);
+
+	if (document)
+		answer_error(answer, "NO_SIGNATURE_IMAGES_FOUND", "Nobody has drawn a signature", NULL);
+}
+
+/* GET /v4/documents/:documentId/signature-type/:signatureType/signers/:signerId */
+void
+signer_proof(Call *call, Answer *answer)
+{
+	static const char *const types[] = {
+		"CADES", "PKCS7", "PADES_ATTACHED", "JWSATT", "JADESDET", "JADESATT", "XADESDET",
+		"XADESATT", "XMLDSIGDET", "XMLDSIGATT", NULL
+	};
+	Document   *document = named_document(call, answer);
+	const Party *party = NULL;
+	bool		known = false;
+
+	if (document == NULL)
+		return;
+	for (int i = 0; types[i] != NULL; i++)
+		known = known || strcmp(types[i], call->arguments[1]) == 0;
+	for (int i = 0; document->request != NULL && i < document->request->nparties; i++)
+	{
+		if (strcmp(document->request->parties[i].signer->id, call->arguments[2]) == 0)
+			party = &document->request->parties[i];
+	}
+	if (!known)
+		answer_error(answer, "PARAMS_VALIDATION_FAILED", "signatureType is not known", NULL);
+	else if (party == NULL)
+		answer_error(answer, is_id(call->arguments[2]) ? "SIGNER_NOT_FOUND" : "PARAMS_VALIDATION_FAILED",
+					 "Signer not found", NULL);
+	else if (party->signed_at == 0)
+		answer_error(answer, "SIGNER_NOT_SIGNED_YET", "The signer has not signed", NULL);
+	else if ((strcmp(call->arguments[1], "CADES") == 0 || strcmp(call->arguments[1], "PKCS7") == 0) &&
+			 make_cms(document, party, &answer->body))
+	{
+		answer->status = 200;
+		answer->content_type = "application/pkcs7-signature";
 	}
 	else
 		answer_error(answer, "SIGNATURE_PROOF_TYPE_NOT_AVAILABLE", "The document has no such proof", NULL);

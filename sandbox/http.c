@@ -17,6 +17,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <strings.h>
 #include <time.h>
 
 #define MAX_CONNECTIONS 1000
@@ -218,6 +219,75 @@ handle_api(Call *call, Answer *answer, Fault *fault)
 	return fault->close != 'b' && fault->close != 'a';
 }
 
+/* What is looked for in multipart/form-data. */
+typedef struct Wanted
+{
+	const char *part;
+	Upload	   *upload;
+	bool		other;			/* there are parts that the API does not take */
+} Wanted;
+
+/* libmicrohttpd's callback: some bytes of a part. */
+static enum MHD_Result
+take_part(void *closure, enum MHD_ValueKind kind, const char *key, const char *file_name, const char *content_type,
+		  const char *transfer_encoding, const char *data, uint64_t offset, size_t size)
+{
+	Wanted	   *wanted = closure;
+	Upload	   *upload = wanted->upload;
+
+	(void) kind;
+	(void) transfer_encoding;
+	(void) offset;
+	if (strcmp(key, wanted->part) != 0 || file_name == NULL)
+	{
+		wanted->other = true;
+		return MHD_YES;
+	}
+	if (!upload->present)
+	{
+		upload->present = true;
+		upload->file_name = xstrdup(file_name);
+		upload->mime_type = xstrdup(content_type ? content_type : "application/octet-stream");
+	}
+	buffer_add(&upload->content, data, size);
+	return MHD_YES;
+}
+
+/* Take a file out of a call's body. */
+bool
+read_upload(Call *call, const char *part, Upload *upload, Answer *answer)
+{
+	Wanted		wanted = {part, upload, false};
+	struct MHD_PostProcessor *processor = NULL;
+	bool		whole = false;
+
+	memset(upload, 0, sizeof(*upload));
+	if (call->body_too_large)
+	{
+		answer_error(answer, "FILE_TOO_LARGE", "The body is too large", NULL);
+		return false;
+	}
+	if (call->content_type != NULL && strncasecmp(call->content_type, "multipart/form-data", 19) == 0)
+		processor = MHD_create_post_processor(call->connection, CHUNK, take_part, &wanted);
+	if (processor != NULL)
+	{
+		whole = MHD_post_process(processor, call->body, call->body_length) == MHD_YES;
+		whole = MHD_destroy_post_processor(processor) == MHD_YES && whole;
+	}
+	if (whole && upload->present && upload->content.length > 0 && (!wanted.other || options.lenient))
+		return true;
+	free(upload->file_name);
+	free(upload->mime_type);
+	buffer_free(&upload->content);
+	if (processor == NULL)
+		answer_error(answer, "BAD_REQUEST", "Content-Type must be multipart/form-data", NULL);
+	else if (!whole || wanted.other)
+		answer_error(answer, "BODY_VALIDATION_FAILED", "The form data are not valid or have unknown parts", NULL);
+	else
+		answer_error(answer, "DOCUMENT_NOT_PROVIDED", "The file is missing", NULL);
+	return false;
+}
+
 /* The whole call is there. */
 static enum MHD_Result
 finish_call(struct MHD_Connection *connection, const char *method, Incoming *incoming)
@@ -236,6 +306,7 @@ finish_call(struct MHD_Connection *connection, const char *method, Incoming *inc
 	call.body = incoming->body.data;
 	call.body_length = incoming->body.length;
 	call.body_too_large = incoming->too_large;
+	call.connection = connection;
 
 	if (strncmp(call.path, "/_sandbox/", 10) == 0)
 	{

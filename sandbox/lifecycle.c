@@ -45,6 +45,18 @@ all_signed_at(const Request *request)
 	return last;
 }
 
+/* Its time is over: what was signed by some is completed. */
+static void
+expire(Request *request)
+{
+	bool		any = false;
+
+	for (int i = 0; i < request->nparties; i++)
+		any = any || request->parties[i].signed_at != 0;
+	request->status = any ? "COMPLETED" : "EXPIRED";
+	request->closed_at = request->expires_at;
+}
+
 /* Bring a request up to date. */
 void
 advance(Request *request)
@@ -52,9 +64,9 @@ advance(Request *request)
 	int64_t		now = now_ms();
 
 	if (strcmp(request->status, "LAUNCHING") == 0 &&
-		now >= request->created_at + options.launch_delay)
+		now >= request->published_at + options.launch_delay)
 	{
-		request->launched_at = request->created_at + options.launch_delay;
+		request->launched_at = request->published_at + options.launch_delay;
 		request->status = "IN_PROGRESS";
 	}
 	if (strcmp(request->status, "IN_PROGRESS") == 0)
@@ -69,6 +81,8 @@ advance(Request *request)
 		request->signed_at = all_signed_at(request);
 		if (request->signed_at != 0)
 			request->status = "PROCESSING";
+		else if (request->expires_at != 0 && now >= request->expires_at)
+			expire(request);
 	}
 	if (strcmp(request->status, "PROCESSING") == 0 &&
 		now >= request->signed_at + options.process_delay)
@@ -96,7 +110,7 @@ sign_party(Request *request, const char *email)
 	{
 		Party	   *party = &request->parties[i];
 
-		if (email != NULL && strcasecmp(party->signer->email, email) != 0)
+		if (email != NULL && strcasecmp(party->signer->inputs[SIGNER_EMAIL], email) != 0)
 			continue;
 		found = true;
 		if (party->signed_at == 0)

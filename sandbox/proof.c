@@ -14,7 +14,7 @@
 bool
 is_pdf(const Document *document)
 {
-	return strcmp(document->mime_type, "application/pdf") == 0;
+	return document->mime_type != NULL && strcmp(document->mime_type, "application/pdf") == 0;
 }
 
 /* Say what was signed, by whom and when. */
@@ -28,7 +28,9 @@ write_receipt(const Document *document, Buffer *lines)
 	buffer_printf(lines, "SIGNATURES (ignisign-sandbox, without legal value)\n\n");
 	buffer_printf(lines, "Title: %s\nRequest: %s\n", request->title, request->id);
 	buffer_printf(lines, "Signature method: %s\n\n", request->method);
-	buffer_printf(lines, "File: %s (%s, %zu bytes)\n", document->file_name, document->mime_type, document->size);
+	buffer_printf(lines, "File: %s (%s, %zu bytes)\n",
+				  document->file_name ? document->file_name : document->label ? document->label : document->id,
+				  document->nature, document->size);
 	buffer_printf(lines, "SHA-256: %s\n\n", hash);
 	for (int i = 0; i < request->nparties; i++)
 	{
@@ -38,9 +40,9 @@ write_receipt(const Document *document, Buffer *lines)
 			continue;
 		format_time(party->signed_at, time);
 		buffer_printf(lines, "Signed by %s %s <%s>\n        at %s\n",
-					  party->signer->first_name ? party->signer->first_name : "",
-					  party->signer->last_name ? party->signer->last_name : "",
-					  party->signer->email, time);
+					  party->signer->inputs[SIGNER_FIRST_NAME] ? party->signer->inputs[SIGNER_FIRST_NAME] : "",
+					  party->signer->inputs[SIGNER_LAST_NAME] ? party->signer->inputs[SIGNER_LAST_NAME] : "",
+					  party->signer->inputs[SIGNER_EMAIL], time);
 	}
 	free(hash);
 }
@@ -73,7 +75,7 @@ make_legal_kit(const Document *document, Buffer *kit)
 	Member		members[3];
 
 	make_proof(document, &proof);
-	members[0] = (Member) {"original/document", document->content, document->size};
+	members[0] = (Member) {"original/document", document->content ? document->content : (const uint8_t *) "", document->size};
 	members[1] = (Member) {"proof.pdf", proof.data, proof.length};
 	members[2] = (Member) {"evidence.json", evidence, strlen(evidence)};
 	write_zip(members, 3, document->request->closed_at, kit);

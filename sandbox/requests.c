@@ -14,7 +14,7 @@
 #include <strings.h>
 
 /* Whether application and environment of the path are the key's own. */
-static bool
+bool
 check_app(Call *call, Answer *answer)
 {
 	if (strcmp(call->arguments[0], call->app->app_id) == 0 &&
@@ -26,7 +26,7 @@ check_app(Call *call, Answer *answer)
 }
 
 /* Find the request that the path names, up to date; NULL, with the error. */
-static Request *
+Request *
 named_request(Call *call, Answer *answer)
 {
 	const char *id = call->arguments[0];
@@ -55,7 +55,7 @@ named_request(Call *call, Answer *answer)
 	return request;
 }
 
-static void
+void
 add_time(cJSON *json, const char *name, int64_t time)
 {
 	char		text[32];
@@ -69,71 +69,112 @@ add_time(cJSON *json, const char *name, int64_t time)
 	cJSON_AddStringToObject(json, name, text);
 }
 
-/* Find a signer by e-mail, or make one; what was not known of it is added. */
-static Signer *
-upsert_signer(App *app, const cJSON *json)
+/* A document of a body while it is not certain that all of them are good. */
+typedef struct Content
 {
-	const char *email = cJSON_GetObjectItemCaseSensitive(json, "email")->valuestring;
-	const char *first = cJSON_GetStringValue(cJSON_GetObjectItemCaseSensitive(json, "firstName"));
-	const char *last = cJSON_GetStringValue(cJSON_GetObjectItemCaseSensitive(json, "lastName"));
-	Signer	   *signer = signer_by_email(app, email);
+	uint8_t    *data;
+	size_t		size;
+} Content;
 
-	if (signer == NULL)
-	{
-		const char *profile = cJSON_GetStringValue(cJSON_GetObjectItemCaseSensitive(json, "signerProfileId"));
-
-		signer = xcalloc(1, sizeof(Signer));
-		make_id(signer->id);
-		signer->app = app;
-		signer->email = xstrdup(email);
-		signer->profile_id = xstrdup(profile ? profile : app->default_profile);
-		add_signer(signer);
-	}
-	if (signer->first_name == NULL && first != NULL)
-		signer->first_name = xstrdup(first);
-	if (signer->last_name == NULL && last != NULL)
-		signer->last_name = xstrdup(last);
-	return signer;
-}
-
-/* Take a document out of the body; NULL, with the error, if it is not there. */
-static Document *
-make_document(const cJSON *json, Answer *answer)
+/* Get a document's content; false, with the error, if it cannot be had. */
+static bool
+get_content(const cJSON *json, Content *content, Answer *answer)
 {
-	const char *base64 = cJSON_GetStringValue(cJSON_GetObjectItemCaseSensitive(json, "base64"));
-	const char *url = cJSON_GetStringValue(cJSON_GetObjectItemCaseSensitive(json, "url"));
-	Document   *document = xcalloc(1, sizeof(Document));
+	const char *base64 = get_text(json, "base64");
 
 	if (base64 != NULL)
-		document->content = from_base64(base64, strlen(base64), &document->size);
+		content->data = from_base64(base64, strlen(base64), &content->size);
 	else
 	{
 		/* The network may be slow, and others may call meanwhile. */
 		pthread_mutex_unlock(&lock);
-		document->content = download(url, &document->size);
+		content->data = download(get_text(json, "url"), &content->size);
 		pthread_mutex_lock(&lock);
 	}
-	if (document->content == NULL)
-	{
-		free(document);
+	if (content->data == NULL)
 		answer_error(answer, "FAILED_TO_DOWNLOAD_DOCUMENT", "The document could not be downloaded", NULL);
-		return NULL;
-	}
-	make_id(document->id);
-	document->file_name = xstrdup(cJSON_GetObjectItemCaseSensitive(json, "originalName")->valuestring);
-	document->mime_type = xstrdup(cJSON_GetObjectItemCaseSensitive(json, "mimeType")->valuestring);
-	sha256(document->content, document->size, document->hash);
-	return document;
+	return content->data != NULL;
 }
 
-static void
-free_request(Request *request)
+/* Ask the signers to sign. */
+void
+publish(Call *call, Request *request)
 {
-	for (int i = 0; i < request->ndocuments; i++)
-		free_document(request->documents[i]);
-	free(request->documents);
-	free(request->parties);
-	free(request);
+	memcpy(call->created, request->id, sizeof(call->created));
+	call->title = request->title;
+	request->status = "LAUNCHING";
+	request->published_at = now_ms();
+	for (int i = 0; i < request->nparties; i++)
+	{
+		Party	   *party = &request->parties[i];
+		char		id[ID_LENGTH + 1];
+
+		make_id(id);
+		if (party->signer->profile->embedded)
+			party->token = xprintf("st_%s", id);
+		else
+			call->emails++;
+	}
+	advance(request);
+}
+
+/* What the API answers when a request is published. */
+void
+answer_published(Answer *answer, const Request *request)
+{
+	cJSON	   *result = cJSON_CreateObject();
+	cJSON	   *by_side;
+	cJSON	   *embedded;
+
+	cJSON_AddStringToObject(result, "signatureRequestId", request->id);
+	by_side = cJSON_AddArrayToObject(result, "signersBySide");
+	embedded = cJSON_AddArrayToObject(result, "signersEmbedded");
+	for (int i = 0; i < request->nparties; i++)
+	{
+		const Party *party = &request->parties[i];
+		cJSON	   *signer = cJSON_CreateObject();
+
+		cJSON_AddStringToObject(signer, "signerId", party->signer->id);
+		if (party->signer->external_id)
+			cJSON_AddStringToObject(signer, "signerExternalId", party->signer->external_id);
+		else
+			cJSON_AddNullToObject(signer, "signerExternalId");
+		if (party->token)
+			cJSON_AddStringToObject(signer, "token", party->token);
+		cJSON_AddItemToArray(party->token ? embedded : by_side, signer);
+	}
+	answer_json(answer, result);
+}
+
+/* Make the request of a body that is valid; its contents are taken over. */
+static Request *
+make_signed_request(App *app, const cJSON *body, const Content *contents)
+{
+	const cJSON *signers = cJSON_GetObjectItemCaseSensitive(body, "signers");
+	const cJSON *documents = cJSON_GetObjectItemCaseSensitive(body, "documents");
+	Request    *request = make_request(app, "STANDARD");
+	const cJSON *item;
+
+	set_text(&request->title, get_text(body, "title"));
+	set_text(&request->method, get_text(body, "signatureMethod"));
+	request->parties = xcalloc((size_t) cJSON_GetArraySize(signers), sizeof(Party));
+	cJSON_ArrayForEach(item, signers)
+		request->parties[request->nparties++].signer = upsert_signer(app, item);
+	request->documents = xcalloc((size_t) cJSON_GetArraySize(documents), sizeof(Document *));
+	cJSON_ArrayForEach(item, documents)
+	{
+		Document   *document = make_document(app);
+
+		document->request = request;
+		document->content = contents[request->ndocuments].data;
+		document->size = contents[request->ndocuments].size;
+		set_text(&document->file_name, get_text(item, "originalName"));
+		set_text(&document->mime_type, get_text(item, "mimeType"));
+		document->nature = is_pdf(document) ? "PDF" : "FILE";
+		sha256(document->content, document->size, document->hash);
+		request->documents[request->ndocuments++] = document;
+	}
+	return request;
 }
 
 /* POST /v4/signature-requests/one-call-sign */
@@ -141,12 +182,10 @@ void
 one_call_sign(Call *call, Answer *answer)
 {
 	cJSON	   *body = parse_body(call, answer);
-	cJSON	   *result;
-	cJSON	   *by_side;
-	const cJSON *signers;
 	const cJSON *documents;
-	const cJSON *item;
-	Request    *request;
+	Content    *contents;
+	int			n = 0;
+	int			count;
 
 	if (body == NULL)
 		return;
@@ -155,56 +194,22 @@ one_call_sign(Call *call, Answer *answer)
 		cJSON_Delete(body);
 		return;
 	}
-	signers = cJSON_GetObjectItemCaseSensitive(body, "signers");
 	documents = cJSON_GetObjectItemCaseSensitive(body, "documents");
-	request = xcalloc(1, sizeof(Request));
-	request->app = call->app;
-	request->documents = xcalloc((size_t) cJSON_GetArraySize(documents), sizeof(Document *));
-	cJSON_ArrayForEach(item, documents)
+	count = cJSON_GetArraySize(documents);
+	contents = xcalloc((size_t) count, sizeof(Content));
+	while (n < count && get_content(cJSON_GetArrayItem(documents, n), &contents[n], answer))
+		n++;
+	if (n == count)
 	{
-		Document   *document = make_document(item, answer);
+		Request    *request = make_signed_request(call->app, body, contents);
 
-		if (document == NULL)
-		{
-			free_request(request);
-			cJSON_Delete(body);
-			return;
-		}
-		document->request = request;
-		request->documents[request->ndocuments++] = document;
+		publish(call, request);
+		answer_published(answer, request);
 	}
-
-	/* From here on nothing fails. */
-	make_id(request->id);
-	request->title = xstrdup(cJSON_GetObjectItemCaseSensitive(body, "title")->valuestring);
-	request->method = xstrdup(cJSON_GetObjectItemCaseSensitive(body, "signatureMethod")->valuestring);
-	request->status = "LAUNCHING";
-	request->proof_status = "NOT_INITIALIZED";
-	request->created_at = now_ms();
-	request->parties = xcalloc((size_t) cJSON_GetArraySize(signers), sizeof(Party));
-	cJSON_ArrayForEach(item, signers)
-		request->parties[request->nparties++].signer = upsert_signer(call->app, item);
-	for (int i = 0; i < request->ndocuments; i++)
-		add_document(request->documents[i]);
-	add_request(request);
+	for (int i = 0; n < count && i < n; i++)
+		free(contents[i].data);
+	free(contents);
 	cJSON_Delete(body);
-
-	memcpy(call->created, request->id, sizeof(call->created));
-	call->title = request->title;
-	call->emails = request->nparties;
-	result = cJSON_CreateObject();
-	cJSON_AddStringToObject(result, "signatureRequestId", request->id);
-	by_side = cJSON_AddArrayToObject(result, "signersBySide");
-	for (int i = 0; i < request->nparties; i++)
-	{
-		cJSON	   *signer = cJSON_CreateObject();
-
-		cJSON_AddStringToObject(signer, "signerId", request->parties[i].signer->id);
-		cJSON_AddNullToObject(signer, "signerExternalId");
-		cJSON_AddItemToArray(by_side, signer);
-	}
-	cJSON_AddArrayToObject(result, "signersEmbedded");
-	answer_json(answer, result);
 }
 
 /* What list and context both say of a request. */
@@ -218,9 +223,12 @@ describe(const Request *request)
 	add_time(json, "_createdAt", request->created_at);
 	cJSON_AddStringToObject(json, "appId", request->app->app_id);
 	cJSON_AddStringToObject(json, "appEnv", request->app->app_env);
-	cJSON_AddStringToObject(json, "signatureRequestType", "STANDARD");
-	cJSON_AddStringToObject(json, "title", request->title);
+	cJSON_AddStringToObject(json, "signatureRequestType", request->type);
+	if (request->title)
+		cJSON_AddStringToObject(json, "title", request->title);
 	cJSON_AddStringToObject(json, "status", request->status);
+	if (get_text(request->settings, "externalId"))
+		cJSON_AddStringToObject(json, "externalId", get_text(request->settings, "externalId"));
 	array = cJSON_AddArrayToObject(json, "documentIds");
 	for (int i = 0; i < request->ndocuments; i++)
 		cJSON_AddItemToArray(array, cJSON_CreateString(request->documents[i]->id));
@@ -251,6 +259,20 @@ positive_number(const char *text)
 	return number;
 }
 
+/* Get the page of the query, which is "first" when it is not there. */
+bool
+query_page(Call *call, size_t first, size_t *page, Answer *answer)
+{
+	char		value[32];
+
+	*page = 1;
+	if (query_value(call->query, "page", value, sizeof(value)))
+		*page = first == 0 && strcmp(value, "0") == 0 ? 1 : positive_number(value);
+	if (*page == 0)
+		answer_error(answer, "QUERY_VALIDATION_FAILED", "page must be a number", NULL);
+	return *page != 0;
+}
+
 /* GET .../signature-requests?page= */
 void
 list_requests(Call *call, Answer *answer)
@@ -258,20 +280,12 @@ list_requests(Call *call, Answer *answer)
 	cJSON	   *json;
 	cJSON	   *list;
 	cJSON	   *paging;
-	char		value[32];
-	size_t		page = 1;
+	size_t		page;
 	size_t		total = 0;
 	size_t		skip;
 
-	if (!check_app(call, answer))
+	if (!check_app(call, answer) || !query_page(call, 1, &page, answer))
 		return;
-	if (query_value(call->query, "page", value, sizeof(value)))
-		page = positive_number(value);
-	if (page == 0)
-	{
-		answer_error(answer, "QUERY_VALIDATION_FAILED", "page must be a number from 1", NULL);
-		return;
-	}
 	json = cJSON_CreateObject();
 	list = cJSON_AddArrayToObject(json, "signatureRequests");
 	skip = (page - 1) * (size_t) options.page_size;
@@ -286,8 +300,10 @@ list_requests(Call *call, Answer *answer)
 			continue;
 		advance(request);
 		item = describe(request);
-		cJSON_AddStringToObject(item, "docFileName", request->documents[0]->file_name);
-		cJSON_AddNullToObject(item, "docLabel");
+		if (request->ndocuments > 0 && request->documents[0]->file_name)
+			cJSON_AddStringToObject(item, "docFileName", request->documents[0]->file_name);
+		if (request->ndocuments > 0 && request->documents[0]->label)
+			cJSON_AddStringToObject(item, "docLabel", request->documents[0]->label);
 		cJSON_AddItemToArray(list, item);
 	}
 	paging = cJSON_AddObjectToObject(json, "paginationData");
@@ -334,43 +350,28 @@ requests_status(Call *call, Answer *answer)
 	answer_json(answer, json);
 }
 
-static cJSON *
-describe_signer(const Signer *signer)
+/* All that the API tells of a request. */
+cJSON *
+describe_context(const Request *request)
 {
-	cJSON	   *json = cJSON_CreateObject();
-	cJSON	   *inputs;
-
-	cJSON_AddStringToObject(json, "signerId", signer->id);
-	cJSON_AddStringToObject(json, "email", signer->email);
-	if (signer->first_name)
-		cJSON_AddStringToObject(json, "firstName", signer->first_name);
-	if (signer->last_name)
-		cJSON_AddStringToObject(json, "lastName", signer->last_name);
-	cJSON_AddStringToObject(json, "status", "ACTIVE");
-	inputs = cJSON_AddArrayToObject(json, "alreadyProvidedInputs");
-	cJSON_AddItemToArray(inputs, cJSON_CreateString("email"));
-	if (signer->first_name)
-		cJSON_AddItemToArray(inputs, cJSON_CreateString("firstName"));
-	if (signer->last_name)
-		cJSON_AddItemToArray(inputs, cJSON_CreateString("lastName"));
-	cJSON_AddFalseToObject(json, "isRecurrent");
-	cJSON_AddStringToObject(json, "signerProfileId", signer->profile_id);
-	return json;
-}
-
-/* GET /v4/signature-requests/:signatureRequestId/context */
-void
-request_context(Call *call, Answer *answer)
-{
-	Request    *request = named_request(call, answer);
-	cJSON	   *json;
+	static const char *const echoed[] = {
+		"description", "language", "recipients", "signerIdsAsApprover", "expirationDate",
+		"expirationDateIsActivated", "diffusionDate", "statements", "signerProfilesSignatureMethod"
+	};
+	cJSON	   *json = describe(request);
 	cJSON	   *array;
 
-	if (request == NULL)
-		return;
-	json = describe(request);
-	cJSON_AddStringToObject(json, "diffusionMode", "WHEN_READY");
-	cJSON_AddStringToObject(json, "defaultSignatureMethod", request->method);
+	for (size_t i = 0; i < sizeof(echoed) / sizeof(echoed[0]); i++)
+	{
+		const cJSON *value = cJSON_GetObjectItemCaseSensitive(request->settings, echoed[i]);
+
+		if (value)
+			cJSON_AddItemToObject(json, echoed[i], cJSON_Duplicate(value, true));
+	}
+	cJSON_AddStringToObject(json, "diffusionMode", get_text(request->settings, "diffusionMode") ?
+							get_text(request->settings, "diffusionMode") : "WHEN_READY");
+	if (request->method)
+		cJSON_AddStringToObject(json, "defaultSignatureMethod", request->method);
 	cJSON_AddFalseToObject(json, "individualizeRequests");
 	add_time(json, "closedAt", request->closed_at);
 	array = cJSON_AddArrayToObject(json, "signers");
@@ -382,18 +383,26 @@ request_context(Call *call, Answer *answer)
 	cJSON_AddNullToObject(json, "signatureProofsUrl");
 	cJSON_AddStringToObject(json, "signatureProofStatus", request->proof_status);
 	cJSON_AddArrayToObject(json, "signerProfiles");
-	answer_json(answer, json);
+	return json;
 }
 
-/* Answer with the ids of a request and, unless NULL, of a signer. */
-static void
-answer_ids(Answer *answer, const Request *request, const Signer *signer)
+/* GET /v4/signature-requests/:signatureRequestId/context */
+void
+request_context(Call *call, Answer *answer)
+{
+	Request    *request = named_request(call, answer);
+
+	if (request)
+		answer_json(answer, describe_context(request));
+}
+
+/* Answer with one id under its name. */
+void
+answer_id(Answer *answer, const char *name, const char *id)
 {
 	cJSON	   *json = cJSON_CreateObject();
 
-	cJSON_AddStringToObject(json, "signatureRequestId", request->id);
-	if (signer)
-		cJSON_AddStringToObject(json, "signerId", signer->id);
+	cJSON_AddStringToObject(json, name, id);
 	answer_json(answer, json);
 }
 
@@ -420,7 +429,7 @@ close_request(Call *call, Answer *answer)
 			request->closed_at = now_ms();
 			advance(request);
 		}
-		answer_ids(answer, request, NULL);
+		answer_id(answer, "signatureRequestId", request->id);
 	}
 }
 
@@ -449,7 +458,7 @@ check_signers_can_be_added(Call *call, Answer *answer)
 		bool		there = false;
 
 		for (int i = 0; i < request->nparties; i++)
-			there = there || strcasecmp(request->parties[i].signer->email, email->valuestring) == 0;
+			there = there || strcasecmp(request->parties[i].signer->inputs[SIGNER_EMAIL], email->valuestring) == 0;
 		if (there)
 			all = false;
 		else
@@ -483,8 +492,12 @@ resend_email(Call *call, Answer *answer)
 		answer_error(answer, "SIGNATURE_REQUEST_NOT_IN_PROGRESS", "The signature request is not in progress", NULL);
 	else
 	{
+		cJSON	   *json = cJSON_CreateObject();
+
 		call->emails = 1;
-		answer_ids(answer, request, party->signer);
+		cJSON_AddStringToObject(json, "signatureRequestId", request->id);
+		cJSON_AddStringToObject(json, "signerId", party->signer->id);
+		answer_json(answer, json);
 	}
 }
 
@@ -503,6 +516,6 @@ application_context(Call *call, Answer *answer)
 	cJSON_AddStringToObject(json, "appId", call->app->app_id);
 	cJSON_AddStringToObject(json, "appEnv", call->app->app_env);
 	cJSON_AddStringToObject(json, "applicationType", "SIGNATURE");
-	cJSON_AddStringToObject(json, "defaultSignerProfileId", call->app->default_profile);
+	cJSON_AddStringToObject(json, "defaultSignerProfileId", call->app->profiles[0].id);
 	answer_json(answer, json);
 }

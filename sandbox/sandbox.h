@@ -45,35 +45,63 @@ extern pthread_mutex_t lock;
 
 /* ---- The store (store.c) ---- */
 
+#define NPROFILES 3
+
+/* A signer profile: what it needs to know of a signer, how he signs. */
+typedef struct Profile
+{
+	char		id[ID_LENGTH + 1];
+	const char *name;
+	const char *const *inputs_needed;
+	const char *const *optional_inputs;
+	bool		embedded;
+} Profile;
+
 typedef struct App
 {
 	char		app_id[64];
 	char		app_env[16];
 	char	   *key;
-	char		default_profile[ID_LENGTH + 1];
+	Profile		profiles[NPROFILES];	/* the first is the default */
 } App;
+
+/* What is known of a signer, in the order of signer_inputs. */
+#define NINPUTS 8
 
 typedef struct Signer
 {
 	char		id[ID_LENGTH + 1];
 	App		   *app;
-	char	   *email;
-	char	   *first_name;		/* or NULL */
-	char	   *last_name;		/* or NULL */
-	char	   *profile_id;
+	char	   *inputs[NINPUTS];	/* or NULL */
+	char	   *external_id;	/* or NULL */
+	const Profile *profile;
+	char	   *auth_secret;
+	bool		revoked;
 } Signer;
+
+extern const char *const signer_inputs[NINPUTS];
+#define SIGNER_EMAIL 0
+#define SIGNER_FIRST_NAME 1
+#define SIGNER_LAST_NAME 2
 
 typedef struct Request Request;
 
 typedef struct Document
 {
 	char		id[ID_LENGTH + 1];
-	Request    *request;
-	char	   *file_name;
+	App		   *app;
+	Request    *request;		/* NULL: not tied to one yet */
+	int64_t		created_at;
+	const char *nature;			/* PDF, FILE, DATA_JSON, PRIVATE_FILE; NULL: no content yet */
+	char	   *file_name;		/* or NULL, as all that follow */
 	char	   *mime_type;
+	char	   *external_id;
+	char	   *label;
+	char	   *description;
 	uint8_t    *content;
 	size_t		size;
 	uint8_t		hash[32];
+	bool		deleted;
 } Document;
 
 /* A signer of a request, with the time when it signed or will. */
@@ -81,18 +109,23 @@ typedef struct Party
 {
 	Signer	   *signer;
 	int64_t		signed_at;		/* 0: not yet */
+	char	   *token;			/* of the session, of one who signs embedded */
 } Party;
 
 struct Request
 {
 	char		id[ID_LENGTH + 1];
 	App		   *app;
-	char	   *title;
-	char	   *method;
+	const char *type;			/* STANDARD, SIGNER_SETUP */
+	cJSON	   *settings;		/* of a draft: what PUT gave, by field */
+	char	   *title;			/* or NULL */
+	char	   *method;			/* or NULL */
 	const char *status;
 	const char *proof_status;
 	int64_t		created_at;
+	int64_t		published_at;
 	int64_t		launched_at;
+	int64_t		expires_at;		/* 0: never */
 	int64_t		signed_at;		/* when the last one signed */
 	int64_t		closed_at;
 	Party	   *parties;
@@ -103,15 +136,21 @@ struct Request
 
 extern App *app_by_key(const char *key);
 extern void add_app(const char *key);
+extern const Profile *profile_by_id(const App *app, const char *id);
 extern Signer *signer_by_email(App *app, const char *email);
+extern Signer *signer_by_id(const char *id);
+extern Signer *signer_by_number(size_t number);
+extern size_t signer_count(void);
 extern void add_signer(Signer *signer);
 extern Request *request_by_id(const char *id);
 extern void add_request(Request *request);
 extern Request *request_by_number(size_t number);
 extern size_t request_count(void);
+extern Request *make_request(App *app, const char *type);
+extern Document *make_document(App *app);
+extern void set_text(char **field, const char *text);
 extern Document *document_by_id(const char *id);
 extern void add_document(Document *document);
-extern void free_document(Document *document);
 extern void store_reset(void);
 
 /* ---- States (lifecycle.c): bring a request up to date ---- */
@@ -151,7 +190,20 @@ typedef struct Call
 	char		created[ID_LENGTH + 1];	/* request that the call made, or empty */
 	char	   *title;			/* its title */
 	int			emails;			/* e-mails that it sent */
+	void	   *connection;		/* http.c's own */
 } Call;
+
+/* A file that came as multipart/form-data. */
+typedef struct Upload
+{
+	char	   *file_name;
+	char	   *mime_type;
+	Buffer		content;
+	bool		present;
+} Upload;
+
+/* Take the file out of the part of that name; false, with the error, if none. */
+extern bool read_upload(Call *call, const char *part, Upload *upload, Answer *answer);
 
 extern void route(Call *call, Answer *answer);
 extern void control(Call *call, Answer *answer);
@@ -164,27 +216,84 @@ extern bool authenticate(Call *call, Answer *answer);
 
 /* Bodies (validate.c): false or NULL, with the error in the answer. */
 extern cJSON *parse_body(Call *call, Answer *answer);
+typedef struct Field
+{
+	const char *name;			/* NULL ends a list */
+	char		kind;			/* see validate_fields */
+	bool		required;
+} Field;
+
+extern cJSON *parse_fields(Call *call, const Field *fields, Answer *answer);
+extern const char *get_text(const cJSON *object, const char *name);
 extern bool validate_sign(Call *call, const cJSON *body, Answer *answer);
 extern bool validate_status(const cJSON *body, Answer *answer);
 extern bool validate_emails(const cJSON *body, Answer *answer);
 
-/* Handlers of endpoints (requests.c). */
-extern void one_call_sign(Call *call, Answer *answer);
-extern void list_requests(Call *call, Answer *answer);
-extern void requests_status(Call *call, Answer *answer);
-extern void request_context(Call *call, Answer *answer);
-extern void close_request(Call *call, Answer *answer);
-extern void check_signers_can_be_added(Call *call, Answer *answer);
-extern void resend_email(Call *call, Answer *answer);
-extern void application_context(Call *call, Answer *answer);
-
-/* Handlers of endpoints (documents.c). */
+/* What several files of endpoints need (requests.c, documents.c, signers.c). */
+extern bool check_app(Call *call, Answer *answer);
+extern Request *named_request(Call *call, Answer *answer);
+extern Document *named_document(Call *call, Answer *answer);
+extern void add_time(cJSON *json, const char *name, int64_t time);
+extern void answer_id(Answer *answer, const char *name, const char *id);
+extern cJSON *describe_context(const Request *request);
 extern cJSON *describe_document(const Document *document, bool with_signers);
-extern void document_metadata(Call *call, Answer *answer);
-extern void document_context(Call *call, Answer *answer);
-extern void document_file(Call *call, Answer *answer);
-extern void document_signatures(Call *call, Answer *answer);
-extern void document_proof(Call *call, Answer *answer);
+extern cJSON *describe_signer(const Signer *signer);
+extern Signer *upsert_signer(App *app, const cJSON *json);
+extern const char *missing_input(const App *app, const cJSON *json, const Signer *signer);
+extern void publish(Call *call, Request *request);
+extern void answer_published(Answer *answer, const Request *request);
+extern bool query_page(Call *call, size_t first, size_t *page, Answer *answer);
+
+typedef void Handler(Call *call, Answer *answer);
+
+/* requests.c */
+extern Handler one_call_sign,
+			list_requests,
+			requests_status,
+			request_context,
+			close_request,
+			check_signers_can_be_added,
+			resend_email,
+			application_context;
+
+/* drafts.c */
+extern Handler create_request,
+			create_signer_setup,
+			update_request,
+			publish_request;
+
+/* documents.c */
+extern Handler document_metadata,
+			document_context,
+			document_file,
+			document_signatures,
+			document_images,
+			document_proof,
+			signer_proof;
+
+/* uploads.c */
+extern Handler upload_document,
+			init_document,
+			provide_file,
+			provide_json,
+			provide_hash,
+			update_document,
+			delete_document,
+			delete_content,
+			check_authenticity;
+
+/* signers.c */
+extern Handler create_signer,
+			get_signer,
+			signer_details,
+			update_signer,
+			revoke_signer,
+			regenerate_auth_secret,
+			list_signers,
+			search_signers,
+			list_profiles,
+			get_profile,
+			inputs_needed;
 
 /* Documents by URL (download.c). */
 extern uint8_t *download(const char *url, size_t *size);
@@ -192,6 +301,9 @@ extern uint8_t *download(const char *url, size_t *size);
 /* Proofs (proof.c, pdf.c, zip.c). */
 extern bool is_pdf(const Document *document);
 extern void make_proof(const Document *document, Buffer *proof);
+extern char *signing_authority(void);
+extern bool sign_bytes(const Signer *signer, const void *data, size_t size, Buffer *signature);
+extern bool make_cms(const Document *document, const Party *party, Buffer *cms);
 extern void make_legal_kit(const Document *document, Buffer *kit);
 extern void write_pdf(const Buffer *lines, Buffer *pdf);
 extern bool join_pdfs(const void *data, size_t size, const Buffer *more, Buffer *result);

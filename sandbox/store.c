@@ -24,6 +24,11 @@ typedef struct Table
 static Table requests_by_id;
 static Table documents_by_id;
 static Table signers_by_email;
+static Table signers_by_id;
+static Signer **signers;
+static size_t nsigners;
+static Document **documents;
+static size_t ndocuments;
 static Request **requests;
 static size_t nrequests;
 static App *apps;
@@ -101,7 +106,11 @@ add_app(const char *key)
 	char		env[16];
 	char		uuid[37];
 	uint8_t		hash[32];
-	char	   *hex;
+	static const char *const names[] = {"By e-mail", "By e-mail and SMS", "Embedded"};
+	static const char *const email[] = {"email", NULL};
+	static const char *const with_phone[] = {"email", "firstName", "lastName", "phoneNumber", NULL};
+	static const char *const names_and_phone[] = {"firstName", "lastName", "phoneNumber", NULL};
+	static const char *const none[] = {NULL};
 
 	if (sscanf(key, "skv2_%15[a-z]_%36[0-9a-fA-F-]_", env, uuid) != 2)
 	{
@@ -118,9 +127,30 @@ add_app(const char *key)
 
 	/* The same at every start, for those who write it into their settings. */
 	sha256(key, strlen(key), hash);
-	hex = to_hex(hash, ID_LENGTH / 2);
-	memcpy(app->default_profile, hex, ID_LENGTH + 1);
-	free(hex);
+	for (int i = 0; i < NPROFILES; i++)
+	{
+		Profile    *profile = &app->profiles[i];
+		char	   *hex = to_hex(hash + 10 * i, ID_LENGTH / 2);
+
+		memcpy(profile->id, hex, ID_LENGTH + 1);
+		free(hex);
+		profile->name = names[i];
+		profile->inputs_needed = i == 1 ? with_phone : email;
+		profile->optional_inputs = i == 1 ? none : names_and_phone;
+		profile->embedded = i == 2;
+	}
+}
+
+/* Find a signer profile; NULL for id: the default one. */
+const Profile *
+profile_by_id(const App *app, const char *id)
+{
+	for (int i = 0; i < NPROFILES; i++)
+	{
+		if (id == NULL || strcmp(app->profiles[i].id, id) == 0)
+			return &app->profiles[i];
+	}
+	return NULL;
 }
 
 App *
@@ -155,10 +185,41 @@ signer_by_email(App *app, const char *email)
 	return signer;
 }
 
+/* Whether an array of n pointers, grown by doubling, is full. */
+static bool
+is_full(size_t n)
+{
+	return (n & (n + 1)) == 0;
+}
+
 void
 add_signer(Signer *signer)
 {
-	table_add(&signers_by_email, email_key(signer->app, signer->email), signer);
+	if (is_full(nsigners))
+		signers = xrealloc(signers, (nsigners + 1) * 2 * sizeof(Signer *));
+	signers[nsigners++] = signer;
+	table_add(&signers_by_id, signer->id, signer);
+	if (signer->inputs[SIGNER_EMAIL])
+		table_add(&signers_by_email, email_key(signer->app, signer->inputs[SIGNER_EMAIL]), signer);
+}
+
+Signer *
+signer_by_id(const char *id)
+{
+	return table_find(&signers_by_id, id);
+}
+
+/* Signers in the order in which they were made, counted from 0. */
+Signer *
+signer_by_number(size_t number)
+{
+	return signers[number];
+}
+
+size_t
+signer_count(void)
+{
+	return nsigners;
 }
 
 Request *
@@ -170,7 +231,7 @@ request_by_id(const char *id)
 void
 add_request(Request *request)
 {
-	if ((nrequests & (nrequests + 1)) == 0)
+	if (is_full(nrequests))
 		requests = xrealloc(requests, (nrequests + 1) * 2 * sizeof(Request *));
 	requests[nrequests++] = request;
 	table_add(&requests_by_id, request->id, request);
@@ -198,16 +259,47 @@ document_by_id(const char *id)
 void
 add_document(Document *document)
 {
+	if (is_full(ndocuments))
+		documents = xrealloc(documents, (ndocuments + 1) * 2 * sizeof(Document *));
+	documents[ndocuments++] = document;
 	table_add(&documents_by_id, document->id, document);
 }
 
-void
-free_document(Document *document)
+/* A new request, as a draft. */
+Request *
+make_request(App *app, const char *type)
 {
-	free(document->file_name);
-	free(document->mime_type);
-	free(document->content);
-	free(document);
+	Request    *request = xcalloc(1, sizeof(Request));
+
+	make_id(request->id);
+	request->app = app;
+	request->type = type;
+	request->status = "DRAFT";
+	request->proof_status = "NOT_INITIALIZED";
+	request->created_at = now_ms();
+	add_request(request);
+	return request;
+}
+
+/* A new document, without content. */
+Document *
+make_document(App *app)
+{
+	Document   *document = xcalloc(1, sizeof(Document));
+
+	make_id(document->id);
+	document->app = app;
+	document->created_at = now_ms();
+	add_document(document);
+	return document;
+}
+
+/* Set a field to a copy of the text, which may be NULL. */
+void
+set_text(char **field, const char *text)
+{
+	free(*field);
+	*field = text ? xstrdup(text) : NULL;
 }
 
 /* Forget all requests, signers and documents. */
@@ -218,31 +310,46 @@ store_reset(void)
 	{
 		Request    *request = requests[i];
 
-		for (int d = 0; d < request->ndocuments; d++)
-			free_document(request->documents[d]);
+		for (int p = 0; p < request->nparties; p++)
+			free(request->parties[p].token);
 		free(request->documents);
 		free(request->parties);
 		free(request->title);
 		free(request->method);
+		cJSON_Delete(request->settings);
 		free(request);
 	}
-	for (size_t i = 0; i < signers_by_email.size; i++)
+	for (size_t i = 0; i < ndocuments; i++)
 	{
-		Signer	   *signer = signers_by_email.values[i];
+		Document   *document = documents[i];
 
-		if (signer == NULL)
-			continue;
+		free(document->file_name);
+		free(document->mime_type);
+		free(document->external_id);
+		free(document->label);
+		free(document->description);
+		free(document->content);
+		free(document);
+	}
+	for (size_t i = 0; i < signers_by_email.size; i++)
 		free((char *) signers_by_email.keys[i]);
-		free(signer->email);
-		free(signer->first_name);
-		free(signer->last_name);
-		free(signer->profile_id);
-		free(signer);
+	for (size_t i = 0; i < nsigners; i++)
+	{
+		for (int k = 0; k < NINPUTS; k++)
+			free(signers[i]->inputs[k]);
+		free(signers[i]->external_id);
+		free(signers[i]->auth_secret);
+		free(signers[i]);
 	}
 	free(requests);
+	free(documents);
+	free(signers);
 	requests = NULL;
-	nrequests = 0;
+	documents = NULL;
+	signers = NULL;
+	nrequests = ndocuments = nsigners = 0;
 	table_clear(&requests_by_id);
 	table_clear(&documents_by_id);
 	table_clear(&signers_by_email);
+	table_clear(&signers_by_id);
 }

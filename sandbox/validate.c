@@ -221,8 +221,10 @@ check_signers(cJSON *errors, const cJSON *signers, const App *app)
 			code = "EMAIL_INVALID";
 		if (profile != NULL && !is_id(profile))
 			note(errors, field, "signerProfileId must be an id");
-		else if (profile != NULL && strcmp(profile, app->default_profile) != 0)
+		else if (profile_by_id(app, profile) == NULL)
 			code = "SIGNER_PROFILE_NOT_FOUND";
+		else if (missing_input(app, signer, NULL) != NULL)
+			code = "SIGNER_CREATION__INPUT_FIELD_MISSING";
 		for (const cJSON *other = signers->child; email && other != signer; other = other->next)
 		{
 			const cJSON *other_email = cJSON_GetObjectItemCaseSensitive(other, "email");
@@ -282,6 +284,142 @@ check_documents(cJSON *errors, const cJSON *documents)
 		}
 	}
 	return code;
+}
+
+/* A member's text, or NULL. */
+const char *
+get_text(const cJSON *object, const char *name)
+{
+	return cJSON_GetStringValue(cJSON_GetObjectItemCaseSensitive(object, name));
+}
+
+/* Whether a text is one of those of two letters, or of a language. */
+static bool
+is_code(const char *text)
+{
+	return strlen(text) == 2 && isupper((unsigned char) text[0]) && isupper((unsigned char) text[1]);
+}
+
+/* Whether a text is a date or time of ISO 8601. */
+static bool
+is_date(const char *text)
+{
+	int			year,
+				month,
+				day,
+				end = 0;
+
+	return sscanf(text, "%4d-%2d-%2d%n", &year, &month, &day, &end) == 3 && end == 10 &&
+		(text[10] == '\0' || text[10] == 'T');
+}
+
+/* Whether a text is a SHA-256 in base64 or hex. */
+static bool
+is_hash(const char *text)
+{
+	size_t		size = 0;
+	uint8_t    *bytes;
+
+	if (strlen(text) == 64)
+		return strspn(text, "0123456789abcdefABCDEF") == 64;
+	bytes = strlen(text) == 44 ? from_base64(text, 44, &size) : NULL;
+	free(bytes);
+	return size == 32;
+}
+
+/* Whether a string is of a kind. */
+static bool
+text_is(char kind, const char *text)
+{
+	static const char *const methods[] = {"SIMPLE_STD", "ADVANCED_SMS", "ADVANCED_STD", "QUALIFIED_STD"};
+
+	switch (kind)
+	{
+		case 'i':
+			return is_id(text);
+		case 'e':
+			return like_email(text);
+		case 'd':
+			return is_date(text);
+		case 'h':
+			return is_hash(text);
+		case 'c':
+		case 'l':
+			return is_code(text);
+		case 'p':
+			return text[0] == '+' && strlen(text) >= 8 && strspn(text + 1, "0123456789") == strlen(text) - 1;
+		case 'u':
+			return strncmp(text, "http://", 7) == 0 || strncmp(text, "https://", 8) == 0;
+		case 'm':
+			for (int i = 0; i < 4; i++)
+			{
+				if (strcmp(methods[i], text) == 0)
+					return true;
+			}
+			return false;
+		default:
+			return true;
+	}
+}
+
+/*
+ * Whether a value is of a kind: s string, i id, e e-mail, d date, h hash, c
+ * country, l language, p phone number, u URL, m signature method; the same in
+ * upper case for an array of them; b boolean, a array, o object, * anything.
+ */
+static bool
+value_is(char kind, const cJSON *value)
+{
+	const cJSON *item;
+
+	if (kind == '*')
+		return true;
+	if (kind == 'b')
+		return cJSON_IsBool(value);
+	if (kind == 'a')
+		return cJSON_IsArray(value);
+	if (kind == 'o')
+		return cJSON_IsObject(value);
+	if (!isupper((unsigned char) kind))
+		return cJSON_IsString(value) && text_is(kind, value->valuestring);
+	if (!cJSON_IsArray(value))
+		return false;
+	cJSON_ArrayForEach(item, value)
+	{
+		if (!cJSON_IsString(item) || !text_is((char) tolower((unsigned char) kind), item->valuestring))
+			return false;
+	}
+	return true;
+}
+
+/* Parse a body of these fields; NULL, with the error, if it is not valid. */
+cJSON *
+parse_fields(Call *call, const Field *fields, Answer *answer)
+{
+	cJSON	   *body = parse_body(call, answer);
+	cJSON	   *errors;
+	const char *known[32];
+	int			n = 0;
+
+	if (body == NULL)
+		return NULL;
+	errors = cJSON_CreateArray();
+	for (const Field *field = fields; field->name != NULL; field++)
+	{
+		const cJSON *value = cJSON_GetObjectItemCaseSensitive(body, field->name);
+
+		known[n++] = field->name;
+		if (value == NULL && field->required)
+			note(errors, field->name, "required");
+		else if (value != NULL && !value_is(field->kind, value))
+			note(errors, field->name, "has another type or form than it must have");
+	}
+	known[n] = NULL;
+	check_keys(errors, "", body, known);
+	if (finish(errors, answer))
+		return body;
+	cJSON_Delete(body);
+	return NULL;
 }
 
 /* Check the body of one-call-sign. */

@@ -118,6 +118,7 @@ CREATE TABLE ignisign.call
 	proof_type			text		NOT NULL DEFAULT '',
 	owner				name		NOT NULL,
 	server				name		NOT NULL,
+	args				jsonb,
 	state				text		NOT NULL DEFAULT 'pending'
 									CHECK (state IN ('pending', 'sending', 'unknown', 'dead')),
 	run_at				timestamptz	NOT NULL DEFAULT now(),
@@ -143,6 +144,26 @@ CREATE INDEX call_id ON ignisign.call (id);
 
 /* No step of a request is queued twice. */
 CREATE UNIQUE INDEX call_once ON ignisign.call (request, operation, document, signer, proof_type);
+
+/* The answer to each call that belongs to no request. */
+CREATE TABLE ignisign.result
+(
+	request				uuid		NOT NULL,
+	call				bigint		NOT NULL,
+	operation			text		NOT NULL,
+	owner				name		NOT NULL,
+	server				name		NOT NULL,
+	http_status			integer		NOT NULL,
+	answer				jsonb,
+	content				bytea,
+	mime_type			text,
+	answered_at			timestamptz	NOT NULL DEFAULT now(),
+	PRIMARY KEY (request, call)
+);
+
+ALTER TABLE ignisign.result ALTER COLUMN content SET STORAGE EXTERNAL;
+
+CREATE INDEX result_call ON ignisign.result (call);
 
 /* Every HTTP attempt and what came of it; of several requests at once under the nil uuid. */
 CREATE TABLE ignisign.attempt
@@ -198,6 +219,7 @@ COMMENT ON TABLE ignisign.signer IS 'signers of each request, numbered from 1';
 COMMENT ON TABLE ignisign.document IS 'documents of each request, numbered from 1';
 COMMENT ON TABLE ignisign.proof IS 'proofs retrieved, by document and proof type';
 COMMENT ON TABLE ignisign.call IS 'queue of the API calls still to be made or looked at';
+COMMENT ON TABLE ignisign.result IS 'answers to calls that belong to no request, for who asked';
 COMMENT ON TABLE ignisign.attempt IS 'append-only log of every HTTP attempt';
 COMMENT ON TABLE ignisign.event IS 'append-only history of each request';
 COMMENT ON TABLE ignisign.parked IS 'accounts whose calls are held back, and why';
@@ -217,7 +239,11 @@ COMMENT ON COLUMN ignisign.signer.signed_at IS 'when this signer''s signature wa
 COMMENT ON COLUMN ignisign.document.document_id IS 'Ignisign''s id; NULL until the context was read';
 COMMENT ON COLUMN ignisign.document.sha256 IS 'SHA-256 of content; NULL for a document given by url';
 COMMENT ON COLUMN ignisign.document.size IS 'bytes of content; NULL for a document given by url';
-COMMENT ON COLUMN ignisign.call.operation IS 'operation of the API: one-call-sign, context, proof, close or resend-email';
+COMMENT ON COLUMN ignisign.call.request IS 'the request that the call is for; else a uuid of the call''s own';
+COMMENT ON COLUMN ignisign.call.operation IS 'operation of the API, by the name that docs/reference.md gives it';
+COMMENT ON COLUMN ignisign.call.args IS 'fields of a call that belongs to no request; NULL for the others';
+COMMENT ON COLUMN ignisign.result.answer IS 'the API''s answer; NULL where it said nothing or sent bytes';
+COMMENT ON COLUMN ignisign.result.content IS 'the bytes that the API sent, of the type mime_type';
 COMMENT ON COLUMN ignisign.call.state IS 'pending: to be sent at run_at; sending: claimed by the worker; unknown: sent without a known outcome, being looked for; dead: refused or given up';
 COMMENT ON COLUMN ignisign.call.run_at IS 'not before this time';
 COMMENT ON COLUMN ignisign.call.attempts IS 'attempts that count toward the server option max_attempts';
@@ -233,6 +259,7 @@ SELECT pg_catalog.pg_extension_config_dump('ignisign.document', '');
 SELECT pg_catalog.pg_extension_config_dump('ignisign.proof', '');
 SELECT pg_catalog.pg_extension_config_dump('ignisign.call', '');
 SELECT pg_catalog.pg_extension_config_dump('ignisign.call_id_seq', '');
+SELECT pg_catalog.pg_extension_config_dump('ignisign.result', '');
 SELECT pg_catalog.pg_extension_config_dump('ignisign.attempt', '');
 SELECT pg_catalog.pg_extension_config_dump('ignisign.attempt_id_seq', '');
 SELECT pg_catalog.pg_extension_config_dump('ignisign.event', '');
@@ -254,6 +281,7 @@ ALTER TABLE ignisign.signer ENABLE ROW LEVEL SECURITY;
 ALTER TABLE ignisign.document ENABLE ROW LEVEL SECURITY;
 ALTER TABLE ignisign.proof ENABLE ROW LEVEL SECURITY;
 ALTER TABLE ignisign.call ENABLE ROW LEVEL SECURITY;
+ALTER TABLE ignisign.result ENABLE ROW LEVEL SECURITY;
 ALTER TABLE ignisign.attempt ENABLE ROW LEVEL SECURITY;
 ALTER TABLE ignisign.event ENABLE ROW LEVEL SECURITY;
 ALTER TABLE ignisign.parked ENABLE ROW LEVEL SECURITY;
@@ -261,6 +289,8 @@ ALTER TABLE ignisign.parked ENABLE ROW LEVEL SECURITY;
 CREATE POLICY own ON ignisign.request FOR SELECT
 	USING (ignisign.may_see(owner));
 CREATE POLICY own ON ignisign.call FOR SELECT
+	USING (ignisign.may_see(owner));
+CREATE POLICY own ON ignisign.result FOR SELECT
 	USING (ignisign.may_see(owner));
 CREATE POLICY own ON ignisign.attempt FOR SELECT
 	USING (ignisign.may_see(owner));
@@ -551,43 +581,604 @@ AS 'MODULE_PATHNAME' LANGUAGE C VOLATILE;
 COMMENT ON FUNCTION ignisign_adopt() IS
 'make this database the owner of a queue that was copied here from another one';
 
-/* ---- Nothing for PUBLIC ---- */
+/* A time as the API writes it. */
+CREATE FUNCTION ignisign.wire_time(at timestamptz)
+RETURNS text
+LANGUAGE sql STABLE PARALLEL SAFE
+RETURN pg_catalog.to_char(at AT TIME ZONE 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.MS"Z"');
 
-REVOKE ALL ON ALL TABLES IN SCHEMA ignisign FROM PUBLIC;
-REVOKE ALL ON FUNCTION ignisign.may_see(name) FROM PUBLIC;
-REVOKE ALL ON FUNCTION ignisign_fdw_validator(text[], oid) FROM PUBLIC;
-REVOKE ALL ON FUNCTION ignisign_connect(text, text, name, name) FROM PUBLIC;
-REVOKE ALL ON FUNCTION ignisign_grant(name, name) FROM PUBLIC;
-REVOKE ALL ON FUNCTION ignisign_signer(text, text, text, text) FROM PUBLIC;
-REVOKE ALL ON FUNCTION ignisign_document(bytea, text, text, text) FROM PUBLIC;
-REVOKE ALL ON FUNCTION ignisign_id() FROM PUBLIC;
-REVOKE ALL ON FUNCTION ignisign_sign(text, bytea, ignisign.new_signer[], text, text, text, name) FROM PUBLIC;
-REVOKE ALL ON FUNCTION ignisign_sign(text, bytea, jsonb, text, text, text, name) FROM PUBLIC;
-REVOKE ALL ON FUNCTION ignisign_sign(text, ignisign.new_document[], ignisign.new_signer[], text, name) FROM PUBLIC;
-REVOKE ALL ON FUNCTION ignisign_sign(text, ignisign.new_document[], jsonb, text, name) FROM PUBLIC;
-REVOKE ALL ON FUNCTION ignisign_sign_trigger() FROM PUBLIC;
-REVOKE ALL ON FUNCTION ignisign_status(uuid) FROM PUBLIC;
-REVOKE ALL ON FUNCTION ignisign_proof(uuid, text, integer) FROM PUBLIC;
-REVOKE ALL ON FUNCTION ignisign_wait(uuid, text, interval) FROM PUBLIC;
-REVOKE ALL ON FUNCTION ignisign_stats() FROM PUBLIC;
-REVOKE ALL ON FUNCTION ignisign_refresh(uuid) FROM PUBLIC;
-REVOKE ALL ON FUNCTION ignisign_retry(bigint) FROM PUBLIC;
-REVOKE ALL ON FUNCTION ignisign_retry_request(uuid) FROM PUBLIC;
-REVOKE ALL ON FUNCTION ignisign_discard(bigint) FROM PUBLIC;
-REVOKE ALL ON FUNCTION ignisign_discard_request(uuid) FROM PUBLIC;
-REVOKE ALL ON FUNCTION ignisign_resolve(uuid, text) FROM PUBLIC;
-REVOKE ALL ON FUNCTION ignisign_cancel(uuid) FROM PUBLIC;
-REVOKE ALL ON FUNCTION ignisign_resend_email(uuid, integer) FROM PUBLIC;
-REVOKE ALL ON FUNCTION ignisign_adopt() FROM PUBLIC;
+COMMENT ON FUNCTION ignisign.wire_time(timestamptz) IS 'a time as the API writes it';
+
+/* ---- Calls that belong to no request: any operation, and its answer ---- */
+
+CREATE FUNCTION ignisign.ask(operation text, args jsonb, server name)
+RETURNS bigint
+AS 'MODULE_PATHNAME', 'ignisign_ask' LANGUAGE C VOLATILE STRICT;
+
+COMMENT ON FUNCTION ignisign.ask(text, jsonb, name) IS
+'queue a call of an operation of the API, its fields in args; returns the call''s id; what the functions below are made of';
+
+CREATE FUNCTION ignisign.ask_with_file(operation text, args jsonb, content bytea,
+									   file_name text, mime_type text, server name)
+RETURNS bigint
+AS 'MODULE_PATHNAME', 'ignisign_ask_with_file' LANGUAGE C VOLATILE;
+
+COMMENT ON FUNCTION ignisign.ask_with_file(text, jsonb, bytea, text, text, name) IS
+'queue a call that carries a file';
+
+CREATE FUNCTION ignisign_result(call bigint, timeout interval DEFAULT '0')
+RETURNS jsonb
+AS 'MODULE_PATHNAME' LANGUAGE C VOLATILE STRICT;
+
+COMMENT ON FUNCTION ignisign_result(bigint, interval) IS
+'what the API answered to a call; NULL while it has not, for which timeout waits; an error when the call failed';
+
+CREATE FUNCTION ignisign_content(call bigint, timeout interval DEFAULT '0')
+RETURNS bytea
+AS 'MODULE_PATHNAME' LANGUAGE C VOLATILE STRICT;
+
+COMMENT ON FUNCTION ignisign_content(bigint, interval) IS
+'the bytes that the API answered to a call; NULL while it has not, for which timeout waits; an error when the call failed';
+
+CREATE FUNCTION ignisign_call(
+	method text,
+	path text,
+	body jsonb DEFAULT NULL,
+	server name DEFAULT 'ignisign',
+	repeatable boolean DEFAULT NULL)
+RETURNS bigint
+LANGUAGE sql VOLATILE
+RETURN ignisign.ask(
+	CASE WHEN coalesce(repeatable, method IN ('GET', 'PUT', 'DELETE')) THEN 'repeatable-call' ELSE 'call' END,
+	pg_catalog.jsonb_strip_nulls(pg_catalog.jsonb_build_object('method', method, 'path', path, 'body', body::text)),
+	server);
+
+COMMENT ON FUNCTION ignisign_call(text, text, jsonb, name, boolean) IS
+'queue any call of the API; {appId} and {appEnv} in the path stand for the account''s; repeatable: it may be sent again when its answer was lost (NULL: as HTTP says of the method)';
+
+CREATE FUNCTION ignisign_application(server name DEFAULT 'ignisign')
+RETURNS bigint
+LANGUAGE sql VOLATILE
+RETURN ignisign.ask('application', '{}', server);
+
+COMMENT ON FUNCTION ignisign_application(name) IS
+'queue a read of the application''s context: a way to try an account';
+
+/* ---- Requests, step by step or made elsewhere ---- */
+
+CREATE FUNCTION ignisign_list_requests(
+	page integer DEFAULT 1,
+	server name DEFAULT 'ignisign')
+RETURNS bigint
+LANGUAGE sql VOLATILE
+RETURN ignisign.ask('list', pg_catalog.jsonb_strip_nulls(pg_catalog.jsonb_build_object('page', page)), server);
+
+COMMENT ON FUNCTION ignisign_list_requests(integer, name) IS
+'queue a read of a page of the application''s requests, counted from 1';
+
+CREATE FUNCTION ignisign_request_context(
+	signature_request_id text,
+	server name DEFAULT 'ignisign')
+RETURNS bigint
+LANGUAGE sql VOLATILE
+RETURN ignisign.ask('context', pg_catalog.jsonb_strip_nulls(pg_catalog.jsonb_build_object('signatureRequestId', signature_request_id)), server);
+
+COMMENT ON FUNCTION ignisign_request_context(text, name) IS
+'queue a read of all that the API tells of a request, by Ignisign''s id';
+
+CREATE FUNCTION ignisign_create_draft(
+	server name DEFAULT 'ignisign')
+RETURNS bigint
+LANGUAGE sql VOLATILE
+RETURN ignisign.ask('create-request', '{}', server);
+
+COMMENT ON FUNCTION ignisign_create_draft(name) IS
+'queue the creation of an empty request, a draft';
+
+CREATE FUNCTION ignisign_update_draft(
+	signature_request_id text,
+	title text DEFAULT NULL,
+	description text DEFAULT NULL,
+	language text DEFAULT NULL,
+	document_ids text[] DEFAULT NULL,
+	signer_ids text[] DEFAULT NULL,
+	approver_ids text[] DEFAULT NULL,
+	recipients text[] DEFAULT NULL,
+	external_id text DEFAULT NULL,
+	expires_at timestamptz DEFAULT NULL,
+	signature_method text DEFAULT NULL,
+	server name DEFAULT 'ignisign')
+RETURNS bigint
+LANGUAGE sql VOLATILE
+RETURN ignisign.ask('update-request', pg_catalog.jsonb_strip_nulls(pg_catalog.jsonb_build_object('signatureRequestId', signature_request_id, 'title', title, 'description', description, 'language', language, 'documentIds', document_ids, 'signerIds', signer_ids, 'signerIdsAsApprover', approver_ids, 'recipients', recipients, 'externalId', external_id, 'expirationDate', ignisign.wire_time(expires_at), 'expirationDateIsActivated', CASE WHEN expires_at IS NOT NULL THEN true END, 'defaultSignatureMethod', signature_method)), server);
+
+COMMENT ON FUNCTION ignisign_update_draft(text, text, text, text, text[], text[], text[], text[], text, timestamptz, text, name) IS
+'queue a change of a draft; what is NULL stays as it is';
+
+CREATE FUNCTION ignisign_publish(
+	signature_request_id text,
+	server name DEFAULT 'ignisign')
+RETURNS bigint
+LANGUAGE sql VOLATILE
+RETURN ignisign.ask('publish', pg_catalog.jsonb_strip_nulls(pg_catalog.jsonb_build_object('signatureRequestId', signature_request_id)), server);
+
+COMMENT ON FUNCTION ignisign_publish(text, name) IS
+'queue the publication of a draft: its signers are asked to sign';
+
+CREATE FUNCTION ignisign_close(
+	signature_request_id text,
+	server name DEFAULT 'ignisign')
+RETURNS bigint
+LANGUAGE sql VOLATILE
+RETURN ignisign.ask('close', pg_catalog.jsonb_strip_nulls(pg_catalog.jsonb_build_object('signatureRequestId', signature_request_id)), server);
+
+COMMENT ON FUNCTION ignisign_close(text, name) IS
+'queue the closing of a request, by Ignisign''s id; for one of ignisign_sign() there is ignisign_cancel()';
+
+CREATE FUNCTION ignisign_check_signers(
+	signature_request_id text,
+	emails text[],
+	server name DEFAULT 'ignisign')
+RETURNS bigint
+LANGUAGE sql VOLATILE
+RETURN ignisign.ask('check-signers', pg_catalog.jsonb_strip_nulls(pg_catalog.jsonb_build_object('signatureRequestId', signature_request_id, 'emails', emails)), server);
+
+COMMENT ON FUNCTION ignisign_check_signers(text, text[], name) IS
+'queue the question whether signers with these addresses can be added to a request';
+
+CREATE FUNCTION ignisign_signer_setup(
+	server name DEFAULT 'ignisign')
+RETURNS bigint
+LANGUAGE sql VOLATILE
+RETURN ignisign.ask('signer-setup', '{}', server);
+
+COMMENT ON FUNCTION ignisign_signer_setup(name) IS
+'queue the creation of a request by which a signer registers a means of authentication';
+
+/* ---- Documents ---- */
+
+CREATE FUNCTION ignisign_upload_document(
+	content bytea,
+	file_name text DEFAULT NULL,
+	mime_type text DEFAULT NULL,
+	server name DEFAULT 'ignisign')
+RETURNS bigint
+LANGUAGE sql VOLATILE
+RETURN ignisign.ask_with_file('upload-document', '{}', content, file_name, mime_type, server);
+
+COMMENT ON FUNCTION ignisign_upload_document(bytea, text, text, name) IS
+'queue the upload of a document in one step; the answer has its documentId';
+
+CREATE FUNCTION ignisign_upload_file(
+	document_id text,
+	content bytea,
+	file_name text DEFAULT NULL,
+	mime_type text DEFAULT NULL,
+	server name DEFAULT 'ignisign')
+RETURNS bigint
+LANGUAGE sql VOLATILE
+RETURN ignisign.ask_with_file('upload-file', pg_catalog.jsonb_build_object('documentId', document_id),
+							  content, file_name, mime_type, server);
+
+COMMENT ON FUNCTION ignisign_upload_file(text, bytea, text, text, name) IS
+'queue the upload of the content of a document that was initialized';
+
+CREATE FUNCTION ignisign_check_authenticity(
+	document_id text,
+	content bytea,
+	file_name text DEFAULT NULL,
+	mime_type text DEFAULT NULL,
+	server name DEFAULT 'ignisign')
+RETURNS bigint
+LANGUAGE sql VOLATILE
+RETURN ignisign.ask_with_file('check-authenticity', pg_catalog.jsonb_build_object('documentId', document_id),
+							  content, file_name, mime_type, server);
+
+COMMENT ON FUNCTION ignisign_check_authenticity(text, bytea, text, text, name) IS
+'queue the question whether a file is the document that was signed';
+
+CREATE FUNCTION ignisign_init_document(
+	signature_request_id text,
+	external_id text DEFAULT NULL,
+	label text DEFAULT NULL,
+	description text DEFAULT NULL,
+	server name DEFAULT 'ignisign')
+RETURNS bigint
+LANGUAGE sql VOLATILE
+RETURN ignisign.ask('init-document', pg_catalog.jsonb_strip_nulls(pg_catalog.jsonb_build_object('signatureRequestId', signature_request_id, 'externalId', external_id, 'label', label, 'description', description)), server);
+
+COMMENT ON FUNCTION ignisign_init_document(text, text, text, text, name) IS
+'queue the creation of a document of a draft, without content';
+
+CREATE FUNCTION ignisign_upload_json(
+	document_id text,
+	content jsonb,
+	server name DEFAULT 'ignisign')
+RETURNS bigint
+LANGUAGE sql VOLATILE
+RETURN ignisign.ask('upload-json',
+					pg_catalog.jsonb_build_object('documentId', document_id, 'jsonContent', content::text), server);
+
+COMMENT ON FUNCTION ignisign_upload_json(text, jsonb, name) IS
+'queue the content of a document that is data in JSON';
+
+CREATE FUNCTION ignisign_upload_hash(
+	document_id text,
+	sha256 bytea,
+	server name DEFAULT 'ignisign')
+RETURNS bigint
+LANGUAGE sql VOLATILE
+RETURN ignisign.ask('upload-hash',
+					pg_catalog.jsonb_build_object('documentId', document_id, 'documentHash', pg_catalog.encode(sha256, 'base64')), server);
+
+COMMENT ON FUNCTION ignisign_upload_hash(text, bytea, name) IS
+'queue the SHA-256 of a document whose content stays here';
+
+CREATE FUNCTION ignisign_get_document(
+	document_id text,
+	server name DEFAULT 'ignisign')
+RETURNS bigint
+LANGUAGE sql VOLATILE
+RETURN ignisign.ask('document', pg_catalog.jsonb_strip_nulls(pg_catalog.jsonb_build_object('documentId', document_id)), server);
+
+COMMENT ON FUNCTION ignisign_get_document(text, name) IS
+'queue a read of a document''s metadata';
+
+CREATE FUNCTION ignisign_update_document(
+	document_id text,
+	external_id text DEFAULT NULL,
+	label text DEFAULT NULL,
+	description text DEFAULT NULL,
+	server name DEFAULT 'ignisign')
+RETURNS bigint
+LANGUAGE sql VOLATILE
+RETURN ignisign.ask('update-document', pg_catalog.jsonb_strip_nulls(pg_catalog.jsonb_build_object('documentId', document_id, 'externalId', external_id, 'label', label, 'description', description)), server);
+
+COMMENT ON FUNCTION ignisign_update_document(text, text, text, text, name) IS
+'queue a change of a document''s metadata; what is NULL stays as it is';
+
+CREATE FUNCTION ignisign_delete_document(
+	document_id text,
+	server name DEFAULT 'ignisign')
+RETURNS bigint
+LANGUAGE sql VOLATILE
+RETURN ignisign.ask('delete-document', pg_catalog.jsonb_strip_nulls(pg_catalog.jsonb_build_object('documentId', document_id)), server);
+
+COMMENT ON FUNCTION ignisign_delete_document(text, name) IS
+'queue the removal of a document of a draft';
+
+CREATE FUNCTION ignisign_delete_content(
+	document_id text,
+	server name DEFAULT 'ignisign')
+RETURNS bigint
+LANGUAGE sql VOLATILE
+RETURN ignisign.ask('delete-content', pg_catalog.jsonb_strip_nulls(pg_catalog.jsonb_build_object('documentId', document_id)), server);
+
+COMMENT ON FUNCTION ignisign_delete_content(text, name) IS
+'queue the removal of the content of a document of a draft';
+
+CREATE FUNCTION ignisign_document_context(
+	document_id text,
+	server name DEFAULT 'ignisign')
+RETURNS bigint
+LANGUAGE sql VOLATILE
+RETURN ignisign.ask('document-context', pg_catalog.jsonb_strip_nulls(pg_catalog.jsonb_build_object('documentId', document_id)), server);
+
+COMMENT ON FUNCTION ignisign_document_context(text, name) IS
+'queue a read of a document and of who has signed it';
+
+CREATE FUNCTION ignisign_original(
+	document_id text,
+	server name DEFAULT 'ignisign')
+RETURNS bigint
+LANGUAGE sql VOLATILE
+RETURN ignisign.ask('original', pg_catalog.jsonb_strip_nulls(pg_catalog.jsonb_build_object('documentId', document_id)), server);
+
+COMMENT ON FUNCTION ignisign_original(text, name) IS
+'queue the download of the original file: see ignisign_content()';
+
+CREATE FUNCTION ignisign_signatures(
+	document_id text,
+	server name DEFAULT 'ignisign')
+RETURNS bigint
+LANGUAGE sql VOLATILE
+RETURN ignisign.ask('signatures', pg_catalog.jsonb_strip_nulls(pg_catalog.jsonb_build_object('documentId', document_id)), server);
+
+COMMENT ON FUNCTION ignisign_signatures(text, name) IS
+'queue a read of the signatures of a document';
+
+CREATE FUNCTION ignisign_signature(
+	document_id text,
+	signature_id text,
+	server name DEFAULT 'ignisign')
+RETURNS bigint
+LANGUAGE sql VOLATILE
+RETURN ignisign.ask('signature', pg_catalog.jsonb_strip_nulls(pg_catalog.jsonb_build_object('documentId', document_id, 'signatureId', signature_id)), server);
+
+COMMENT ON FUNCTION ignisign_signature(text, text, name) IS
+'queue a read of one signature of a document';
+
+CREATE FUNCTION ignisign_signature_images(
+	document_id text,
+	server name DEFAULT 'ignisign')
+RETURNS bigint
+LANGUAGE sql VOLATILE
+RETURN ignisign.ask('signature-images', pg_catalog.jsonb_strip_nulls(pg_catalog.jsonb_build_object('documentId', document_id)), server);
+
+COMMENT ON FUNCTION ignisign_signature_images(text, name) IS
+'queue a read of the handwritten signatures of a document';
+
+CREATE FUNCTION ignisign_get_proof(
+	document_id text,
+	proof_type text DEFAULT 'PDF_WITH_SIGNATURES',
+	server name DEFAULT 'ignisign')
+RETURNS bigint
+LANGUAGE sql VOLATILE
+RETURN ignisign.ask('proof', pg_catalog.jsonb_strip_nulls(pg_catalog.jsonb_build_object('documentId', document_id, 'signatureType', proof_type)), server);
+
+COMMENT ON FUNCTION ignisign_get_proof(text, text, name) IS
+'queue the download of a proof, by Ignisign''s id of the document: see ignisign_content()';
+
+CREATE FUNCTION ignisign_signer_proof(
+	document_id text,
+	signer_id text,
+	proof_type text DEFAULT 'CADES',
+	server name DEFAULT 'ignisign')
+RETURNS bigint
+LANGUAGE sql VOLATILE
+RETURN ignisign.ask('signer-proof', pg_catalog.jsonb_strip_nulls(pg_catalog.jsonb_build_object('documentId', document_id, 'signerId', signer_id, 'signatureType', proof_type)), server);
+
+COMMENT ON FUNCTION ignisign_signer_proof(text, text, text, name) IS
+'queue the download of the technical signature of one signer: see ignisign_content()';
+
+/* ---- Signers and their profiles ---- */
+
+CREATE FUNCTION ignisign_create_signer(
+	email text DEFAULT NULL,
+	first_name text DEFAULT NULL,
+	last_name text DEFAULT NULL,
+	signer_profile_id text DEFAULT NULL,
+	phone_number text DEFAULT NULL,
+	external_id text DEFAULT NULL,
+	nationality text DEFAULT NULL,
+	birth_date date DEFAULT NULL,
+	birth_place text DEFAULT NULL,
+	birth_country text DEFAULT NULL,
+	server name DEFAULT 'ignisign')
+RETURNS bigint
+LANGUAGE sql VOLATILE
+RETURN ignisign.ask('create-signer', pg_catalog.jsonb_strip_nulls(pg_catalog.jsonb_build_object('email', email, 'firstName', first_name, 'lastName', last_name, 'signerProfileId', signer_profile_id, 'phoneNumber', phone_number, 'externalId', external_id, 'nationality', nationality, 'birthDate', birth_date, 'birthPlace', birth_place, 'birthCountry', birth_country)), server);
+
+COMMENT ON FUNCTION ignisign_create_signer(text, text, text, text, text, text, text, date, text, text, name) IS
+'queue the creation of a signer, or the completion of one who is there; the answer has the signerId';
+
+CREATE FUNCTION ignisign_update_signer(
+	signer_id text,
+	email text DEFAULT NULL,
+	first_name text DEFAULT NULL,
+	last_name text DEFAULT NULL,
+	signer_profile_id text DEFAULT NULL,
+	phone_number text DEFAULT NULL,
+	external_id text DEFAULT NULL,
+	nationality text DEFAULT NULL,
+	birth_date date DEFAULT NULL,
+	birth_place text DEFAULT NULL,
+	birth_country text DEFAULT NULL,
+	server name DEFAULT 'ignisign')
+RETURNS bigint
+LANGUAGE sql VOLATILE
+RETURN ignisign.ask('update-signer', pg_catalog.jsonb_strip_nulls(pg_catalog.jsonb_build_object('signerId', signer_id, 'email', email, 'firstName', first_name, 'lastName', last_name, 'signerProfileId', signer_profile_id, 'phoneNumber', phone_number, 'externalId', external_id, 'nationality', nationality, 'birthDate', birth_date, 'birthPlace', birth_place, 'birthCountry', birth_country)), server);
+
+COMMENT ON FUNCTION ignisign_update_signer(text, text, text, text, text, text, text, text, date, text, text, name) IS
+'queue what is to be added to a signer; what is NULL stays as it is';
+
+CREATE FUNCTION ignisign_get_signer(
+	signer_id text,
+	server name DEFAULT 'ignisign')
+RETURNS bigint
+LANGUAGE sql VOLATILE
+RETURN ignisign.ask('signer', pg_catalog.jsonb_strip_nulls(pg_catalog.jsonb_build_object('signerId', signer_id)), server);
+
+COMMENT ON FUNCTION ignisign_get_signer(text, name) IS
+'queue a read of a signer';
+
+CREATE FUNCTION ignisign_signer_details(
+	signer_id text,
+	server name DEFAULT 'ignisign')
+RETURNS bigint
+LANGUAGE sql VOLATILE
+RETURN ignisign.ask('signer-details', pg_catalog.jsonb_strip_nulls(pg_catalog.jsonb_build_object('signerId', signer_id)), server);
+
+COMMENT ON FUNCTION ignisign_signer_details(text, name) IS
+'queue a read of a signer with claims and latest requests';
+
+CREATE FUNCTION ignisign_revoke_signer(
+	signer_id text,
+	server name DEFAULT 'ignisign')
+RETURNS bigint
+LANGUAGE sql VOLATILE
+RETURN ignisign.ask('revoke-signer', pg_catalog.jsonb_strip_nulls(pg_catalog.jsonb_build_object('signerId', signer_id)), server);
+
+COMMENT ON FUNCTION ignisign_revoke_signer(text, name) IS
+'queue the revocation of a signer';
+
+CREATE FUNCTION ignisign_regenerate_auth_secret(
+	signer_id text,
+	server name DEFAULT 'ignisign')
+RETURNS bigint
+LANGUAGE sql VOLATILE
+RETURN ignisign.ask('regenerate-auth-secret', pg_catalog.jsonb_strip_nulls(pg_catalog.jsonb_build_object('signerId', signer_id)), server);
+
+COMMENT ON FUNCTION ignisign_regenerate_auth_secret(text, name) IS
+'queue a new secret for a signer''s embedded signing; the answer has it';
+
+CREATE FUNCTION ignisign_list_signers(
+	page integer DEFAULT 1,
+	server name DEFAULT 'ignisign')
+RETURNS bigint
+LANGUAGE sql VOLATILE
+RETURN ignisign.ask('list-signers', pg_catalog.jsonb_strip_nulls(pg_catalog.jsonb_build_object('page', page)), server);
+
+COMMENT ON FUNCTION ignisign_list_signers(integer, name) IS
+'queue a read of a page of the application''s signers';
+
+CREATE FUNCTION ignisign_search_signers(
+	filter text,
+	server name DEFAULT 'ignisign')
+RETURNS bigint
+LANGUAGE sql VOLATILE
+RETURN ignisign.ask('search-signers', pg_catalog.jsonb_strip_nulls(pg_catalog.jsonb_build_object('filter', filter)), server);
+
+COMMENT ON FUNCTION ignisign_search_signers(text, name) IS
+'queue a search for signers';
+
+CREATE FUNCTION ignisign_signer_profiles(
+	server name DEFAULT 'ignisign')
+RETURNS bigint
+LANGUAGE sql VOLATILE
+RETURN ignisign.ask('signer-profiles', '{}', server);
+
+COMMENT ON FUNCTION ignisign_signer_profiles(name) IS
+'queue a read of the application''s signer profiles';
+
+CREATE FUNCTION ignisign_signer_profile(
+	signer_profile_id text,
+	server name DEFAULT 'ignisign')
+RETURNS bigint
+LANGUAGE sql VOLATILE
+RETURN ignisign.ask('signer-profile', pg_catalog.jsonb_strip_nulls(pg_catalog.jsonb_build_object('signerProfileId', signer_profile_id)), server);
+
+COMMENT ON FUNCTION ignisign_signer_profile(text, name) IS
+'queue a read of a signer profile';
+
+CREATE FUNCTION ignisign_inputs_needed(
+	signer_profile_id text,
+	server name DEFAULT 'ignisign')
+RETURNS bigint
+LANGUAGE sql VOLATILE
+RETURN ignisign.ask('inputs-needed', pg_catalog.jsonb_strip_nulls(pg_catalog.jsonb_build_object('signerProfileId', signer_profile_id)), server);
+
+COMMENT ON FUNCTION ignisign_inputs_needed(text, name) IS
+'queue the question what a signer profile needs to know of a signer';
+
+/* ---- Webhooks ---- */
+
+CREATE FUNCTION ignisign_create_webhook(
+	url text,
+	description text DEFAULT NULL,
+	topics text[] DEFAULT NULL,
+	server name DEFAULT 'ignisign')
+RETURNS bigint
+LANGUAGE sql VOLATILE
+RETURN ignisign.ask(
+	CASE WHEN topics IS NULL THEN 'create-webhook' ELSE 'create-webhook-for-topics' END,
+	pg_catalog.jsonb_strip_nulls(pg_catalog.jsonb_build_object('url', url, 'description', description, 'topics', topics)),
+	server);
+
+COMMENT ON FUNCTION ignisign_create_webhook(text, text, text[], name) IS
+'queue the registration of a webhook endpoint, for these topics only if they are not NULL';
+
+CREATE FUNCTION ignisign_list_webhooks(
+	server name DEFAULT 'ignisign')
+RETURNS bigint
+LANGUAGE sql VOLATILE
+RETURN ignisign.ask('list-webhooks', '{}', server);
+
+COMMENT ON FUNCTION ignisign_list_webhooks(name) IS
+'queue a read of the webhook endpoints';
+
+CREATE FUNCTION ignisign_update_webhook(
+	webhook_id text,
+	url text,
+	description text DEFAULT NULL,
+	server name DEFAULT 'ignisign')
+RETURNS bigint
+LANGUAGE sql VOLATILE
+RETURN ignisign.ask('update-webhook', pg_catalog.jsonb_strip_nulls(pg_catalog.jsonb_build_object('webhookId', webhook_id, 'url', url, 'description', description)), server);
+
+COMMENT ON FUNCTION ignisign_update_webhook(text, text, text, name) IS
+'queue a change of a webhook endpoint';
+
+CREATE FUNCTION ignisign_delete_webhook(
+	webhook_id text,
+	server name DEFAULT 'ignisign')
+RETURNS bigint
+LANGUAGE sql VOLATILE
+RETURN ignisign.ask('delete-webhook', pg_catalog.jsonb_strip_nulls(pg_catalog.jsonb_build_object('webhookId', webhook_id)), server);
+
+COMMENT ON FUNCTION ignisign_delete_webhook(text, name) IS
+'queue the removal of a webhook endpoint';
+
+CREATE FUNCTION ignisign_mute_webhook(
+	webhook_id text,
+	topics jsonb,
+	server name DEFAULT 'ignisign')
+RETURNS bigint
+LANGUAGE sql VOLATILE
+RETURN ignisign.ask('mute-webhook', pg_catalog.jsonb_strip_nulls(pg_catalog.jsonb_build_object('webhookId', webhook_id, 'topics', topics::text)), server);
+
+COMMENT ON FUNCTION ignisign_mute_webhook(text, jsonb, name) IS
+'queue which topics a webhook endpoint is not to get, as in {"SIGNATURE": true}';
+
+CREATE FUNCTION ignisign_webhook_events(
+	webhook_id text,
+	filter text DEFAULT 'ALL',
+	page integer DEFAULT 1,
+	server name DEFAULT 'ignisign')
+RETURNS bigint
+LANGUAGE sql VOLATILE
+RETURN ignisign.ask('webhook-events', pg_catalog.jsonb_strip_nulls(pg_catalog.jsonb_build_object('webhookId', webhook_id, 'filter', filter, 'page', page)), server);
+
+COMMENT ON FUNCTION ignisign_webhook_events(text, text, integer, name) IS
+'queue a read of the delivery log of a webhook endpoint: ALL, SUCCESS or FAILED';
+
+CREATE FUNCTION ignisign_webhook_event(
+	webhook_id text,
+	event_id text,
+	server name DEFAULT 'ignisign')
+RETURNS bigint
+LANGUAGE sql VOLATILE
+RETURN ignisign.ask('webhook-event', pg_catalog.jsonb_strip_nulls(pg_catalog.jsonb_build_object('webhookId', webhook_id, 'eventId', event_id)), server);
+
+COMMENT ON FUNCTION ignisign_webhook_event(text, text, name) IS
+'queue a read of one event of the delivery log';
+
+CREATE FUNCTION ignisign_resend_webhook_event(
+	webhook_id text,
+	event_id text,
+	server name DEFAULT 'ignisign')
+RETURNS bigint
+LANGUAGE sql VOLATILE
+RETURN ignisign.ask('resend-webhook-event', pg_catalog.jsonb_strip_nulls(pg_catalog.jsonb_build_object('webhookId', webhook_id, 'eventId', event_id)), server);
+
+COMMENT ON FUNCTION ignisign_resend_webhook_event(text, text, name) IS
+'queue the repeated delivery of an event';
 
 /* ---- Last: have the worker started at COMMIT ---- */
+
 
 CREATE FUNCTION ignisign.installed()
 RETURNS void
 AS 'MODULE_PATHNAME', 'ignisign_installed' LANGUAGE C VOLATILE;
 
-REVOKE ALL ON FUNCTION ignisign.installed() FROM PUBLIC;
-
 COMMENT ON FUNCTION ignisign.installed() IS 'the install script''s last step: start the worker at COMMIT';
+
+/* ---- Nothing for PUBLIC ---- */
+
+REVOKE ALL ON ALL TABLES IN SCHEMA ignisign FROM PUBLIC;
+
+DO $$
+DECLARE
+	list text;
+BEGIN
+	SELECT pg_catalog.string_agg(p.oid::pg_catalog.regprocedure::text, ', ') INTO list
+	FROM pg_catalog.pg_proc p
+	JOIN pg_catalog.pg_depend d ON d.classid = 'pg_catalog.pg_proc'::pg_catalog.regclass
+		AND d.objid = p.oid AND d.deptype = 'e'
+	JOIN pg_catalog.pg_extension e ON d.refclassid = 'pg_catalog.pg_extension'::pg_catalog.regclass
+		AND e.oid = d.refobjid AND e.extname = 'ignisign';
+	EXECUTE 'REVOKE ALL ON FUNCTION ' || list || ' FROM PUBLIC';
+END
+$$;
 
 SELECT ignisign.installed();

@@ -16,18 +16,34 @@
 #include <stddef.h>
 #include <stdint.h>
 
+/*
+ * Operations that the code knows of; the table in api.c has more of them,
+ * which are known by their names only.
+ */
 typedef enum IgOperation
 {
-	IG_OP_ONE_CALL_SIGN,		/* POST /v4/signature-requests/one-call-sign */
-	IG_OP_STATUS,				/* POST A/signature-requests/status */
-	IG_OP_CONTEXT,				/* GET /v4/signature-requests/:id/context */
-	IG_OP_LIST,					/* GET A/signature-requests?page= */
-	IG_OP_PROOF,				/* GET /v4/documents/:id/signature-type/:t */
-	IG_OP_CLOSE,				/* POST /v4/signature-requests/:id/close */
-	IG_OP_RESEND_EMAIL			/* POST .../:id/:signerId/resend-email */
+	IG_OP_ONE_CALL_SIGN,
+	IG_OP_STATUS,
+	IG_OP_CONTEXT,
+	IG_OP_LIST,
+	IG_OP_PROOF,
+	IG_OP_CLOSE,
+	IG_OP_RESEND_EMAIL,
+	IG_OP_CREATE_REQUEST,
+	IG_OP_INIT_DOCUMENT,
+	IG_OP_UPLOAD_FILE,
+	IG_OP_UPLOAD_JSON,
+	IG_OP_UPLOAD_HASH,
+	IG_OP_CREATE_SIGNER,
+	IG_OP_UPDATE_REQUEST,
+	IG_OP_PUBLISH,
+	IG_OP_UPLOAD_DOCUMENT,
+	IG_OP_CHECK_AUTHENTICITY,
+	IG_OP_VERIFY_WEBHOOK,
+	IG_OP_WEBHOOK_EVENTS,
+	IG_OP_CALL,
+	IG_OP_REPEATABLE_CALL
 } IgOperation;
-
-#define IG_OP_COUNT (IG_OP_RESEND_EMAIL + 1)
 
 /* A signer as the API takes one; NULL fields are left out. */
 typedef struct IgApiSigner
@@ -65,12 +81,15 @@ typedef struct IgApiArgs
 	int			nsigners;
 	const IgApiDocument *documents;
 	int			ndocuments;
+	const char *values;			/* the operation's fields: a JSON object, or NULL */
+	const char *boundary;		/* of multipart/form-data: not in the content */
 } IgApiArgs;
 
 typedef enum IgApiPartKind
 {
 	IG_PART_TEXT,				/* bytes of IgApiRequest.text */
-	IG_PART_BASE64				/* a document's content in base64 */
+	IG_PART_BASE64,				/* a document's content in base64 */
+	IG_PART_RAW					/* a document's content as it is */
 } IgApiPartKind;
 
 /* A stretch of a request's body, in order of sending. */
@@ -85,10 +104,10 @@ typedef struct IgApiPart
 /* A request ready to be sent: what to ask, and the body in parts. */
 typedef struct IgApiRequest
 {
-	const char *method;			/* static */
+	char		method[8];
 	char	   *path;			/* percent-encoded, starts with / */
 	const char *accept;			/* static */
-	const char *content_type;	/* static; NULL: no body */
+	char		content_type[128];	/* empty: no body */
 	char	   *text;
 	IgApiPart  *parts;
 	int			nparts;
@@ -127,6 +146,20 @@ typedef struct IgApiListItem
 	const char *created_at;
 } IgApiListItem;
 
+/* A signer of a published request who signs in a page of one's own. */
+typedef struct IgApiEmbedded
+{
+	const char *signer_id;
+	const char *token;			/* of the signature session */
+} IgApiEmbedded;
+
+/* An event of the delivery log of a webhook. */
+typedef struct IgApiEvent
+{
+	const char *event_id;
+	char	   *json;			/* the event as the API tells it */
+} IgApiEvent;
+
 /*
  * What an answer said.  Strings point into the parsed tree and live until
  * ig_api_answer_free; absent or ill-typed optional fields are NULL or -1.
@@ -155,6 +188,17 @@ typedef struct IgApiAnswer
 	int64_t		total;
 	int64_t		page;
 	int64_t		page_size;
+	/* init-document, upload-document; create-signer; publish */
+	const char *document_id;
+	const char *signer_id;
+	IgApiEmbedded *embedded;
+	int			nembedded;
+	/* verify-webhook */
+	bool		is_valid;
+	bool		already_consumed;
+	/* webhook-events */
+	IgApiEvent *events;
+	int			nevents;
 	/* error body */
 	const char *error_message;
 	const char *error_code;
@@ -171,6 +215,7 @@ typedef struct IgApiKey
 /* Longest error text that a function here writes, with its NUL. */
 #define IG_API_ERROR_SIZE 256
 
+extern int	ig_api_operation_count(void);
 extern const char *ig_api_operation_name(IgOperation op);
 extern bool ig_api_operation_by_name(const char *name, IgOperation *op);
 
@@ -183,11 +228,27 @@ extern bool ig_api_traceable(IgOperation op);
 /* Whether a 2xx answer is JSON to be read (false: bytes to be stored). */
 extern bool ig_api_answers_json(IgOperation op);
 
+/* Whether a 2xx answer is JSON or bytes, as its content type says. */
+extern bool ig_api_answers_any(IgOperation op);
+
+/* Whether the operation sends a document's content, as multipart/form-data. */
+extern bool ig_api_sends_content(IgOperation op);
+
+/* Whether this refusal means that an earlier attempt was carried out. */
+extern bool ig_api_done_already(IgOperation op, int http_status, const char *code);
+
 /*
  * Whether this refusal only means "not ready yet, ask again later", as for a
  * proof that is still being made.  code may be NULL.
  */
 extern bool ig_api_not_yet(IgOperation op, int http_status, const char *code);
+
+/*
+ * Check what is to be given to an operation in IgApiArgs.values, NULL for
+ * nothing.  Returns false, with the reason in error, when a field is unknown,
+ * missing or not what it must be.
+ */
+extern bool ig_api_check(IgOperation op, const char *values, char error[IG_API_ERROR_SIZE]);
 
 /*
  * Build the request of an operation.  Returns false, with the reason in

@@ -12,13 +12,12 @@
 
 #include "catalog/pg_type.h"
 #include "commands/async.h"
-#include "common/cryptohash.h"
 #include "common/sha2.h"
 #include "utils/builtins.h"
 #include "utils/json.h"
-#include "utils/memutils.h"
 
 #include "apply.h"
+#include "bytes.h"
 #include "spi.h"
 
 /* How long a proof is waited for after a request is completed, in days. */
@@ -405,21 +404,9 @@ ig_apply_proof(const IgCall *call, const char *content, int64 size, const char *
 		"SELECT request, 'api', 'proof', $3, $2::text FROM proof RETURNING request::text",
 		.types = {UUIDOID, INT4OID, TEXTOID, BYTEAOID, TEXTOID, BYTEAOID, INT8OID}
 	};
-	pg_cryptohash_ctx *hash = pg_cryptohash_create(PG_SHA256);
-	bytea	   *sha256 = palloc(VARHDRSZ + PG_SHA256_DIGEST_LENGTH);
-	bytea	   *bytes = MemoryContextAllocHuge(CurrentMemoryContext, VARHDRSZ + size);
+	bytea	   *bytes = ig_bytea(content, size);
 	Datum		values[7];
 	char		nulls[8] = "       ";
-
-	SET_VARSIZE(sha256, VARHDRSZ + PG_SHA256_DIGEST_LENGTH);
-	if (hash == NULL || pg_cryptohash_init(hash) < 0 ||
-		pg_cryptohash_update(hash, (const uint8 *) content, size) < 0 ||
-		pg_cryptohash_final(hash, (uint8 *) VARDATA(sha256), PG_SHA256_DIGEST_LENGTH) < 0)
-		elog(ERROR, "could not compute a SHA-256");
-	pg_cryptohash_free(hash);
-
-	SET_VARSIZE(bytes, VARHDRSZ + size);
-	memcpy(VARDATA(bytes), content, size);
 
 	SPI_connect();
 	values[0] = UUIDPGetDatum(&call->request);
@@ -429,7 +416,7 @@ ig_apply_proof(const IgCall *call, const char *content, int64 size, const char *
 	values[4] = mime_type ? CStringGetTextDatum(mime_type) : (Datum) 0;
 	if (mime_type == NULL)
 		nulls[4] = 'n';
-	values[5] = PointerGetDatum(sha256);
+	values[5] = PointerGetDatum(ig_sha256(content, size));
 	values[6] = Int64GetDatum(size);
 	if (ig_spi_execute(&store, values, nulls) == 1)
 		notify(ig_spi_text(0, 1, CurrentMemoryContext), "proof", NULL, NULL);
@@ -444,7 +431,8 @@ ig_apply_dead(const IgCall *const *calls, const char *const *errors, int n)
 	static IgStatement apply = {
 		.sql = "INSERT INTO ignisign.event (request, source, kind, value, detail) "
 		"SELECT u.id, 'api', 'dead', u.operation, u.error "
-		"FROM unnest($1, $2, $3) AS u (id, operation, error) RETURNING request::text",
+		"FROM unnest($1, $2, $3) AS u (id, operation, error) JOIN ignisign.request r ON r.id = u.id "
+		"RETURNING request::text",
 		.types = {UUIDARRAYOID, TEXTARRAYOID, TEXTARRAYOID}
 	};
 	Datum	   *requests = palloc(Max(n, 1) * sizeof(Datum));

@@ -3,7 +3,7 @@
  * body.c
  *	  The body of a request, handed out piece by piece.
  *
- * A body is text with documents in between, each in base64.  A document is
+ * A body is text with documents in between, in base64 or as they are.  One is
  * brought slice by slice, as the network takes them, so that the memory of a
  * transfer does not depend on the document's size.
  *
@@ -29,7 +29,7 @@ struct IgBody
 	 */
 	int			document_part;
 	int64		document_offset;	/* of its next slice */
-	char	   *encoded;		/* its current slice in base64 */
+	char	   *encoded;		/* its current slice as it is sent */
 	int			encoded_room;
 	int			encoded_length;
 	int			encoded_offset;
@@ -143,6 +143,7 @@ ig_body_wants(IgBody *body, int *document, int64 *offset, int *length)
 void
 ig_body_feed(IgBody *body, const char *data, int length)
 {
+	bool		raw;
 	int			room = pg_b64_enc_len(length) + 1;
 	int			document;
 	int64		offset;
@@ -160,7 +161,10 @@ ig_body_feed(IgBody *body, const char *data, int length)
 		body->encoded = MemoryContextAlloc(GetMemoryChunkContext(body), room);
 		body->encoded_room = room;
 	}
-	body->encoded_length = pg_b64_encode((const void *) data, length, body->encoded, room);
+	raw = body->request.parts[body->document_part].kind == IG_PART_RAW;
+	if (raw)
+		memcpy(body->encoded, data, length);
+	body->encoded_length = raw ? length : pg_b64_encode((const void *) data, length, body->encoded, room);
 	body->encoded_offset = 0;
 	body->document_offset = offset + length;
 }

@@ -22,5 +22,6 @@
 #define IG_ERRCODE_NO_MAPPING			MAKE_SQLSTATE('I', 'G', '0', '1', '0')
 #define IG_ERRCODE_INVALID_TITLE		MAKE_SQLSTATE('I', 'G', '0', '1', '1')
 #define IG_ERRCODE_NO_SUCH_REQUEST		MAKE_SQLSTATE('I', 'G', '0', '1', '2')
+#define IG_ERRCODE_CALL_REFUSED			MAKE_SQLSTATE('I', 'G', '0', '1', '3')
 
 #endif							/* IGNISIGN_ERRORS_H */

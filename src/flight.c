@@ -40,6 +40,8 @@ ig_flight_create(const IgCall *call, IgLane *lane)
 		flight->call.document_id = pstrdup(call->document_id);
 	if (call->signer_id)
 		flight->call.signer_id = pstrdup(call->signer_id);
+	if (call->args)
+		flight->call.args = pstrdup(call->args);
 	MemoryContextSwitchTo(old);
 
 	lane->in_flight++;
@@ -73,7 +75,7 @@ ig_flight_create_refresh(const IgBatch *batch, IgLane *lane)
 	return flight;
 }
 
-/* What a request to sign consists of. */
+/* What is to be sent of signers and documents. */
 typedef struct Contract
 {
 	IgApiSigner *signers;
@@ -94,29 +96,20 @@ to_wire(const char *text)
 	return text ? pg_server_to_any(text, strlen(text), PG_UTF8) : NULL;
 }
 
-/* Read signers and documents of the flight's request. */
+/* Read the signers of the flight's request. */
 static void
-read_contract(IgFlight *flight, Contract *contract)
+read_signers(IgFlight *flight, Contract *contract)
 {
 	static IgStatement signers = {
 		.sql = "SELECT email, first_name, last_name, signer_profile_id FROM ignisign.signer "
 		"WHERE request = $1 ORDER BY n",
 		.types = {UUIDOID}
 	};
-	static IgStatement documents = {
-		.sql = "SELECT file_name, mime_type, url, size, "
-		"CASE WHEN n = 1 THEN substring(content FROM 1 FOR $2) END "
-		"FROM ignisign.document WHERE request = $1 ORDER BY n",
-		.types = {UUIDOID, INT4OID}
-	};
-	Datum		values[2];
+	Datum		value = UUIDPGetDatum(&flight->call.request);
 	MemoryContext context = flight->context;
 	int			n;
 
-	values[0] = UUIDPGetDatum(&flight->call.request);
-	values[1] = Int32GetDatum(IG_SLICE_SIZE);
-
-	n = contract->nsigners = (int) ig_spi_execute(&signers, values, NULL);
+	n = contract->nsigners = (int) ig_spi_execute(&signers, &value, NULL);
 	contract->signers = MemoryContextAllocZero(context, Max(n, 1) * sizeof(IgApiSigner));
 	for (int i = 0; i < n; i++)
 	{
@@ -127,6 +120,26 @@ read_contract(IgFlight *flight, Contract *contract)
 		signer->last_name = to_wire(ig_spi_text(i, 3, context));
 		signer->signer_profile_id = to_wire(ig_spi_text(i, 4, context));
 	}
+}
+
+/* Read the flight's documents: that of its number, or all of its request. */
+static void
+read_documents(IgFlight *flight, Contract *contract)
+{
+	static IgStatement documents = {
+		.sql = "SELECT file_name, mime_type, url, size, "
+		"CASE WHEN n = $3 THEN substring(content FROM 1 FOR $2) END "
+		"FROM ignisign.document WHERE request = $1 AND n BETWEEN $3 AND $4 ORDER BY n",
+		.types = {UUIDOID, INT4OID, INT4OID, INT4OID}
+	};
+	Datum		values[4];
+	MemoryContext context = flight->context;
+	int			n;
+
+	values[0] = UUIDPGetDatum(&flight->call.request);
+	values[1] = Int32GetDatum(IG_SLICE_SIZE);
+	values[2] = Int32GetDatum(flight->first_document);
+	values[3] = Int32GetDatum(flight->call.document ? flight->call.document : PG_INT32_MAX);
 
 	n = contract->ndocuments = (int) ig_spi_execute(&documents, values, NULL);
 	contract->documents = MemoryContextAllocZero(context, Max(n, 1) * sizeof(IgApiDocument));
@@ -150,6 +163,22 @@ read_contract(IgFlight *flight, Contract *contract)
 			MemoryContextSwitchTo(old);
 		}
 	}
+}
+
+/* A boundary for multipart/form-data, which no content has by chance. */
+static const char *
+make_boundary(void)
+{
+	uint8		bytes[16];
+	char		hex[2 * sizeof(bytes) + 1];
+
+	if (!pg_strong_random(bytes, sizeof(bytes)))
+		ereport(ERROR,
+				(errcode(ERRCODE_INTERNAL_ERROR),
+				 errmsg("could not generate random values")));
+	hex_encode((const char *) bytes, sizeof(bytes), hex);
+	hex[2 * sizeof(bytes)] = '\0';
+	return psprintf("ignisign-%s", hex);
 }
 
 /* Build the request of one flight. */
@@ -179,9 +208,21 @@ build(IgFlight *flight)
 		args.signature_request_ids = (const char *const *) flight->batch->signature_request_ids;
 		args.nsignature_request_ids = flight->batch->n;
 	}
+	args.values = to_wire(flight->call.args);
+	if (ig_api_sends_content(flight->call.operation))
+	{
+		flight->first_document = flight->call.document;
+		read_documents(flight, &contract);
+		MemoryContextSwitchTo(flight->context);
+		args.documents = contract.documents;
+		args.ndocuments = contract.ndocuments;
+		args.boundary = make_boundary();
+	}
 	if (flight->call.operation == IG_OP_ONE_CALL_SIGN)
 	{
-		read_contract(flight, &contract);
+		flight->first_document = 1;
+		read_signers(flight, &contract);
+		read_documents(flight, &contract);
 
 		/* SPI has left us in a context of its own. */
 		MemoryContextSwitchTo(flight->context);
@@ -198,7 +239,7 @@ build(IgFlight *flight)
 		flight->error = pstrdup(error);
 		return;
 	}
-	if (flight->request.content_type != NULL)
+	if (flight->request.content_type[0])
 	{
 		/* The body owns the rest from here on, but not these. */
 		IgApiRequest request = flight->request;
@@ -250,7 +291,7 @@ ig_flight_start(IgFlight *flight)
 	request.url = psprintf("%s%s", account->base_url, flight->request.path);
 	request.bearer = account->bearer;
 	request.accept = flight->request.accept;
-	request.content_type = flight->request.content_type;
+	request.content_type = flight->request.content_type[0] ? flight->request.content_type : NULL;
 	request.body_size = flight->request.body_size;
 	request.read = ig_body_read;
 	request.read_arg = flight->body;
@@ -259,7 +300,8 @@ ig_flight_start(IgFlight *flight)
 	request.ca_file = account->ca_file;
 	request.connect_timeout = account->connect_timeout;
 	request.timeout = account->timeout;
-	request.max_response = 1024 * (int64) (ig_api_answers_json(flight->call.operation) ?
+	request.max_response = 1024 * (int64) (ig_api_answers_json(flight->call.operation) &&
+										   !ig_api_answers_any(flight->call.operation) ?
 										   ig_max_response_size : ig_max_proof_size);
 	flight->transfer = ig_http_start(&request, flight);
 	MemoryContextSwitchTo(old);
@@ -294,7 +336,7 @@ ig_flight_feed(IgFlight *flight)
 		return;
 	SPI_connect();
 	values[0] = UUIDPGetDatum(&flight->call.request);
-	values[1] = Int32GetDatum(document + 1);
+	values[1] = Int32GetDatum(flight->first_document + document);
 	values[2] = Int32GetDatum((int32) offset + 1);
 	values[3] = Int32GetDatum(length);
 	if (ig_spi_execute(&slice, values, NULL) == 1)
@@ -321,11 +363,25 @@ plausible_proof(const IgFlight *flight, const char *body, int64 length)
 {
 	if (length == 0)
 		return false;
+	if (flight->call.operation != IG_OP_PROOF)
+		return true;
 	if (strcmp(flight->call.proof_type, "PDF_WITH_SIGNATURES") == 0)
 		return length >= 5 && memcmp(body, "%PDF-", 5) == 0;
 	if (strcmp(flight->call.proof_type, "ADVANCED_LEGAL_KIT") == 0)
 		return pg_strncasecmp(flight->transfer->content_type, "text/html", 9) != 0;
 	return true;
+}
+
+/* Whether a 2xx answer is JSON: with a call of any kind its type tells. */
+static bool
+is_json_answer(const IgFlight *flight)
+{
+	const IgTransfer *transfer = flight->transfer;
+
+	if (!ig_api_answers_any(flight->call.operation))
+		return ig_api_answers_json(flight->call.operation);
+	return transfer->body_length == 0 || transfer->content_type[0] == '\0' ||
+		strstr(transfer->content_type, "json") != NULL;
 }
 
 /* Take the answer apart; returns how far the attempt came. */
@@ -352,9 +408,9 @@ read_answer(IgFlight *flight)
 	}
 
 	/* A large answer stays where it is; its beginning tells enough. */
-	body = transfer->spool < 0 || ig_api_answers_json(flight->call.operation) ?
-		ig_http_body(transfer) : NULL;
-	if (ig_api_answers_json(flight->call.operation))
+	flight->json = is_json_answer(flight);
+	body = transfer->spool < 0 || flight->json ? ig_http_body(transfer) : NULL;
+	if (flight->json)
 	{
 		if (!ig_api_read(flight->call.operation, body, transfer->body_length,
 						 &flight->answer, error))
@@ -409,6 +465,8 @@ ig_flight_digest(IgFlight *flight)
 		outcome.reach = read_answer(flight);
 	else
 		flight->error = pstrdup(transfer->error);
+	if (ig_api_done_already(flight->call.operation, outcome.http_status, flight->code))
+		outcome.http_status = 200;
 	outcome.code = flight->code;
 	outcome.not_yet = outcome.reach == IG_REACH_ANSWERED &&
 		ig_api_not_yet(flight->call.operation, outcome.http_status, flight->code);

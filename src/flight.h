@@ -36,12 +36,14 @@ typedef struct IgFlight
 	IgBatch    *batch;			/* of a refresh, else NULL */
 	struct IgScan *scan;		/* of a reconciliation, else NULL */
 	int			page;			/* of a list */
+	int			first_document;	/* number of the one that the body calls 0 */
 	IgApiRequest request;		/* until the body takes it over */
 	IgBody	   *body;			/* NULL: none */
 	IgTransfer *transfer;		/* NULL: not started */
 	bool		built;			/* request and body are ready */
 
 	/* What came of it; see ig_flight_digest. */
+	bool		json;			/* a 2xx answer is JSON, or empty */
 	IgApiAnswer answer;
 	IgDecision	decision;
 	char	   *error;			/* text for people, or NULL */

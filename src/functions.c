@@ -95,7 +95,8 @@ static void
 add_event(const pg_uuid_t *request, const char *kind, const char *value, const char *detail)
 {
 	static IgStatement add = {
-		.sql = "INSERT INTO ignisign.event (request, source, kind, value, detail) VALUES ($1, 'user', $2, $3, $4)",
+		.sql = "INSERT INTO ignisign.event (request, source, kind, value, detail) "
+		"SELECT id, 'user', $2, $3, $4 FROM ignisign.request WHERE id = $1",
 		.types = {UUIDOID, TEXTOID, TEXTOID, TEXTOID}
 	};
 	Datum		values[4];
@@ -171,7 +172,9 @@ act_on_calls(Action action, const pg_uuid_t *request, int64 id)
 		.types = {UUIDOID, INT8OID}
 	};
 	static IgStatement discard = {
-		.sql = "DELETE FROM ignisign.call WHERE request = $1 AND id = $2",
+		.sql = "WITH file AS (DELETE FROM ignisign.document d WHERE d.request = $1 "
+		"AND NOT EXISTS (SELECT FROM ignisign.request r WHERE r.id = $1)) "
+		"DELETE FROM ignisign.call WHERE request = $1 AND id = $2",
 		.types = {UUIDOID, INT8OID}
 	};
 	Oid			caller = GetUserId();

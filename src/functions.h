@@ -10,6 +10,7 @@
 
 #include "postgres.h"
 
+#include "utils/timestamp.h"
 #include "utils/uuid.h"
 
 #include "compat.h"
@@ -19,5 +20,20 @@ extern bool ig_may_see(Oid role, const char *owner);
 
 /* Raise the error for a request that is not there. */
 pg_noreturn extern void ig_no_such_request(const pg_uuid_t *id);
+
+/* How far what is waited for has come. */
+typedef enum IgProgress
+{
+	IG_PROGRESS_REACHED,
+	IG_PROGRESS_POSSIBLE,
+	IG_PROGRESS_IMPOSSIBLE
+} IgProgress;
+
+/*
+ * Wait, up to the timeout, until a look says that it is reached or impossible.
+ * Looks again after each commit of the worker.  Raises an error where nothing
+ * can come of it: see ignisign_wait().
+ */
+extern IgProgress ig_wait_for(IgProgress (*look_at) (void *arg), void *arg, Interval *timeout);
 
 #endif							/* IGNISIGN_FUNCTIONS_H */

@@ -480,7 +480,9 @@ ig_http_start(const IgHttpRequest *request, void *user)
 	curl_easy_setopt(easy, CURLOPT_WRITEDATA, state);
 	curl_easy_setopt(easy, CURLOPT_HEADERFUNCTION, read_header);
 	curl_easy_setopt(easy, CURLOPT_HEADERDATA, state);
-	if (strcmp(request->method, "POST") == 0)
+	if (strcmp(request->method, "GET") != 0)
+		curl_easy_setopt(easy, CURLOPT_CUSTOMREQUEST, request->method);
+	if (request->content_type || strcmp(request->method, "POST") == 0)
 	{
 		curl_easy_setopt(easy, CURLOPT_POST, 1L);
 		curl_easy_setopt(easy, CURLOPT_POSTFIELDSIZE_LARGE, (curl_off_t) state->body_size);
@@ -488,8 +490,6 @@ ig_http_start(const IgHttpRequest *request, void *user)
 		curl_easy_setopt(easy, CURLOPT_READDATA, state);
 		curl_easy_setopt(easy, CURLOPT_SEEKFUNCTION, refuse_rewind);
 	}
-	else
-		Assert(strcmp(request->method, "GET") == 0);
 	if (!request->repeatable && state->body_size == 0)
 		curl_easy_setopt(easy, CURLOPT_FRESH_CONNECT, 1L);
 

@@ -26,7 +26,7 @@ typedef size_t (*IgHttpRead) (void *arg, char *buffer, size_t size);
 /* What to send, and within which bounds. */
 typedef struct IgHttpRequest
 {
-	const char *method;			/* GET or POST */
+	const char *method;			/* GET, POST, PUT, PATCH or DELETE */
 	const char *url;
 	const char *bearer;
 	const char *accept;

@@ -17,6 +17,7 @@
 #include "mb/pg_wchar.h"
 #include "miscadmin.h"
 #include "utils/builtins.h"
+#include "utils/fmgrprotos.h"
 #include "utils/memutils.h"
 
 #include "queue.h"
@@ -111,6 +112,32 @@ ig_queue_add(const pg_uuid_t *request, IgOperation operation, int document,
 	SPI_finish();
 }
 
+/* Add a call that belongs to no request. */
+int64
+ig_queue_add_alone(const pg_uuid_t *id, IgOperation operation, int document,
+				   const char *args, const char *owner, const char *server)
+{
+	static IgStatement add = {
+		.sql = "INSERT INTO ignisign.call (request, operation, args, owner, server, document) "
+		"VALUES ($1, $2, $3, $4, $5, $6) RETURNING id",
+		.types = {UUIDOID, TEXTOID, JSONBOID, NAMEOID, NAMEOID, INT4OID}
+	};
+	Datum		values[6];
+	int64		call;
+
+	SPI_connect();
+	values[0] = UUIDPGetDatum(id);
+	values[1] = CStringGetTextDatum(ig_api_operation_name(operation));
+	values[2] = DirectFunctionCall1(jsonb_in, CStringGetDatum(args));
+	values[3] = DirectFunctionCall1(namein, CStringGetDatum(owner));
+	values[4] = DirectFunctionCall1(namein, CStringGetDatum(server));
+	values[5] = Int32GetDatum(document);
+	ig_spi_execute(&add, values, NULL);
+	call = ig_spi_int64(0, 1, 0);
+	SPI_finish();
+	return call;
+}
+
 /* ---- The worker's part ---- */
 
 /*
@@ -132,13 +159,14 @@ ig_queue_sort_out(TimestampTz look_at)
 		"SELECT request, coalesce(claimed_at, created_at), id, operation, owner, server, attempts, 'lost', last_error FROM lost",
 		.types = {TEXTARRAYOID, TIMESTAMPTZOID, TIMESTAMPTZOID, TEXTOID, TEXTARRAYOID}
 	};
-	const char *repeatable[IG_OP_COUNT];
-	const char *traceable[IG_OP_COUNT];
+	int			count = ig_api_operation_count();
+	const char **repeatable = palloc(count * sizeof(char *));
+	const char **traceable = palloc(count * sizeof(char *));
 	int			n = 0;
 	int			ntraceable = 0;
 	Datum		values[5];
 
-	for (int op = 0; op < IG_OP_COUNT; op++)
+	for (int op = 0; op < count; op++)
 	{
 		if (ig_api_repeatable(op))
 			repeatable[n++] = ig_api_operation_name(op);
@@ -228,6 +256,7 @@ copy_call(IgCall *call, uint64 row, MemoryContext context)
 	call->document_id = ig_spi_text(row, 15, context);
 	call->signer = (int) ig_spi_int64(row, 16, 0);
 	call->signer_id = ig_spi_text(row, 17, context);
+	call->args = ig_spi_text(row, 18, context);
 }
 
 /*
@@ -253,7 +282,7 @@ ig_queue_claim(const IgDue *due, int ndue, TimestampTz now, int *n)
 		"FROM known k WHERE c.request = k.request AND c.id = k.id "
 		"RETURNING c.request, c.id, c.operation, c.server, c.owner, c.document, c.proof_type, "
 		"c.attempts, c.waits, c.looks, c.claimed_at, k.title, k.signature_method, "
-		"k.signature_request_id, k.document_id, c.signer, k.signer_id",
+		"k.signature_request_id, k.document_id, c.signer, k.signer_id, c.args::text",
 		.types = {NAMEARRAYOID, NAMEARRAYOID, INT4ARRAYOID, TIMESTAMPTZOID}
 	};
 	MemoryContext context = CurrentMemoryContext;
@@ -294,7 +323,7 @@ ig_queue_in_state(const char *state, const char *server, const char *owner,
 	static IgStatement select = {
 		.sql = "SELECT c.request, c.id, c.operation, c.server, c.owner, c.document, c.proof_type, "
 		"c.attempts, c.waits, c.looks, c.claimed_at, r.title, r.signature_method, "
-		"r.signature_request_id, NULL::text AS document_id, c.signer, NULL::text AS signer_id "
+		"r.signature_request_id, NULL::text AS document_id, c.signer, NULL::text AS signer_id, NULL::text AS args "
 		"FROM ignisign.call c JOIN ignisign.request r ON r.id = c.request "
 		"WHERE c.state = $1 AND c.server = $2 AND c.owner = $3 AND c.operation = $4 "
 		"AND ($5 IS NULL OR r.title = ANY ($5)) AND ($6 IS NULL OR c.run_at <= $6) "

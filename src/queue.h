@@ -35,6 +35,7 @@ typedef struct IgCall
 	char	   *signature_request_id;	/* or NULL */
 	char	   *document_id;	/* or NULL */
 	char	   *signer_id;		/* or NULL */
+	char	   *args;			/* of one that belongs to no request, else NULL */
 } IgCall;
 
 /* An account's calls: who they are for, and when the first is due. */
@@ -92,6 +93,14 @@ extern void ig_queue_add(const pg_uuid_t *request, IgOperation operation,
 						 int document, int signer, const char *proof_type,
 						 const char *owner, const char *server,
 						 TimestampTz run_at);
+
+/*
+ * Add a call that belongs to no request, under a uuid of its own; args are the
+ * fields of the operation, as JSON, and document the number of its file, or 0.
+ * Returns its id.  As the extension's owner.
+ */
+extern int64 ig_queue_add_alone(const pg_uuid_t *id, IgOperation operation, int document,
+								const char *args, const char *owner, const char *server);
 
 /* The rest is the worker's. */
 extern void ig_queue_sort_out(TimestampTz look_at);

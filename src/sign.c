@@ -12,8 +12,6 @@
 
 #include "access/htup_details.h"
 #include "catalog/pg_type.h"
-#include "common/cryptohash.h"
-#include "common/sha2.h"
 #include "executor/executor.h"
 #include "fmgr.h"
 #include "mb/pg_wchar.h"
@@ -25,6 +23,7 @@
 #include "utils/typcache.h"
 
 #include "api.h"
+#include "bytes.h"
 #include "credentials.h"
 #include "errors.h"
 #include "queue.h"
@@ -215,7 +214,33 @@ check_content(const IgSignDocument *document, int n)
 				 errhint("ignisign.max_document_size is %d kB.", ig_max_document_size)));
 }
 
-/* Check the documents, and complete what may be left out. */
+/* Check one of several documents, and complete what may be left out. */
+void
+ig_check_document(IgSignDocument *document, int n, int of)
+{
+	check_content(document, n);
+	if (document->mime_type == NULL)
+		document->mime_type = pstrdup(
+									  ig_api_sniff_mime_type(document->content ? (uint8 *) VARDATA_ANY(document->content) : NULL,
+															 document->content ? VARSIZE_ANY_EXHDR(document->content) : 0,
+															 document->file_name ? document->file_name : document->url));
+	if (!is_mime_type(document->mime_type))
+		ereport(ERROR,
+				(errcode(IG_ERRCODE_INVALID_DOCUMENT),
+				 errmsg("invalid MIME type \"%s\" of document %d", document->mime_type, n),
+				 errhint("A MIME type looks like application/pdf.")));
+	if (document->file_name == NULL)
+		document->file_name = psprintf("document%s%s", of > 1 ? psprintf("-%d", n) : "",
+									   strcmp(document->mime_type, "application/pdf") == 0 ? ".pdf" : "");
+	if (document->file_name[0] == '\0' || pg_mbstrlen(document->file_name) > MAX_NAME_LENGTH ||
+		!is_sendable(document->file_name))
+		ereport(ERROR,
+				(errcode(IG_ERRCODE_INVALID_DOCUMENT),
+				 errmsg("invalid file name of document %d", n),
+				 errhint("It must have 1 to %d characters, all of them printable.", MAX_NAME_LENGTH)));
+}
+
+/* Check the documents. */
 static void
 check_documents(IgSignRequest *request)
 {
@@ -234,31 +259,9 @@ check_documents(IgSignRequest *request)
 
 	for (int i = 0; i < request->ndocuments; i++)
 	{
-		IgSignDocument *document = &request->documents[i];
-
-		check_content(document, i + 1);
-		if (document->content)
-			total += VARSIZE_ANY_EXHDR(document->content);
-		if (document->mime_type == NULL)
-			document->mime_type = pstrdup(
-										  ig_api_sniff_mime_type(document->content ? (uint8 *) VARDATA_ANY(document->content) : NULL,
-																 document->content ? VARSIZE_ANY_EXHDR(document->content) : 0,
-																 document->file_name ? document->file_name : document->url));
-		if (!is_mime_type(document->mime_type))
-			ereport(ERROR,
-					(errcode(IG_ERRCODE_INVALID_DOCUMENT),
-					 errmsg("invalid MIME type \"%s\" of document %d", document->mime_type, i + 1),
-					 errhint("A MIME type looks like application/pdf.")));
-		if (document->file_name == NULL)
-			document->file_name = psprintf("document%s%s",
-										   request->ndocuments > 1 ? psprintf("-%d", i + 1) : "",
-										   strcmp(document->mime_type, "application/pdf") == 0 ? ".pdf" : "");
-		if (document->file_name[0] == '\0' || pg_mbstrlen(document->file_name) > MAX_NAME_LENGTH ||
-			!is_sendable(document->file_name))
-			ereport(ERROR,
-					(errcode(IG_ERRCODE_INVALID_DOCUMENT),
-					 errmsg("invalid file name of document %d", i + 1),
-					 errhint("It must have 1 to %d characters, all of them printable.", MAX_NAME_LENGTH)));
+		ig_check_document(&request->documents[i], i + 1, request->ndocuments);
+		if (request->documents[i].content)
+			total += VARSIZE_ANY_EXHDR(request->documents[i].content);
 	}
 	if (total > (Size) ig_max_document_size * 1024)
 		ereport(ERROR,
@@ -268,22 +271,6 @@ check_documents(IgSignRequest *request)
 }
 
 /* ---- Rows ---- */
-
-/* SHA-256 of a document's content. */
-static bytea *
-sha256_of(const bytea *content)
-{
-	bytea	   *result = palloc(VARHDRSZ + PG_SHA256_DIGEST_LENGTH);
-	pg_cryptohash_ctx *hash = pg_cryptohash_create(PG_SHA256);
-
-	SET_VARSIZE(result, VARHDRSZ + PG_SHA256_DIGEST_LENGTH);
-	if (hash == NULL || pg_cryptohash_init(hash) < 0 ||
-		pg_cryptohash_update(hash, (const uint8 *) VARDATA_ANY(content), VARSIZE_ANY_EXHDR(content)) < 0 ||
-		pg_cryptohash_final(hash, (uint8 *) VARDATA(result), PG_SHA256_DIGEST_LENGTH) < 0)
-		elog(ERROR, "could not compute a SHA-256");
-	pg_cryptohash_free(hash);
-	return result;
-}
 
 /* A text or NULL as a parameter. */
 static void
@@ -359,8 +346,8 @@ insert_signers(const IgSignRequest *request, const pg_uuid_t *id)
 }
 
 /* Insert a document. */
-static void
-insert_document(const IgSignDocument *document, int n, const pg_uuid_t *id)
+void
+ig_insert_document(const IgSignDocument *document, int n, const pg_uuid_t *id)
 {
 	static IgStatement insert = {
 		.sql = "INSERT INTO ignisign.document (request, n, file_name, mime_type, content, url, sha256, size) "
@@ -378,7 +365,7 @@ insert_document(const IgSignDocument *document, int n, const pg_uuid_t *id)
 	set_text(&values[5], &nulls[5], document->url);
 	if (document->content != NULL)
 	{
-		values[6] = PointerGetDatum(sha256_of(document->content));
+		values[6] = PointerGetDatum(ig_sha256(VARDATA_ANY(document->content), VARSIZE_ANY_EXHDR(document->content)));
 		values[7] = Int64GetDatum((int64) VARSIZE_ANY_EXHDR(document->content));
 	}
 	else
@@ -406,7 +393,7 @@ ig_sign(IgSignRequest *request, const pg_uuid_t *id)
 	insert_request(request, id, owner);
 	insert_signers(request, id);
 	for (int i = 0; i < request->ndocuments; i++)
-		insert_document(&request->documents[i], i + 1, id);
+		ig_insert_document(&request->documents[i], i + 1, id);
 	SPI_finish();
 	ig_owner_leave(&state);
 

@@ -46,6 +46,14 @@ typedef struct IgSignRequest
  */
 extern void ig_sign(IgSignRequest *request, const pg_uuid_t *id);
 
+/*
+ * Check the n-th of several documents, and complete what may be left out.
+ */
+extern void ig_check_document(IgSignDocument *document, int n, int of);
+
+/* Store a document, as the extension's owner between SPI_connect and SPI_finish. */
+extern void ig_insert_document(const IgSignDocument *document, int n, const pg_uuid_t *id);
+
 /* Signers from jsonb in the API's field names. */
 extern IgSignSigner *ig_signers_from_jsonb(Datum jsonb, int *nsigners);
 

@@ -1,10 +1,10 @@
 /*-------------------------------------------------------------------------
  *
  * wait.c
- *	  ignisign_wait(): wait until a request has come so far.
+ *	  Waiting for what the worker does; ignisign_wait().
  *
  * The worker broadcasts a condition variable after each commit that changed
- * requests; each time, and only then, the request is looked at again.
+ * requests; each time, and only then, what is waited for is looked at again.
  *
  *-------------------------------------------------------------------------
  */
@@ -39,13 +39,6 @@ typedef enum Goal
 	GOAL_CLOSED,
 	GOAL_PROOF
 } Goal;
-
-typedef enum Progress
-{
-	PROGRESS_REACHED,
-	PROGRESS_POSSIBLE,
-	PROGRESS_IMPOSSIBLE
-} Progress;
 
 /* Read what is to be waited for. */
 static Goal
@@ -87,7 +80,7 @@ check_possible(void)
 }
 
 /* Judge how far the request is from its goal. */
-static Progress
+static IgProgress
 judge(Goal goal, uint64 row)
 {
 	bool		isnull;
@@ -102,32 +95,41 @@ judge(Goal goal, uint64 row)
 	bool		completed = status != NULL && strcmp(status, "COMPLETED") == 0;
 
 	if (!sent && working == 0)
-		return PROGRESS_IMPOSSIBLE;
+		return IG_PROGRESS_IMPOSSIBLE;
 	switch (goal)
 	{
 		case GOAL_SENT:
-			return sent ? PROGRESS_REACHED : PROGRESS_POSSIBLE;
+			return sent ? IG_PROGRESS_REACHED : IG_PROGRESS_POSSIBLE;
 		case GOAL_COMPLETED:
-			return completed ? PROGRESS_REACHED :
-				closed ? PROGRESS_IMPOSSIBLE : PROGRESS_POSSIBLE;
+			return completed ? IG_PROGRESS_REACHED :
+				closed ? IG_PROGRESS_IMPOSSIBLE : IG_PROGRESS_POSSIBLE;
 		case GOAL_CLOSED:
-			return closed ? PROGRESS_REACHED : PROGRESS_POSSIBLE;
+			return closed ? IG_PROGRESS_REACHED : IG_PROGRESS_POSSIBLE;
 		case GOAL_PROOF:
 			if (completed && proofs >= documents && documents > 0 && working == 0 && dead == 0)
-				return PROGRESS_REACHED;
+				return IG_PROGRESS_REACHED;
 			if ((closed && !completed) || (dead > 0 && working == 0) ||
 				(proof_status != NULL && (strcmp(proof_status, "ON_ERROR") == 0 ||
 										  strcmp(proof_status, "CLEANED") == 0)))
-				return PROGRESS_IMPOSSIBLE;
-			return PROGRESS_POSSIBLE;
+				return IG_PROGRESS_IMPOSSIBLE;
+			return IG_PROGRESS_POSSIBLE;
 	}
-	return PROGRESS_POSSIBLE;
+	return IG_PROGRESS_POSSIBLE;
 }
 
-/* Look at the request as it is now. */
-static Progress
-look(const pg_uuid_t *id, Goal goal, Oid caller)
+/* What is waited for, and who waits. */
+typedef struct Wanted
 {
+	const pg_uuid_t *id;
+	Goal		goal;
+	Oid			caller;
+} Wanted;
+
+/* Look at the request as it is now. */
+static IgProgress
+look(void *arg)
+{
+	const Wanted *wanted = arg;
 	static IgStatement read = {
 		.sql = "SELECT r.owner::text, r.xmin, r.signature_request_id IS NOT NULL, r.status, "
 		"r.closed_at IS NOT NULL, r.proof_status, "
@@ -141,22 +143,22 @@ look(const pg_uuid_t *id, Goal goal, Oid caller)
 		.types = {UUIDOID}
 	};
 	IgOwnerState state;
-	Datum		value = UUIDPGetDatum(id);
-	Progress	progress;
+	Datum		value = UUIDPGetDatum(wanted->id);
+	IgProgress	progress;
 	bool		isnull;
 
 	ig_owner_enter(&state);
 	SPI_connect();
 	if (ig_spi_execute(&read, &value, NULL) != 1 ||
-		!ig_may_see(caller, ig_spi_text(0, 1, CurrentMemoryContext)))
-		ig_no_such_request(id);
+		!ig_may_see(wanted->caller, ig_spi_text(0, 1, CurrentMemoryContext)))
+		ig_no_such_request(wanted->id);
 	if (TransactionIdIsCurrentTransactionId(DatumGetTransactionId(ig_spi_datum(0, 2, &isnull))))
 		ereport(ERROR,
 				(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
 				 errmsg("cannot wait for a request in the transaction that created it"),
 				 errdetail("It is sent only after COMMIT."),
 				 errhint("Commit first, then wait.")));
-	progress = judge(goal, 0);
+	progress = judge(wanted->goal, 0);
 	SPI_finish();
 	ig_owner_leave(&state);
 	return progress;
@@ -179,6 +181,29 @@ deadline_of(Interval *timeout)
 	return deadline;
 }
 
+/* Wait until a look says that what is wanted is there, or will never be. */
+IgProgress
+ig_wait_for(IgProgress (*look_at) (void *arg), void *arg, Interval *timeout)
+{
+	TimestampTz deadline = deadline_of(timeout);
+	ConditionVariable *changed;
+	IgProgress	progress;
+
+	check_possible();
+	changed = ig_slots_changed(MyDatabaseId);
+	ConditionVariablePrepareToSleep(changed);
+	while ((progress = look_at(arg)) == IG_PROGRESS_POSSIBLE)
+	{
+		long		left = TimestampDifferenceMilliseconds(GetCurrentTimestamp(), deadline);
+
+		if (left <= 0)
+			break;
+		(void) ConditionVariableTimedSleep(changed, Min(left, LONGEST_SLEEP_MS), PG_WAIT_EXTENSION);
+	}
+	ConditionVariableCancelSleep();
+	return progress;
+}
+
 /*
  * ignisign_wait(request uuid, until text, timeout interval) returns boolean
  *
@@ -193,22 +218,7 @@ Datum
 ignisign_wait(PG_FUNCTION_ARGS)
 {
 	const pg_uuid_t *id = PG_GETARG_UUID_P(0);
-	Goal		goal = read_goal(text_to_cstring(PG_GETARG_TEXT_PP(1)));
-	TimestampTz deadline = deadline_of(PG_GETARG_INTERVAL_P(2));
-	ConditionVariable *changed;
-	Progress	progress;
+	Wanted		wanted = {id, read_goal(text_to_cstring(PG_GETARG_TEXT_PP(1))), GetUserId()};
 
-	check_possible();
-	changed = ig_slots_changed(MyDatabaseId);
-	ConditionVariablePrepareToSleep(changed);
-	while ((progress = look(id, goal, GetUserId())) == PROGRESS_POSSIBLE)
-	{
-		long		left = TimestampDifferenceMilliseconds(GetCurrentTimestamp(), deadline);
-
-		if (left <= 0)
-			break;
-		(void) ConditionVariableTimedSleep(changed, Min(left, LONGEST_SLEEP_MS), PG_WAIT_EXTENSION);
-	}
-	ConditionVariableCancelSleep();
-	PG_RETURN_BOOL(progress == PROGRESS_REACHED);
+	PG_RETURN_BOOL(ig_wait_for(look, &wanted, PG_GETARG_INTERVAL_P(2)) == IG_PROGRESS_REACHED);
 }

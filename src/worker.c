@@ -36,6 +36,7 @@
 #include "utils/snapmgr.h"
 
 #include "apply.h"
+#include "calls.h"
 #include "flight.h"
 #include "lanes.h"
 #include "queue.h"
@@ -147,6 +148,11 @@ apply_refresh(IgFlight *flight)
 static void
 apply_success(IgFlight *flight, IgSent *sent, int *nsent)
 {
+	if (flight->call.args != NULL)
+	{
+		ig_apply_result(flight);
+		return;
+	}
 	switch (flight->call.operation)
 	{
 		case IG_OP_ONE_CALL_SIGN:
@@ -183,8 +189,7 @@ apply_success(IgFlight *flight, IgSent *sent, int *nsent)
 			ig_queue_add(&flight->call.request, IG_OP_CONTEXT, 0, 0, "", NameStr(flight->call.owner),
 						 NameStr(flight->call.server), GetCurrentTimestamp());
 			break;
-		case IG_OP_RESEND_EMAIL:
-		case IG_OP_LIST:
+		default:
 			break;
 	}
 }

@@ -42,7 +42,7 @@ is_deeply(
 	$sandbox->call('POST', "/v4/signature-requests/$id/check-signers-can-be-added",
 		json => { emails => [ 'ann@example.com', 'eve@example.com' ] })->{json},
 	{ emails => ['eve@example.com'], canBeAdded => JSON::PP::false },
-	'check-signers-can-be-added');
+	'check-signers');
 
 $sandbox->control('POST', "requests/$id/sign", {});
 is($sandbox->context($id)->{status}, 'COMPLETED', 'all have signed');

@@ -1,0 +1,21 @@
+/*-------------------------------------------------------------------------
+ *
+ * certificate.h
+ *	  Certificates of throwaway authorities.
+ *
+ *-------------------------------------------------------------------------
+ */
+#ifndef SANDBOX_CERTIFICATE_H
+#define SANDBOX_CERTIFICATE_H
+
+#include <openssl/bio.h>
+#include <openssl/evp.h>
+#include <openssl/x509.h>
+
+extern X509 *make_certificate(EVP_PKEY *key, const char *name, X509 *issuer, EVP_PKEY *issuer_key,
+							  const char *usage);
+
+/* Take what was written to a BIO as text; the BIO is freed. */
+extern char *take_text(BIO *bio);
+
+#endif							/* SANDBOX_CERTIFICATE_H */

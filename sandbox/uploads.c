@@ -1,0 +1,260 @@
+/*-------------------------------------------------------------------------
+ *
+ * uploads.c
+ *	  The endpoints by which documents get their content.
+ *
+ *-------------------------------------------------------------------------
+ */
+#include "sandbox.h"
+
+#include <stdlib.h>
+#include <string.h>
+#include <strings.h>
+
+/* Find the document that the path names and that may still be changed. */
+static Document *
+open_document(Call *call, Answer *answer)
+{
+	Document   *document = named_document(call, answer);
+
+	if (document != NULL && document->request != NULL && strcmp(document->request->status, "DRAFT") != 0)
+	{
+		answer_error(answer, "DOCUMENT_LOCKED", "The document's signature request is published", NULL);
+		return NULL;
+	}
+	return document;
+}
+
+/* Give a document its content, which is taken over. */
+static void
+set_content(Document *document, const char *nature, void *content, size_t size)
+{
+	free(document->content);
+	document->content = content;
+	document->size = size;
+	document->nature = nature;
+	if (content != NULL)
+		sha256(content, size, document->hash);
+}
+
+/* Give a document the file that was uploaded; false, with the error, if it is bad. */
+static bool
+set_file(Document *document, Upload *upload, Answer *answer)
+{
+	bool		pdf = strcmp(upload->mime_type, "application/pdf") == 0;
+
+	if (pdf && (upload->content.length < 5 || memcmp(upload->content.data, "%PDF-", 5) != 0))
+	{
+		buffer_free(&upload->content);
+		answer_error(answer, "PDF_CORRUPTED", "The file is not a PDF", NULL);
+		return false;
+	}
+	set_text(&document->file_name, upload->file_name);
+	set_text(&document->mime_type, upload->mime_type);
+	set_content(document, pdf ? "PDF" : "FILE", upload->content.data, upload->content.length);
+	return true;
+}
+
+static void
+free_names(Upload *upload)
+{
+	free(upload->file_name);
+	free(upload->mime_type);
+}
+
+/* POST .../documents */
+void
+upload_document(Call *call, Answer *answer)
+{
+	Upload		upload;
+	Document   *document;
+
+	if (!check_app(call, answer) || !read_upload(call, "document", &upload, answer))
+		return;
+	document = make_document(call->app);
+	if (set_file(document, &upload, answer))
+	{
+		cJSON	   *json = describe_document(document, false);
+
+		cJSON_AddStringToObject(json, "documentId", document->id);
+		answer_json(answer, json);
+	}
+	else
+		document->deleted = true;
+	free_names(&upload);
+}
+
+#define METADATA \
+	{"externalId", 's', false}, {"label", 's', false}, {"description", 's', false}, \
+	{"templateDisplayerId", 's', false}, {"templateDisplayerVersion", 's', false}
+
+/* Set what a body says of a document. */
+static void
+set_metadata(Document *document, const cJSON *body)
+{
+	if (get_text(body, "externalId"))
+		set_text(&document->external_id, get_text(body, "externalId"));
+	if (get_text(body, "label"))
+		set_text(&document->label, get_text(body, "label"));
+	if (get_text(body, "description"))
+		set_text(&document->description, get_text(body, "description"));
+}
+
+/* POST .../init-documents */
+void
+init_document(Call *call, Answer *answer)
+{
+	static const Field fields[] = {{"signatureRequestId", 'i', true}, METADATA, {NULL, 0, false}};
+	cJSON	   *body;
+	Request    *request;
+
+	if (!check_app(call, answer) || (body = parse_fields(call, fields, answer)) == NULL)
+		return;
+	request = request_by_id(get_text(body, "signatureRequestId"));
+	if (request == NULL || request->app != call->app)
+		answer_error(answer, "SIGNATURE_REQUEST_NOT_FOUND", "Signature request not found", NULL);
+	else if (strcmp(request->status, "DRAFT") != 0)
+		answer_error(answer, "SIGNATURE_REQUEST_BAD_STATUS", "The signature request is not a draft", NULL);
+	else
+	{
+		Document   *document = make_document(call->app);
+
+		document->request = request;
+		set_metadata(document, body);
+		answer_id(answer, "documentId", document->id);
+	}
+	cJSON_Delete(body);
+}
+
+/* POST /v4/documents/:documentId/file */
+void
+provide_file(Call *call, Answer *answer)
+{
+	Document   *document = open_document(call, answer);
+	Upload		upload;
+
+	if (document == NULL || !read_upload(call, "file", &upload, answer))
+		return;
+	if (set_file(document, &upload, answer))
+		answer_json(answer, describe_document(document, false));
+	free_names(&upload);
+}
+
+/* POST /v4/documents/:documentId/data-json-content */
+void
+provide_json(Call *call, Answer *answer)
+{
+	static const Field fields[] = {{"jsonContent", '*', true}, {NULL, 0, false}};
+	Document   *document = open_document(call, answer);
+	cJSON	   *body;
+	char	   *text;
+
+	if (document == NULL || (body = parse_fields(call, fields, answer)) == NULL)
+		return;
+	text = cJSON_PrintUnformatted(cJSON_GetObjectItemCaseSensitive(body, "jsonContent"));
+	cJSON_Delete(body);
+	set_text(&document->mime_type, "application/json");
+	set_content(document, "DATA_JSON", text, strlen(text));
+	answer_json(answer, describe_document(document, false));
+}
+
+/* POST /v4/documents/:documentId/private-content */
+void
+provide_hash(Call *call, Answer *answer)
+{
+	static const Field fields[] = {{"documentHash", 'h', true}, {NULL, 0, false}};
+	Document   *document = open_document(call, answer);
+	cJSON	   *body;
+	const char *text;
+
+	if (document == NULL || (body = parse_fields(call, fields, answer)) == NULL)
+		return;
+	text = get_text(body, "documentHash");
+	set_content(document, "PRIVATE_FILE", NULL, 0);
+	if (strlen(text) == 44)
+	{
+		size_t		size;
+		uint8_t    *hash = from_base64(text, 44, &size);
+
+		memcpy(document->hash, hash, 32);
+		free(hash);
+	}
+	else
+	{
+		for (int i = 0; i < 32; i++)
+		{
+			char		digits[3] = {text[2 * i], text[2 * i + 1], 0};
+
+			document->hash[i] = (uint8_t) strtol(digits, NULL, 16);
+		}
+	}
+	cJSON_Delete(body);
+	answer_json(answer, describe_document(document, false));
+}
+
+/* PUT /v4/documents/:documentId */
+void
+update_document(Call *call, Answer *answer)
+{
+	static const Field fields[] = {METADATA, {NULL, 0, false}};
+	Document   *document = named_document(call, answer);
+	cJSON	   *body;
+
+	if (document == NULL || (body = parse_fields(call, fields, answer)) == NULL)
+		return;
+	set_metadata(document, body);
+	cJSON_Delete(body);
+	answer_json(answer, describe_document(document, false));
+}
+
+/* DELETE /v4/documents/:documentId */
+void
+delete_document(Call *call, Answer *answer)
+{
+	Document   *document = open_document(call, answer);
+
+	if (document == NULL)
+		return;
+	for (int i = 0; document->request != NULL && i < document->request->ndocuments; i++)
+	{
+		Request    *request = document->request;
+
+		if (request->documents[i] == document)
+			request->documents[i] = request->documents[--request->ndocuments];
+	}
+	document->deleted = true;
+	answer_id(answer, "documentId", document->id);
+}
+
+/* DELETE /v4/documents/:documentId/content */
+void
+delete_content(Call *call, Answer *answer)
+{
+	Document   *document = open_document(call, answer);
+
+	if (document == NULL)
+		return;
+	set_content(document, NULL, NULL, 0);
+	answer_json(answer, describe_document(document, false));
+}
+
+/* POST /v4/documents/:documentId/check-authenticity */
+void
+check_authenticity(Call *call, Answer *answer)
+{
+	Document   *document = named_document(call, answer);
+	Upload		upload;
+	uint8_t		hash[32];
+	cJSON	   *json;
+
+	if (document == NULL || !read_upload(call, "file", &upload, answer))
+		return;
+	sha256(upload.content.data, upload.content.length, hash);
+	json = cJSON_CreateObject();
+	cJSON_AddStringToObject(json, "documentId", document->id);
+	cJSON_AddBoolToObject(json, "authenticityValidated",
+						  document->nature != NULL && memcmp(hash, document->hash, 32) == 0);
+	answer_json(answer, json);
+	buffer_free(&upload.content);
+	free_names(&upload);
+}

@@ -1,0 +1,302 @@
+/*-------------------------------------------------------------------------
+ *
+ * calls.c
+ *	  Calls that belong to no request: asked for and answered one by one.
+ *
+ * Each is a row of the queue like any other, with all its guarantees, under a
+ * uuid of its own.  Its answer is kept in ignisign.result for who asked.
+ *
+ *-------------------------------------------------------------------------
+ */
+#include "ignisign.h"
+
+#include "access/transam.h"
+#include "access/xact.h"
+#include "catalog/pg_type.h"
+#include "fmgr.h"
+#include "mb/pg_wchar.h"
+#include "miscadmin.h"
+#include "utils/builtins.h"
+#include "utils/fmgrprotos.h"
+#include "utils/jsonb.h"
+
+#include "bytes.h"
+#include "calls.h"
+#include "credentials.h"
+#include "errors.h"
+#include "functions.h"
+#include "queue.h"
+#include "sign.h"
+#include "spi.h"
+
+PG_FUNCTION_INFO_V1(ignisign_ask);
+PG_FUNCTION_INFO_V1(ignisign_ask_with_file);
+PG_FUNCTION_INFO_V1(ignisign_result);
+PG_FUNCTION_INFO_V1(ignisign_content);
+
+/* ---- Asking ---- */
+
+/* Find the operation and check its arguments, or raise an error. */
+static IgOperation
+check_operation(const char *name, const char *args)
+{
+	IgOperation operation;
+	char		error[IG_API_ERROR_SIZE];
+
+	if (!ig_api_operation_by_name(name, &operation))
+		ereport(ERROR,
+				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+				 errmsg("unknown operation \"%s\"", name)));
+	if (!ig_api_check(operation, pg_server_to_any(args, strlen(args), PG_UTF8), error))
+		ereport(ERROR,
+				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+				 errmsg("invalid arguments of the operation %s: %s", name, error)));
+	return operation;
+}
+
+/* Queue a call, with a document if it is not NULL. */
+static int64
+ask(const char *name, const char *args, const IgSignDocument *document, const char *server)
+{
+	Oid			caller = GetUserId();
+	char	   *owner = GetUserNameFromId(caller, false);
+	IgOperation operation = check_operation(name, args);
+	IgOwnerState state;
+	pg_uuid_t	id;
+	int64		call;
+
+	if (ig_api_sends_content(operation) != (document != NULL))
+		ereport(ERROR,
+				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+				 errmsg("the operation %s %s", name, document ? "takes no file" : "needs a file")));
+	ig_check_server(server, caller);
+	ig_uuid_v7(&id);
+
+	ig_owner_enter(&state);
+	SPI_connect();
+	ig_queue_own();
+	call = ig_queue_add_alone(&id, operation, document != NULL, args, owner, server);
+	if (document)
+		ig_insert_document(document, 1, &id);
+	SPI_finish();
+	ig_owner_leave(&state);
+
+	ig_wake_at_commit();
+	return call;
+}
+
+/* The text of an argument that is jsonb. */
+static char *
+json_text(Datum jsonb)
+{
+	return DatumGetCString(DirectFunctionCall1(jsonb_out, jsonb));
+}
+
+/*
+ * ignisign.ask(operation text, args jsonb, server name) returns bigint
+ *
+ * Queue a call of an operation that belongs to no request; returns its id.
+ * Errors: 22023 for an operation that is not known or arguments that it does
+ * not take; 42704, 42809, 42501 for the server, IG010 without credentials.
+ */
+Datum
+ignisign_ask(PG_FUNCTION_ARGS)
+{
+	char	   *operation = text_to_cstring(PG_GETARG_TEXT_PP(0));
+
+	PG_RETURN_INT64(ask(operation, json_text(PG_GETARG_DATUM(1)), NULL,
+						NameStr(*PG_GETARG_NAME(2))));
+}
+
+/*
+ * ignisign.ask_with_file(operation text, args jsonb, content bytea,
+ * file_name text, mime_type text, server name) returns bigint
+ *
+ * The same with a file; its name and MIME type may be NULL.  Errors: also
+ * 22004 for another NULL, IG004, IG005, IG009 for the file.
+ */
+Datum
+ignisign_ask_with_file(PG_FUNCTION_ARGS)
+{
+	IgSignDocument document;
+
+	for (int i = 0; i < 6; i++)
+	{
+		if (PG_ARGISNULL(i) && i != 3 && i != 4)
+			ereport(ERROR,
+					(errcode(ERRCODE_NULL_VALUE_NOT_ALLOWED),
+					 errmsg("content, arguments and server must not be NULL")));
+	}
+	memset(&document, 0, sizeof(document));
+	document.content = PG_GETARG_BYTEA_PP(2);
+	document.file_name = PG_ARGISNULL(3) ? NULL : text_to_cstring(PG_GETARG_TEXT_PP(3));
+	document.mime_type = PG_ARGISNULL(4) ? NULL : text_to_cstring(PG_GETARG_TEXT_PP(4));
+	ig_check_document(&document, 1, 1);
+	PG_RETURN_INT64(ask(text_to_cstring(PG_GETARG_TEXT_PP(0)), json_text(PG_GETARG_DATUM(1)),
+						&document, NameStr(*PG_GETARG_NAME(5))));
+}
+
+/* ---- Answers ---- */
+
+/* Store the answer of a call. */
+void
+ig_apply_result(IgFlight *flight)
+{
+	static IgStatement store = {
+		.sql = "WITH sent AS (DELETE FROM ignisign.document WHERE request = $1) "
+		"INSERT INTO ignisign.result (request, call, operation, owner, server, http_status, answer, content, mime_type) "
+		"VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9)",
+		.types = {UUIDOID, INT8OID, TEXTOID, NAMEOID, NAMEOID, INT4OID, JSONBOID, BYTEAOID, TEXTOID}
+	};
+	const IgTransfer *transfer = flight->transfer;
+	char	   *body = ig_http_body(flight->transfer);
+	Datum		values[9];
+	char		nulls[10] = "         ";
+
+	values[0] = UUIDPGetDatum(&flight->call.request);
+	values[1] = Int64GetDatum(flight->call.id);
+	values[2] = CStringGetTextDatum(ig_api_operation_name(flight->call.operation));
+	values[3] = NameGetDatum(&flight->call.owner);
+	values[4] = NameGetDatum(&flight->call.server);
+	values[5] = Int32GetDatum(transfer->http_status);
+	nulls[6] = nulls[7] = nulls[8] = 'n';
+	if (flight->json && transfer->body_length > 0)
+	{
+		values[6] = DirectFunctionCall1(jsonb_in, CStringGetDatum(pg_any_to_server(body, transfer->body_length, PG_UTF8)));
+		nulls[6] = ' ';
+	}
+	else if (!flight->json)
+	{
+		values[7] = PointerGetDatum(ig_bytea(body, transfer->body_length));
+		values[8] = CStringGetTextDatum(transfer->content_type);
+		nulls[7] = nulls[8] = ' ';
+	}
+	SPI_connect();
+	ig_spi_execute(&store, values, nulls);
+	SPI_finish();
+	pfree(body);
+}
+
+/* A call whose answer is wanted, and what of it. */
+typedef struct Wanted
+{
+	int64		call;
+	Oid			caller;
+	bool		content;		/* bytes, else JSON */
+	bool		waiting;
+	Datum		value;			/* once it is there, in "context" */
+	bool		isnull;
+	MemoryContext context;
+} Wanted;
+
+/* Take the value out of the result, if it is there. */
+static bool
+look_at_result(Wanted *wanted)
+{
+	static IgStatement read = {
+		.sql = "SELECT owner::text, answer, CASE WHEN $2 THEN content END FROM ignisign.result WHERE call = $1",
+		.types = {INT8OID, BOOLOID}
+	};
+	Datum		values[2] = {Int64GetDatum(wanted->call), BoolGetDatum(wanted->content)};
+	Datum		value;
+
+	if (ig_spi_execute(&read, values, NULL) != 1 ||
+		!ig_may_see(wanted->caller, ig_spi_text(0, 1, CurrentMemoryContext)))
+		return false;
+	value = ig_spi_datum(0, wanted->content ? 3 : 2, &wanted->isnull);
+	if (!wanted->isnull)
+	{
+		MemoryContext old = MemoryContextSwitchTo(wanted->context);
+
+		wanted->value = PointerGetDatum(PG_DETOAST_DATUM_COPY(value));
+		MemoryContextSwitchTo(old);
+	}
+	return true;
+}
+
+/* Look whether there is an answer; raise an error if there will be none. */
+static IgProgress
+look(void *arg)
+{
+	static IgStatement read = {
+		.sql = "SELECT owner::text, state, concat_ws(': ', code, last_error), xmin FROM ignisign.call WHERE id = $1 AND args IS NOT NULL",
+		.types = {INT8OID}
+	};
+	Wanted	   *wanted = arg;
+	Datum		value = Int64GetDatum(wanted->call);
+	IgProgress	progress = IG_PROGRESS_REACHED;
+	IgOwnerState state;
+	bool		isnull;
+
+	ig_owner_enter(&state);
+	SPI_connect();
+	if (!look_at_result(wanted))
+	{
+		if (ig_spi_execute(&read, &value, NULL) != 1 ||
+			!ig_may_see(wanted->caller, ig_spi_text(0, 1, CurrentMemoryContext)))
+			ereport(ERROR,
+					(errcode(IG_ERRCODE_NO_SUCH_REQUEST),
+					 errmsg("there is no call %lld with an answer of its own", (long long) wanted->call),
+					 errhint("A call of a transaction that has not committed is seen by that transaction only.")));
+		if (strcmp(ig_spi_text(0, 2, CurrentMemoryContext), "dead") == 0)
+			ereport(ERROR,
+					(errcode(IG_ERRCODE_CALL_REFUSED),
+					 errmsg("call %lld failed", (long long) wanted->call),
+					 errdetail("%s", ig_spi_text(0, 3, CurrentMemoryContext)),
+					 errhint("SELECT ignisign_retry(%lld) makes it again, ignisign_discard() drops it.",
+							 (long long) wanted->call)));
+		if (wanted->waiting &&
+			TransactionIdIsCurrentTransactionId(DatumGetTransactionId(ig_spi_datum(0, 4, &isnull))))
+			ereport(ERROR,
+					(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
+					 errmsg("cannot wait for a call in the transaction that queued it"),
+					 errdetail("It is sent only after COMMIT."),
+					 errhint("Commit first, then wait.")));
+		progress = IG_PROGRESS_POSSIBLE;
+	}
+	SPI_finish();
+	ig_owner_leave(&state);
+	return progress;
+}
+
+/* Get the answer to a call, waiting for it if there is a timeout. */
+static Datum
+get_answer(FunctionCallInfo fcinfo, bool content)
+{
+	Interval   *timeout = PG_GETARG_INTERVAL_P(1);
+	Wanted		wanted = {
+		PG_GETARG_INT64(0), GetUserId(), content,
+		timeout->time != 0 || timeout->day != 0 || timeout->month != 0,
+		(Datum) 0, true, CurrentMemoryContext
+	};
+
+	if (look(&wanted) != IG_PROGRESS_REACHED && wanted.waiting)
+		(void) ig_wait_for(look, &wanted, timeout);
+	if (wanted.isnull)
+		PG_RETURN_NULL();
+	PG_RETURN_DATUM(wanted.value);
+}
+
+/*
+ * ignisign_result(call bigint, timeout interval) returns jsonb
+ *
+ * What the API answered; NULL while it has not, or where it said nothing.
+ * Errors: IG012 when there is no such call, IG013 when it has failed for good,
+ * and those of ignisign_wait() if there is a timeout.
+ */
+Datum
+ignisign_result(PG_FUNCTION_ARGS)
+{
+	return get_answer(fcinfo, false);
+}
+
+/*
+ * ignisign_content(call bigint, timeout interval) returns bytea
+ *
+ * The same of a call that answers bytes, such as a file.
+ */
+Datum
+ignisign_content(PG_FUNCTION_ARGS)
+{
+	return get_answer(fcinfo, true);
+}
