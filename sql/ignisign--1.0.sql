@@ -43,10 +43,17 @@ CREATE TABLE ignisign.request
 									CHECK (delivery IN ('one-call', 'staged')),
 	signer_count		integer		NOT NULL,
 	signed_count		integer		NOT NULL DEFAULT 0,
+	description			text,
+	language			text,
+	expires_at			timestamptz,
+	recipients			text[],
+	external_id			text,
+	statements			text[],
 	signature_request_id text,
 	status				text,
 	proof_status		text,
 	created_at			timestamptz	NOT NULL DEFAULT now(),
+	prepared_at			timestamptz,
 	sent_at				timestamptz,
 	context_at			timestamptz,
 	closed_at			timestamptz
@@ -54,7 +61,7 @@ CREATE TABLE ignisign.request
 
 /* Requests to be refreshed, by age. */
 CREATE INDEX request_open ON ignisign.request (sent_at, id)
-	WHERE closed_at IS NULL AND signature_request_id IS NOT NULL;
+	WHERE closed_at IS NULL AND sent_at IS NOT NULL;
 
 /* One remote request is one row here, per account; found by id when an event names it. */
 CREATE UNIQUE INDEX request_signature_request_id
@@ -69,9 +76,22 @@ CREATE TABLE ignisign.signer
 	first_name			text,
 	last_name			text,
 	signer_profile_id	text,
+	external_id			text,
+	inputs				jsonb,
+	approver			boolean		NOT NULL DEFAULT false,
 	signer_id			text,
 	signed_at			timestamptz,
 	PRIMARY KEY (request, n)
+);
+
+/* What a page of one's own needs to let a signer sign; read by ignisign_session(). */
+CREATE TABLE ignisign.session
+(
+	request				uuid		NOT NULL,
+	signer				integer		NOT NULL,
+	token				text,
+	auth_secret			text,
+	PRIMARY KEY (request, signer)
 );
 
 CREATE TABLE ignisign.document
@@ -84,7 +104,13 @@ CREATE TABLE ignisign.document
 	url					text,
 	sha256				bytea,
 	size				bigint,
+	kind				text		NOT NULL DEFAULT 'file'
+									CHECK (kind IN ('file', 'json', 'private', 'uploaded')),
+	label				text,
+	description			text,
+	external_id			text,
 	document_id			text,
+	uploaded_at			timestamptz,
 	PRIMARY KEY (request, n),
 	CHECK ((content IS NULL) OR (url IS NULL))
 );
@@ -216,6 +242,16 @@ CREATE TABLE ignisign.parked
 COMMENT ON TABLE ignisign.origin IS 'the cluster and database that own the queue';
 COMMENT ON TABLE ignisign.request IS 'signature requests; status is the API''s word, NULL until it is known';
 COMMENT ON TABLE ignisign.signer IS 'signers of each request, numbered from 1';
+COMMENT ON TABLE ignisign.session IS 'what a page of one''s own needs to let a signer sign; see ignisign_session()';
+COMMENT ON COLUMN ignisign.request.delivery IS 'one-call; or staged: as a draft that is published when all is there';
+COMMENT ON COLUMN ignisign.request.external_id IS 'the caller''s reference; a staged request without one is sent its id';
+COMMENT ON COLUMN ignisign.request.statements IS 'what signers have to tick, in Markdown';
+COMMENT ON COLUMN ignisign.request.prepared_at IS 'when a draft had all but its publication';
+COMMENT ON COLUMN ignisign.request.sent_at IS 'when it was known that signers are asked';
+COMMENT ON COLUMN ignisign.signer.inputs IS 'what else the API is told of the signer, in its field names';
+COMMENT ON COLUMN ignisign.signer.approver IS 'approves before the others sign, and does not sign';
+COMMENT ON COLUMN ignisign.document.kind IS 'file; json: data; private: only the SHA-256 leaves the database; uploaded: was at Ignisign before';
+COMMENT ON COLUMN ignisign.document.uploaded_at IS 'when a draft''s document had its content';
 COMMENT ON TABLE ignisign.document IS 'documents of each request, numbered from 1';
 COMMENT ON TABLE ignisign.proof IS 'proofs retrieved, by document and proof type';
 COMMENT ON TABLE ignisign.call IS 'queue of the API calls still to be made or looked at';
@@ -228,7 +264,7 @@ COMMENT ON COLUMN ignisign.origin.database IS 'OID of the database';
 COMMENT ON COLUMN ignisign.origin.database_name IS 'name of the database when the row was made';
 COMMENT ON COLUMN ignisign.request.id IS 'uuid version 7, made by ignisign_sign()';
 COMMENT ON COLUMN ignisign.request.owner IS 'role that asked; its members see the row';
-COMMENT ON COLUMN ignisign.request.signature_request_id IS 'Ignisign''s id; NULL until the request was sent';
+COMMENT ON COLUMN ignisign.request.signature_request_id IS 'Ignisign''s id; NULL until the request, or its draft, is there';
 COMMENT ON COLUMN ignisign.request.status IS 'status in the API''s words; NULL until it is known';
 COMMENT ON COLUMN ignisign.request.proof_status IS 'the API''s signatureProofStatus';
 COMMENT ON COLUMN ignisign.request.signed_count IS 'signers who have signed';
@@ -255,6 +291,7 @@ COMMENT ON COLUMN ignisign.attempt.call IS 'id of the call; NULL for a refresh o
 SELECT pg_catalog.pg_extension_config_dump('ignisign.origin', '');
 SELECT pg_catalog.pg_extension_config_dump('ignisign.request', '');
 SELECT pg_catalog.pg_extension_config_dump('ignisign.signer', '');
+SELECT pg_catalog.pg_extension_config_dump('ignisign.session', '');
 SELECT pg_catalog.pg_extension_config_dump('ignisign.document', '');
 SELECT pg_catalog.pg_extension_config_dump('ignisign.proof', '');
 SELECT pg_catalog.pg_extension_config_dump('ignisign.call', '');
@@ -278,6 +315,7 @@ COMMENT ON FUNCTION ignisign.may_see(name) IS 'whether the current role has the 
 ALTER TABLE ignisign.origin ENABLE ROW LEVEL SECURITY;
 ALTER TABLE ignisign.request ENABLE ROW LEVEL SECURITY;
 ALTER TABLE ignisign.signer ENABLE ROW LEVEL SECURITY;
+ALTER TABLE ignisign.session ENABLE ROW LEVEL SECURITY;
 ALTER TABLE ignisign.document ENABLE ROW LEVEL SECURITY;
 ALTER TABLE ignisign.proof ENABLE ROW LEVEL SECURITY;
 ALTER TABLE ignisign.call ENABLE ROW LEVEL SECURITY;
@@ -331,7 +369,14 @@ CREATE TYPE ignisign.new_signer AS
 	email				text,
 	first_name			text,
 	last_name			text,
-	signer_profile_id	text
+	signer_profile_id	text,
+	phone_number		text,
+	external_id			text,
+	approver			boolean,
+	nationality			text,
+	birth_date			date,
+	birth_place			text,
+	birth_country		text
 );
 
 CREATE TYPE ignisign.new_document AS
@@ -339,30 +384,51 @@ CREATE TYPE ignisign.new_document AS
 	content				bytea,
 	file_name			text,
 	mime_type			text,
-	url					text
+	url					text,
+	label				text,
+	description			text,
+	external_id			text,
+	private				boolean,
+	json				jsonb,
+	document_id			text
 );
 
 CREATE FUNCTION ignisign_signer(email text,
 								first_name text DEFAULT NULL,
 								last_name text DEFAULT NULL,
-								signer_profile_id text DEFAULT NULL)
+								signer_profile_id text DEFAULT NULL,
+								phone_number text DEFAULT NULL,
+								external_id text DEFAULT NULL,
+								approver boolean DEFAULT false,
+								nationality text DEFAULT NULL,
+								birth_date date DEFAULT NULL,
+								birth_place text DEFAULT NULL,
+								birth_country text DEFAULT NULL)
 RETURNS ignisign.new_signer
 LANGUAGE sql IMMUTABLE PARALLEL SAFE
-RETURN ROW(email, first_name, last_name, signer_profile_id)::ignisign.new_signer;
+RETURN ROW(email, first_name, last_name, signer_profile_id, phone_number, external_id, approver,
+		   nationality, birth_date, birth_place, birth_country)::ignisign.new_signer;
 
-COMMENT ON FUNCTION ignisign_signer(text, text, text, text) IS
-'a signer for ignisign_sign()';
+COMMENT ON FUNCTION ignisign_signer(text, text, text, text, text, text, boolean, text, date, text, text) IS
+'a signer for ignisign_sign(), or somebody who approves before the others sign';
 
 CREATE FUNCTION ignisign_document(content bytea DEFAULT NULL,
 								  file_name text DEFAULT NULL,
 								  mime_type text DEFAULT NULL,
-								  url text DEFAULT NULL)
+								  url text DEFAULT NULL,
+								  label text DEFAULT NULL,
+								  description text DEFAULT NULL,
+								  external_id text DEFAULT NULL,
+								  private boolean DEFAULT false,
+								  json jsonb DEFAULT NULL,
+								  document_id text DEFAULT NULL)
 RETURNS ignisign.new_document
 LANGUAGE sql IMMUTABLE PARALLEL SAFE
-RETURN ROW(content, file_name, mime_type, url)::ignisign.new_document;
+RETURN ROW(content, file_name, mime_type, url, label, description, external_id, private,
+		   json, document_id)::ignisign.new_document;
 
-COMMENT ON FUNCTION ignisign_document(bytea, text, text, text) IS
-'a document for ignisign_sign(): its content or a URL that the API downloads; the MIME type is guessed when NULL';
+COMMENT ON FUNCTION ignisign_document(bytea, text, text, text, text, text, text, boolean, jsonb, text) IS
+'a document for ignisign_sign(): its content, a URL that the API downloads, data in JSON, or the id of one that was uploaded; of a private one only the SHA-256 leaves the database';
 
 CREATE FUNCTION ignisign_id()
 RETURNS uuid
@@ -377,7 +443,14 @@ CREATE FUNCTION ignisign_sign(title text,
 							  file_name text DEFAULT NULL,
 							  mime_type text DEFAULT NULL,
 							  signature_method text DEFAULT 'SIMPLE_STD',
-							  server name DEFAULT 'ignisign')
+							  server name DEFAULT 'ignisign',
+							  description text DEFAULT NULL,
+							  language text DEFAULT NULL,
+							  expires_at timestamptz DEFAULT NULL,
+							  recipients text[] DEFAULT NULL,
+							  external_id text DEFAULT NULL,
+							  statements text[] DEFAULT NULL,
+							  delivery text DEFAULT NULL)
 RETURNS uuid
 AS 'MODULE_PATHNAME', 'ignisign_sign_document' LANGUAGE C VOLATILE;
 
@@ -387,7 +460,14 @@ CREATE FUNCTION ignisign_sign(title text,
 							  file_name text DEFAULT NULL,
 							  mime_type text DEFAULT NULL,
 							  signature_method text DEFAULT 'SIMPLE_STD',
-							  server name DEFAULT 'ignisign')
+							  server name DEFAULT 'ignisign',
+							  description text DEFAULT NULL,
+							  language text DEFAULT NULL,
+							  expires_at timestamptz DEFAULT NULL,
+							  recipients text[] DEFAULT NULL,
+							  external_id text DEFAULT NULL,
+							  statements text[] DEFAULT NULL,
+							  delivery text DEFAULT NULL)
 RETURNS uuid
 AS 'MODULE_PATHNAME', 'ignisign_sign_document' LANGUAGE C VOLATILE;
 
@@ -395,7 +475,14 @@ CREATE FUNCTION ignisign_sign(title text,
 							  documents ignisign.new_document[],
 							  signers ignisign.new_signer[],
 							  signature_method text DEFAULT 'SIMPLE_STD',
-							  server name DEFAULT 'ignisign')
+							  server name DEFAULT 'ignisign',
+							  description text DEFAULT NULL,
+							  language text DEFAULT NULL,
+							  expires_at timestamptz DEFAULT NULL,
+							  recipients text[] DEFAULT NULL,
+							  external_id text DEFAULT NULL,
+							  statements text[] DEFAULT NULL,
+							  delivery text DEFAULT NULL)
 RETURNS uuid
 AS 'MODULE_PATHNAME', 'ignisign_sign_documents' LANGUAGE C VOLATILE;
 
@@ -403,17 +490,24 @@ CREATE FUNCTION ignisign_sign(title text,
 							  documents ignisign.new_document[],
 							  signers jsonb,
 							  signature_method text DEFAULT 'SIMPLE_STD',
-							  server name DEFAULT 'ignisign')
+							  server name DEFAULT 'ignisign',
+							  description text DEFAULT NULL,
+							  language text DEFAULT NULL,
+							  expires_at timestamptz DEFAULT NULL,
+							  recipients text[] DEFAULT NULL,
+							  external_id text DEFAULT NULL,
+							  statements text[] DEFAULT NULL,
+							  delivery text DEFAULT NULL)
 RETURNS uuid
 AS 'MODULE_PATHNAME', 'ignisign_sign_documents' LANGUAGE C VOLATILE;
 
-COMMENT ON FUNCTION ignisign_sign(text, bytea, ignisign.new_signer[], text, text, text, name) IS
+COMMENT ON FUNCTION ignisign_sign(text, bytea, ignisign.new_signer[], text, text, text, name, text, text, timestamptz, text[], text, text[], text) IS
 'queue a signature request for one document; it is sent after COMMIT; returns its id';
-COMMENT ON FUNCTION ignisign_sign(text, bytea, jsonb, text, text, text, name) IS
+COMMENT ON FUNCTION ignisign_sign(text, bytea, jsonb, text, text, text, name, text, text, timestamptz, text[], text, text[], text) IS
 'queue a signature request for one document, signers in the API''s field names; it is sent after COMMIT; returns its id';
-COMMENT ON FUNCTION ignisign_sign(text, ignisign.new_document[], ignisign.new_signer[], text, name) IS
+COMMENT ON FUNCTION ignisign_sign(text, ignisign.new_document[], ignisign.new_signer[], text, name, text, text, timestamptz, text[], text, text[], text) IS
 'queue a signature request for several documents; it is sent after COMMIT; returns its id';
-COMMENT ON FUNCTION ignisign_sign(text, ignisign.new_document[], jsonb, text, name) IS
+COMMENT ON FUNCTION ignisign_sign(text, ignisign.new_document[], jsonb, text, name, text, text, timestamptz, text[], text, text[], text) IS
 'queue a signature request for several documents, signers in the API''s field names; it is sent after COMMIT; returns its id';
 
 CREATE FUNCTION ignisign_sign_trigger()
@@ -431,7 +525,7 @@ SELECT r.id,
 	   r.owner,
 	   r.server,
 	   CASE WHEN r.closed_at IS NOT NULL THEN 'closed'
-			WHEN r.signature_request_id IS NOT NULL THEN 'open'
+			WHEN r.sent_at IS NOT NULL THEN 'open'
 			WHEN c.state = 'pending' THEN 'queued'
 			ELSE coalesce(c.state, 'discarded')
 	   END AS state,
@@ -445,7 +539,7 @@ SELECT r.id,
 				 FROM ignisign.call e
 				 WHERE e.request = r.id AND e.last_error IS NOT NULL
 				 ORDER BY e.state = 'dead' DESC, e.id LIMIT 1),
-				CASE WHEN c.state = 'pending' OR r.closed_at IS NULL AND r.signature_request_id IS NOT NULL
+				CASE WHEN c.state = 'pending' OR r.closed_at IS NULL AND r.sent_at IS NOT NULL
 					 THEN (SELECT k.reason FROM ignisign.parked k
 						   WHERE k.server = r.server AND k.owner = r.owner)
 				END) AS last_error,
@@ -453,7 +547,12 @@ SELECT r.id,
 	   r.sent_at,
 	   r.closed_at
 FROM ignisign.request r
-LEFT JOIN ignisign.call c ON c.request = r.id AND c.operation = 'one-call-sign';
+LEFT JOIN LATERAL
+	(SELECT d.state
+	 FROM ignisign.call d
+	 WHERE d.request = r.id AND d.operation NOT IN ('context', 'proof', 'close', 'resend-email')
+	 ORDER BY d.state = 'dead' DESC, d.state = 'unknown' DESC, d.state = 'sending' DESC
+	 LIMIT 1) c ON r.sent_at IS NULL;
 
 COMMENT ON VIEW ignisign.requests IS 'signature requests for people: what the extension does with them (state) and what the API says (status)';
 
@@ -573,6 +672,18 @@ AS 'MODULE_PATHNAME' LANGUAGE C VOLATILE STRICT;
 
 COMMENT ON FUNCTION ignisign_resend_email(uuid, integer) IS
 'have the invitation sent again to a signer who has not signed; signers are numbered from 1';
+
+CREATE FUNCTION ignisign_session(request uuid,
+								 OUT signer integer,
+								 OUT signature_request_id text,
+								 OUT signer_id text,
+								 OUT token text,
+								 OUT auth_secret text)
+RETURNS SETOF record
+AS 'MODULE_PATHNAME' LANGUAGE C VOLATILE STRICT ROWS 5;
+
+COMMENT ON FUNCTION ignisign_session(uuid) IS
+'what a page of one''s own needs to let the embedded signers of a request sign; token and auth_secret are credentials';
 
 CREATE FUNCTION ignisign_adopt()
 RETURNS void

@@ -191,6 +191,7 @@ typedef struct IgApiAnswer
 	/* init-document, upload-document; create-signer; publish */
 	const char *document_id;
 	const char *signer_id;
+	const char *auth_secret;
 	IgApiEmbedded *embedded;
 	int			nembedded;
 	/* verify-webhook */
@@ -249,6 +250,9 @@ extern bool ig_api_not_yet(IgOperation op, int http_status, const char *code);
  * missing or not what it must be.
  */
 extern bool ig_api_check(IgOperation op, const char *values, char error[IG_API_ERROR_SIZE]);
+
+/* The same, but what the path or the API's own ids need may be missing yet. */
+extern bool ig_api_check_known(IgOperation op, const char *values, char error[IG_API_ERROR_SIZE]);
 
 /*
  * Build the request of an operation.  Returns false, with the reason in

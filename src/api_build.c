@@ -431,9 +431,26 @@ kind_name(IgKind kind)
 	return names[kind];
 }
 
-/* Check the values of an operation; what the path needs may be known apart. */
+/* What must be among the values. */
+typedef enum IgCompleteness
+{
+	IG_ALL_REQUIRED,
+	IG_BODY_REQUIRED,			/* what the path needs may be known apart */
+	IG_IDS_LATER				/* ids that the API gives are not known yet */
+} IgCompleteness;
+
+/* Whether a field may be missing. */
 static bool
-check_values(const IgOperationEntry *entry, const cJSON *values, bool path_too, char *error)
+may_be_missing(const IgOperationEntry *entry, const IgField *field, IgCompleteness completeness)
+{
+	return !field->required ||
+		(completeness != IG_ALL_REQUIRED && in_path(entry, field->name)) ||
+		(completeness == IG_IDS_LATER && field->kind == IG_ID);
+}
+
+/* Check the values of an operation. */
+static bool
+check_values(const IgOperationEntry *entry, const cJSON *values, IgCompleteness completeness, char *error)
 {
 	static const IgField none[] = {{NULL}};
 	const IgField *fields = entry->fields ? entry->fields : none;
@@ -453,7 +470,7 @@ check_values(const IgOperationEntry *entry, const cJSON *values, bool path_too, 
 	for (field = fields; field->name != NULL; field++)
 	{
 		value = get_value(values, field->name, strlen(field->name));
-		if (value == NULL && field->required && (path_too || !in_path(entry, field->name)))
+		if (value == NULL && !may_be_missing(entry, field, completeness))
 		{
 			snprintf(error, IG_API_ERROR_SIZE, "%s is missing", field->name);
 			return false;
@@ -572,7 +589,7 @@ ig_build_call(const IgOperationEntry *entry, const IgApiArgs *args, IgApiRequest
 {
 	cJSON	   *values = cJSON_Parse(args->values);
 	const char *body = cJSON_GetStringValue(get_value(values, "body", 4));
-	bool		ok = check_values(entry, values, true, error) && check_call(values, error);
+	bool		ok = check_values(entry, values, IG_ALL_REQUIRED, error) && check_call(values, error);
 	Text		text = {0};
 
 	if (ok)
@@ -591,8 +608,8 @@ ig_build_call(const IgOperationEntry *entry, const IgApiArgs *args, IgApiRequest
 }
 
 /* Check what is to be given to an operation. */
-bool
-ig_api_check(IgOperation op, const char *values, char error[IG_API_ERROR_SIZE])
+static bool
+check_text(IgOperation op, const char *values, IgCompleteness completeness, char *error)
 {
 	const IgOperationEntry *entry = ig_api_entry(op);
 	cJSON	   *tree = values ? cJSON_Parse(values) : NULL;
@@ -600,10 +617,24 @@ ig_api_check(IgOperation op, const char *values, char error[IG_API_ERROR_SIZE])
 
 	if (values != NULL && !cJSON_IsObject(tree))
 		ok = ig_refuse(error, "the arguments are not a JSON object");
-	ok = ok && check_values(entry, tree, true, error) &&
+	ok = ok && check_values(entry, tree, completeness, error) &&
 		(entry->build != ig_build_call || check_call(tree, error));
 	cJSON_Delete(tree);
 	return ok;
+}
+
+/* Check all that is to be given to an operation. */
+bool
+ig_api_check(IgOperation op, const char *values, char error[IG_API_ERROR_SIZE])
+{
+	return check_text(op, values, IG_ALL_REQUIRED, error);
+}
+
+/* Check what is known of it before the API has given its ids. */
+bool
+ig_api_check_known(IgOperation op, const char *values, char error[IG_API_ERROR_SIZE])
+{
+	return check_text(op, values, IG_IDS_LATER, error);
 }
 
 /* Whether an operation has a body of fields, be it an empty one. */
@@ -621,7 +652,7 @@ build_body(const IgOperationEntry *entry, const IgApiArgs *args, const cJSON *va
 {
 	if (entry->build != NULL)
 		return entry->build(entry, args, request, error);
-	if (!check_values(entry, values, false, error))
+	if (!check_values(entry, values, IG_BODY_REQUIRED, error))
 		return false;
 	if (entry->part != NULL)
 		return build_multipart(entry, args, request, error);

@@ -314,6 +314,7 @@ ig_read_signer(cJSON *tree, IgApiAnswer *answer, char *error)
 	answer->signer_id = id_member(tree, "signerId", "_id");
 	if (answer->signer_id == NULL || !ig_api_valid_object_id(answer->signer_id))
 		return ig_refuse(error, "it has no valid signerId");
+	answer->auth_secret = string_member(tree, "authSecret");
 	return true;
 }
 

@@ -60,7 +60,7 @@ ig_apply_sent(const IgSent *sent, int n, const char *source)
 		"UPDATE ignisign.request r SET signature_request_id = u.signature_request_id, "
 		"sent_at = $4 "
 		"FROM unnest($1, $2) AS u (id, signature_request_id) "
-		"WHERE r.id = u.id AND r.signature_request_id IS NULL "
+		"WHERE r.id = u.id AND r.sent_at IS NULL "
 		"RETURNING r.id, r.owner, r.server, r.signature_request_id), "
 		"event AS ("
 		"INSERT INTO ignisign.event (request, source, kind, value) "

@@ -16,6 +16,7 @@
 
 #include "flight.h"
 #include "spi.h"
+#include "staged.h"
 
 /* Make a flight for a call; what the call points to is copied. */
 IgFlight *
@@ -208,7 +209,10 @@ build(IgFlight *flight)
 		args.signature_request_ids = (const char *const *) flight->batch->signature_request_ids;
 		args.nsignature_request_ids = flight->batch->n;
 	}
-	args.values = to_wire(flight->call.args);
+	args.values = to_wire(flight->call.args ? flight->call.args :
+						  ig_staged_values(&flight->call.request, flight->call.operation, flight->call.document,
+										   flight->call.signer, &account->key, flight->context));
+	MemoryContextSwitchTo(flight->context);
 	if (ig_api_sends_content(flight->call.operation))
 	{
 		flight->first_document = flight->call.document;

@@ -390,28 +390,31 @@ ignisign_resolve(PG_FUNCTION_ARGS)
 }
 
 /*
- * Drop the call that was to send a request, if it is certain that it never
- * arrived: false if it has arrived or may have.
+ * Drop the calls that were to send a request, if it is certain that nobody was
+ * asked to sign: false if somebody was or may have been.
  */
 static bool
 drop_unsent(const pg_uuid_t *id)
 {
 	static IgStatement lock = {
-		.sql = "SELECT state FROM ignisign.call WHERE request = $1 AND operation = 'one-call-sign' FOR UPDATE",
+		.sql = "SELECT state FROM ignisign.call WHERE request = $1 "
+		"AND operation NOT IN ('context', 'proof', 'close', 'resend-email') FOR UPDATE",
 		.types = {UUIDOID}
 	};
 	static IgStatement drop = {
-		.sql = "DELETE FROM ignisign.call WHERE request = $1 AND operation = 'one-call-sign'",
+		.sql = "DELETE FROM ignisign.call WHERE request = $1",
 		.types = {UUIDOID}
 	};
 	Datum		value = UUIDPGetDatum(id);
-	char	   *call_state;
+	uint64		n = ig_spi_execute(&lock, &value, NULL);
 
-	if (ig_spi_execute(&lock, &value, NULL) == 0)
-		return true;
-	call_state = ig_spi_text(0, 1, CurrentMemoryContext);
-	if (strcmp(call_state, "pending") != 0 && strcmp(call_state, "dead") != 0)
-		return false;
+	for (uint64 i = 0; i < n; i++)
+	{
+		char	   *call_state = ig_spi_text(i, 1, CurrentMemoryContext);
+
+		if (strcmp(call_state, "pending") != 0 && strcmp(call_state, "dead") != 0)
+			return false;
+	}
 	ig_spi_execute(&drop, &value, NULL);
 	return true;
 }
@@ -426,8 +429,8 @@ drop_unsent(const pg_uuid_t *id)
 Datum
 ignisign_cancel(PG_FUNCTION_ARGS)
 {
-	static IgStatement closed = {
-		.sql = "SELECT status FROM ignisign.request WHERE id = $1 AND closed_at IS NOT NULL",
+	static IgStatement read = {
+		.sql = "SELECT status, closed_at IS NOT NULL, sent_at IS NOT NULL FROM ignisign.request WHERE id = $1",
 		.types = {UUIDOID}
 	};
 	const pg_uuid_t *id = PG_GETARG_UUID_P(0);
@@ -437,23 +440,27 @@ ignisign_cancel(PG_FUNCTION_ARGS)
 	char	   *signature_request_id;
 	char	   *server;
 	Datum		value = UUIDPGetDatum(id);
+	bool		sent;
+	bool		isnull;
 
 	ig_owner_enter(&state);
 	SPI_connect();
 	server = lock_request(id, caller, &owner, &signature_request_id);
-	if (ig_spi_execute(&closed, &value, NULL) == 1)
+	ig_spi_execute(&read, &value, NULL);
+	sent = DatumGetBool(ig_spi_datum(0, 3, &isnull));
+	if (DatumGetBool(ig_spi_datum(0, 2, &isnull)))
 		ereport(ERROR,
 				(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
 				 errmsg("the request is closed already"),
 				 errdetail("Its status is %s.", ig_spi_text(0, 1, CurrentMemoryContext)),
 				 errhint("Only a request that is not closed can be cancelled.")));
-	if (signature_request_id != NULL)
-		ig_queue_add(id, IG_OP_CLOSE, 0, 0, "", owner, server, GetCurrentTimestamp());
-	else if (!drop_unsent(id))
+	if (!sent && !drop_unsent(id))
 		ereport(ERROR,
 				(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
 				 errmsg("the request is being sent"),
 				 errhint("Wait for that with ignisign_wait(request, 'SENT'), then cancel it.")));
+	if (signature_request_id != NULL)
+		ig_queue_add(id, IG_OP_CLOSE, 0, 0, "", owner, server, GetCurrentTimestamp());
 	add_event(id, "cancelled", NULL, GetUserNameFromId(caller, false));
 	SPI_finish();
 	ig_owner_leave(&state);

@@ -59,9 +59,9 @@ ig_refresh_next(TimestampTz now)
 {
 	static IgStatement ends = {
 		.sql = "SELECT (SELECT sent_at FROM ignisign.request WHERE closed_at IS NULL AND "
-		"signature_request_id IS NOT NULL ORDER BY sent_at, id LIMIT 1), "
+		"sent_at IS NOT NULL ORDER BY sent_at, id LIMIT 1), "
 		"(SELECT sent_at FROM ignisign.request WHERE closed_at IS NULL AND "
-		"signature_request_id IS NOT NULL ORDER BY sent_at DESC, id DESC LIMIT 1)"
+		"sent_at IS NOT NULL ORDER BY sent_at DESC, id DESC LIMIT 1)"
 	};
 	TimestampTz next = 0;
 	bool		none;
@@ -168,7 +168,7 @@ go_on(int k, List **batches, int rows, TimestampTz now)
 {
 	static IgStatement page = {
 		.sql = "SELECT id, signature_request_id, server, owner, sent_at FROM ignisign.request "
-		"WHERE closed_at IS NULL AND signature_request_id IS NOT NULL "
+		"WHERE closed_at IS NULL AND sent_at IS NOT NULL "
 		"AND (sent_at, id) > ($1, $2) AND sent_at <= $3 "
 		"ORDER BY sent_at, id LIMIT $4",
 		.types = {TIMESTAMPTZOID, UUIDOID, TIMESTAMPTZOID, INT4OID}

@@ -10,17 +10,10 @@
  */
 #include "ignisign.h"
 
-#include "access/htup_details.h"
 #include "catalog/pg_type.h"
-#include "executor/executor.h"
-#include "fmgr.h"
 #include "mb/pg_wchar.h"
 #include "miscadmin.h"
-#include "utils/array.h"
 #include "utils/builtins.h"
-#include "utils/jsonb.h"
-#include "utils/lsyscache.h"
-#include "utils/typcache.h"
 
 #include "api.h"
 #include "bytes.h"
@@ -29,9 +22,7 @@
 #include "queue.h"
 #include "sign.h"
 #include "spi.h"
-
-PG_FUNCTION_INFO_V1(ignisign_sign_document);
-PG_FUNCTION_INFO_V1(ignisign_sign_documents);
+#include "staged.h"
 
 /* Bounds of the API, and of good sense where it tells none. */
 #define MAX_TITLE_LENGTH	1024
@@ -39,17 +30,14 @@ PG_FUNCTION_INFO_V1(ignisign_sign_documents);
 #define MAX_SIGNERS			100
 #define MAX_DOCUMENTS		100
 
-/* ---- Checks ---- */
+/* Most bytes of a body that the vendor's own client sends. */
+#define MAX_ONE_CALL		50000000
 
-/* A NULL where a value is needed. */
-static void
-refuse_null(const char *what)
-{
-	ereport(ERROR,
-			(errcode(ERRCODE_NULL_VALUE_NOT_ALLOWED),
-			 errmsg("%s must not be NULL", what),
-			 errhint("A request needs a title, a document, signers, a signature method and a server.")));
-}
+const char *const ig_sign_inputs[IG_SIGN_INPUTS] = {
+	"phoneNumber", "nationality", "birthDate", "birthPlace", "birthCountry"
+};
+
+/* ---- Checks ---- */
 
 /* Whether the text can be sent: UTF-8 without control characters. */
 static bool
@@ -117,7 +105,11 @@ check_name(const char *what, int n, const char *name)
 static void
 check_signers(const IgSignRequest *request)
 {
-	if (request->nsigners == 0)
+	int			nsigning = 0;
+
+	for (int i = 0; i < request->nsigners; i++)
+		nsigning += request->signers[i].approver ? 0 : 1;
+	if (nsigning == 0)
 		ereport(ERROR,
 				(errcode(IG_ERRCODE_NO_SIGNER),
 				 errmsg("there is no signer"),
@@ -181,6 +173,16 @@ is_mime_type(const char *text)
 static void
 check_content(const IgSignDocument *document, int n)
 {
+	if (document->kind == IG_SIGN_UPLOADED)
+	{
+		if (document->content != NULL || document->url != NULL ||
+			!ig_api_valid_object_id(document->document_id))
+			ereport(ERROR,
+					(errcode(IG_ERRCODE_INVALID_DOCUMENT),
+					 errmsg("invalid id of document %d", n),
+					 errhint("Give the documentId of an uploaded document, of 24 hexadecimal digits, and no content.")));
+		return;
+	}
 	if (document->content == NULL && document->url == NULL)
 		ereport(ERROR,
 				(errcode(ERRCODE_NULL_VALUE_NOT_ALLOWED),
@@ -263,11 +265,89 @@ check_documents(IgSignRequest *request)
 		if (request->documents[i].content)
 			total += VARSIZE_ANY_EXHDR(request->documents[i].content);
 	}
-	if (total > (Size) ig_max_document_size * 1024)
+	if (total > (Size) ig_max_document_size * 1024 && strcmp(request->delivery, "one-call") == 0)
 		ereport(ERROR,
 				(errcode(IG_ERRCODE_DOCUMENT_TOO_LARGE),
 				 errmsg("the documents together are too large: %zu bytes", (size_t) total),
-				 errhint("ignisign.max_document_size is %d kB, and they travel in one call.", ig_max_document_size)));
+				 errhint("ignisign.max_document_size is %d kB, and they travel in one call; delivery => 'staged' sends them one by one.",
+						 ig_max_document_size)));
+}
+
+/* What of the request one call cannot carry; NULL: nothing. */
+static const char *
+needs_stages(const IgSignRequest *request)
+{
+	Size		total = 0;
+
+	if (request->description)
+		return "a description";
+	if (request->language)
+		return "a language";
+	if (request->external_id)
+		return "an external id";
+	if (request->expires_at != 0)
+		return "a time of expiry";
+	if (request->recipients != (Datum) 0)
+		return "recipients";
+	if (request->statements != (Datum) 0)
+		return "statements";
+	for (int i = 0; i < request->nsigners; i++)
+	{
+		if (request->signers[i].approver)
+			return "an approver";
+		if (request->signers[i].external_id)
+			return "an external id of a signer";
+		for (int k = 0; k < IG_SIGN_INPUTS; k++)
+		{
+			if (request->signers[i].inputs[k])
+				return ig_sign_inputs[k];
+		}
+	}
+	for (int i = 0; i < request->ndocuments; i++)
+	{
+		const IgSignDocument *document = &request->documents[i];
+
+		if (document->kind != IG_SIGN_FILE)
+			return "a document that is not sent as a file";
+		if (document->label || document->description || document->external_id)
+			return "a label, description or external id of a document";
+		if (document->content)
+			total += VARSIZE_ANY_EXHDR(document->content);
+	}
+	return total / 3 * 4 > MAX_ONE_CALL ? "more than 50 MB in base64" : NULL;
+}
+
+/* Choose how the request is delivered, and check that it can be. */
+static void
+check_delivery(IgSignRequest *request)
+{
+	const char *reason = needs_stages(request);
+
+	if (request->delivery == NULL)
+		request->delivery = reason ? "staged" : "one-call";
+	if (strcmp(request->delivery, "one-call") != 0 && strcmp(request->delivery, "staged") != 0)
+		ereport(ERROR,
+				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+				 errmsg("invalid value for parameter \"delivery\": \"%s\"", request->delivery),
+				 errhint("Valid values are one-call and staged; leave it NULL to have it chosen.")));
+	if (reason && strcmp(request->delivery, "one-call") == 0)
+		ereport(ERROR,
+				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+				 errmsg("one call cannot carry %s", reason),
+				 errhint("Use delivery => 'staged', or leave it NULL to have it chosen.")));
+	if (request->expires_at != 0 && request->expires_at <= GetCurrentTimestamp())
+		ereport(ERROR,
+				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+				 errmsg("expires_at is in the past")));
+	for (int i = 0; i < request->ndocuments; i++)
+	{
+		if (request->documents[i].url && strcmp(request->delivery, "staged") == 0)
+			ereport(ERROR,
+					(errcode(IG_ERRCODE_INVALID_DOCUMENT),
+					 errmsg("document %d is given by URL, which a staged request cannot carry", i + 1),
+					 errdetail("The API downloads documents for a request in one call only."),
+					 errhint("Give its content.")));
+	}
 }
 
 /* ---- Rows ---- */
@@ -280,24 +360,25 @@ set_text(Datum *value, char *null, const char *text)
 	*null = text ? ' ' : 'n';
 }
 
-/* Insert the request and its call. */
+/* Insert the request. */
 static void
 insert_request(const IgSignRequest *request, const pg_uuid_t *id, const char *owner)
 {
 	static IgStatement insert = {
-		.sql = "INSERT INTO ignisign.request (id, owner, server, title, signature_method, signer_count) "
-		"VALUES ($1, $2, $3, $4, $5, $6) ON CONFLICT (id) DO NOTHING",
-		.types = {UUIDOID, NAMEOID, NAMEOID, TEXTOID, TEXTOID, INT4OID}
-	};
-	static IgStatement queue = {
-		.sql = "INSERT INTO ignisign.call (request, operation, owner, server) "
-		"VALUES ($1, 'one-call-sign', $2, $3)",
-		.types = {UUIDOID, NAMEOID, NAMEOID}
+		.sql = "INSERT INTO ignisign.request (id, owner, server, title, signature_method, signer_count, delivery, "
+		"description, language, external_id, expires_at, recipients, statements) "
+		"VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13) ON CONFLICT (id) DO NOTHING",
+		.types = {UUIDOID, NAMEOID, NAMEOID, TEXTOID, TEXTOID, INT4OID, TEXTOID,
+			TEXTOID, TEXTOID, TEXTOID, TIMESTAMPTZOID, TEXTARRAYOID, TEXTARRAYOID}
 	};
 	NameData	owner_name;
 	NameData	server_name;
-	Datum		values[6];
+	Datum		values[13];
+	char		nulls[14] = "             ";
+	int			nsigning = 0;
 
+	for (int i = 0; i < request->nsigners; i++)
+		nsigning += request->signers[i].approver ? 0 : 1;
 	namestrcpy(&owner_name, owner);
 	namestrcpy(&server_name, request->server);
 	values[0] = UUIDPGetDatum(id);
@@ -305,14 +386,23 @@ insert_request(const IgSignRequest *request, const pg_uuid_t *id, const char *ow
 	values[2] = NameGetDatum(&server_name);
 	values[3] = CStringGetTextDatum(request->title);
 	values[4] = CStringGetTextDatum(request->signature_method);
-	values[5] = Int32GetDatum(request->nsigners);
-	if (ig_spi_execute(&insert, values, NULL) != 1)
+	values[5] = Int32GetDatum(nsigning);
+	values[6] = CStringGetTextDatum(request->delivery);
+	set_text(&values[7], &nulls[7], request->description);
+	set_text(&values[8], &nulls[8], request->language);
+	set_text(&values[9], &nulls[9], request->external_id);
+	values[10] = TimestampTzGetDatum(request->expires_at);
+	nulls[10] = request->expires_at != 0 ? ' ' : 'n';
+	values[11] = request->recipients;
+	nulls[11] = request->recipients != (Datum) 0 ? ' ' : 'n';
+	values[12] = request->statements;
+	nulls[12] = request->statements != (Datum) 0 ? ' ' : 'n';
+	if (ig_spi_execute(&insert, values, nulls) != 1)
 		ereport(ERROR,
 				(errcode(ERRCODE_UNIQUE_VIOLATION),
 				 errmsg("a request with the id %s exists already",
 						DatumGetCString(DirectFunctionCall1(uuid_out, UUIDPGetDatum(id)))),
 				 errhint("Each request needs an id of its own; ignisign_id() makes one.")));
-	ig_spi_execute(&queue, values, NULL);
 }
 
 /* Insert all signers. */
@@ -320,28 +410,45 @@ static void
 insert_signers(const IgSignRequest *request, const pg_uuid_t *id)
 {
 	static IgStatement insert = {
-		.sql = "INSERT INTO ignisign.signer (request, n, email, first_name, last_name, signer_profile_id) "
-		"SELECT $1, n, email, first_name, last_name, signer_profile_id "
-		"FROM unnest($2, $3, $4, $5) WITH ORDINALITY "
-		"AS s (email, first_name, last_name, signer_profile_id, n)",
-		.types = {UUIDOID, TEXTARRAYOID, TEXTARRAYOID, TEXTARRAYOID, TEXTARRAYOID}
+		.sql = "INSERT INTO ignisign.signer (request, n, email, first_name, last_name, signer_profile_id, "
+		"external_id, approver, inputs) "
+		"SELECT $1, n, email, first_name, last_name, signer_profile_id, external_id, approver, "
+		"nullif(jsonb_strip_nulls(jsonb_build_object($8, a, $9, b, $10, c, $11, d, $12, e)), '{}') "
+		"FROM unnest($2, $3, $4, $5, $6, $7, $13, $14, $15, $16, $17) WITH ORDINALITY "
+		"AS s (email, first_name, last_name, signer_profile_id, external_id, approver, a, b, c, d, e, n)",
+		.types = {UUIDOID, TEXTARRAYOID, TEXTARRAYOID, TEXTARRAYOID, TEXTARRAYOID, TEXTARRAYOID, BOOLARRAYOID,
+			TEXTOID, TEXTOID, TEXTOID, TEXTOID, TEXTOID,
+			TEXTARRAYOID, TEXTARRAYOID, TEXTARRAYOID, TEXTARRAYOID, TEXTARRAYOID}
 	};
 	int			n = request->nsigners;
-	const char **column[4];
-	Datum		values[5];
+	const char **column[5 + IG_SIGN_INPUTS];
+	Datum	   *approvers = palloc(n * sizeof(Datum));
+	Datum		values[17];
 
-	for (int c = 0; c < 4; c++)
+	for (int c = 0; c < 5 + IG_SIGN_INPUTS; c++)
 		column[c] = palloc(n * sizeof(char *));
 	for (int i = 0; i < n; i++)
 	{
-		column[0][i] = request->signers[i].email;
-		column[1][i] = request->signers[i].first_name;
-		column[2][i] = request->signers[i].last_name;
-		column[3][i] = request->signers[i].signer_profile_id;
+		const IgSignSigner *signer = &request->signers[i];
+
+		column[0][i] = signer->email;
+		column[1][i] = signer->first_name;
+		column[2][i] = signer->last_name;
+		column[3][i] = signer->signer_profile_id;
+		column[4][i] = signer->external_id;
+		for (int k = 0; k < IG_SIGN_INPUTS; k++)
+			column[5 + k][i] = signer->inputs[k];
+		approvers[i] = BoolGetDatum(signer->approver);
 	}
 	values[0] = UUIDPGetDatum(id);
-	for (int c = 0; c < 4; c++)
-		values[c + 1] = ig_text_array(column[c], n);
+	for (int c = 0; c < 5; c++)
+		values[1 + c] = ig_text_array(column[c], n);
+	values[6] = ig_array(BOOLOID, approvers, NULL, n);
+	for (int k = 0; k < IG_SIGN_INPUTS; k++)
+	{
+		values[7 + k] = CStringGetTextDatum(ig_sign_inputs[k]);
+		values[12 + k] = ig_text_array(column[5 + k], n);
+	}
 	ig_spi_execute(&insert, values, NULL);
 }
 
@@ -350,12 +457,15 @@ void
 ig_insert_document(const IgSignDocument *document, int n, const pg_uuid_t *id)
 {
 	static IgStatement insert = {
-		.sql = "INSERT INTO ignisign.document (request, n, file_name, mime_type, content, url, sha256, size) "
-		"VALUES ($1, $2, $3, $4, $5, $6, $7, $8)",
-		.types = {UUIDOID, INT4OID, TEXTOID, TEXTOID, BYTEAOID, TEXTOID, BYTEAOID, INT8OID}
+		.sql = "INSERT INTO ignisign.document (request, n, file_name, mime_type, content, url, sha256, size, "
+		"kind, label, description, external_id, document_id, uploaded_at) "
+		"VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, CASE WHEN $9 = 'uploaded' THEN now() END)",
+		.types = {UUIDOID, INT4OID, TEXTOID, TEXTOID, BYTEAOID, TEXTOID, BYTEAOID, INT8OID,
+			TEXTOID, TEXTOID, TEXTOID, TEXTOID, TEXTOID}
 	};
-	Datum		values[8];
-	char		nulls[9] = "        ";
+	static const char *const kinds[] = {"file", "json", "private", "uploaded"};
+	Datum		values[13];
+	char		nulls[14] = "             ";
 
 	values[0] = UUIDPGetDatum(id);
 	values[1] = Int32GetDatum(n);
@@ -370,6 +480,11 @@ ig_insert_document(const IgSignDocument *document, int n, const pg_uuid_t *id)
 	}
 	else
 		nulls[4] = nulls[6] = nulls[7] = 'n';
+	values[8] = CStringGetTextDatum(kinds[document->kind]);
+	set_text(&values[9], &nulls[9], document->label);
+	set_text(&values[10], &nulls[10], document->description);
+	set_text(&values[11], &nulls[11], document->external_id);
+	set_text(&values[12], &nulls[12], document->document_id);
 	ig_spi_execute(&insert, values, nulls);
 }
 
@@ -384,6 +499,7 @@ ig_sign(IgSignRequest *request, const pg_uuid_t *id)
 	check_title(request->title);
 	check_method(request->signature_method);
 	check_signers(request);
+	check_delivery(request);
 	check_documents(request);
 	ig_check_server(request->server, caller);
 
@@ -394,6 +510,13 @@ ig_sign(IgSignRequest *request, const pg_uuid_t *id)
 	insert_signers(request, id);
 	for (int i = 0; i < request->ndocuments; i++)
 		ig_insert_document(&request->documents[i], i + 1, id);
+	if (strcmp(request->delivery, "staged") == 0)
+	{
+		ig_staged_check(id);
+		ig_staged_advance(id);
+	}
+	else
+		ig_queue_add(id, IG_OP_ONE_CALL_SIGN, 0, 0, "", owner, request->server, GetCurrentTimestamp());
 	SPI_finish();
 	ig_owner_leave(&state);
 
@@ -418,254 +541,4 @@ ig_request_exists(const pg_uuid_t *id)
 	SPI_finish();
 	ig_owner_leave(&state);
 	return found;
-}
-
-/* ---- Arguments ---- */
-
-/* A field of a composite value as text, or NULL. */
-static char *
-text_field(HeapTupleHeader row, const char *name)
-{
-	bool		isnull;
-	Datum		value = GetAttributeByName(row, name, &isnull);
-
-	return isnull ? NULL : TextDatumGetCString(value);
-}
-
-/* The elements of a one-dimensional array of rows; none of them is NULL. */
-static HeapTupleHeader *
-array_rows(Datum array, const char *what, int *n)
-{
-	ArrayType  *rows = DatumGetArrayTypeP(array);
-	int16		length;
-	bool		by_value;
-	char		align;
-	Datum	   *values;
-	bool	   *nulls;
-	HeapTupleHeader *result;
-
-	if (ARR_NDIM(rows) > 1)
-		ereport(ERROR,
-				(errcode(ERRCODE_ARRAY_SUBSCRIPT_ERROR),
-				 errmsg("%s must be a one-dimensional array", what)));
-	get_typlenbyvalalign(ARR_ELEMTYPE(rows), &length, &by_value, &align);
-	deconstruct_array(rows, ARR_ELEMTYPE(rows), length, by_value, align, &values, &nulls, n);
-	result = palloc(Max(*n, 1) * sizeof(HeapTupleHeader));
-	for (int i = 0; i < *n; i++)
-	{
-		if (nulls[i])
-			ereport(ERROR,
-					(errcode(ERRCODE_NULL_VALUE_NOT_ALLOWED),
-					 errmsg("%s must not contain NULL", what),
-					 errhint("Leave out what is not there.")));
-		result[i] = DatumGetHeapTupleHeader(values[i]);
-	}
-	return result;
-}
-
-/* Signers from an array of ignisign.new_signer. */
-static IgSignSigner *
-signers_from_array(Datum array, int *nsigners)
-{
-	HeapTupleHeader *rows = array_rows(array, "signers", nsigners);
-	IgSignSigner *signers = palloc0(Max(*nsigners, 1) * sizeof(IgSignSigner));
-
-	for (int i = 0; i < *nsigners; i++)
-	{
-		signers[i].email = text_field(rows[i], "email");
-		signers[i].first_name = text_field(rows[i], "first_name");
-		signers[i].last_name = text_field(rows[i], "last_name");
-		signers[i].signer_profile_id = text_field(rows[i], "signer_profile_id");
-	}
-	return signers;
-}
-
-/* Where a member of a signer in jsonb is to be stored, or NULL. */
-static char **
-signer_member(IgSignSigner *signer, const char *key, int length)
-{
-	struct
-	{
-		const char *key;
-		char	  **value;
-	}			members[] = {
-		{"email", &signer->email},
-		{"firstName", &signer->first_name},
-		{"lastName", &signer->last_name},
-		{"signerProfileId", &signer->signer_profile_id}
-	};
-
-	for (int i = 0; i < (int) lengthof(members); i++)
-	{
-		if ((int) strlen(members[i].key) == length && strncmp(members[i].key, key, length) == 0)
-			return members[i].value;
-	}
-	return NULL;
-}
-
-/* Read one signer, the n-th, from the iterator, after its object began. */
-static void
-read_signer(JsonbIterator **it, IgSignSigner *signer, int n)
-{
-	JsonbValue	value;
-	JsonbIteratorToken token;
-
-	while ((token = JsonbIteratorNext(it, &value, true)) == WJB_KEY)
-	{
-		char	   *key = pnstrdup(value.val.string.val, value.val.string.len);
-		char	  **member = signer_member(signer, key, value.val.string.len);
-
-		if (member == NULL)
-			ereport(ERROR,
-					(errcode(IG_ERRCODE_INVALID_SIGNER),
-					 errmsg("unknown field \"%s\" of signer %d", key, n),
-					 errhint("Valid fields are email, firstName, lastName and signerProfileId.")));
-		(void) JsonbIteratorNext(it, &value, true);
-		if (value.type == jbvNull)
-			continue;
-		if (value.type != jbvString)
-			ereport(ERROR,
-					(errcode(IG_ERRCODE_INVALID_SIGNER),
-					 errmsg("field \"%s\" of signer %d is not a string", key, n),
-					 errhint("All fields of a signer are strings.")));
-		*member = pnstrdup(value.val.string.val, value.val.string.len);
-	}
-}
-
-/* Signers from jsonb: an array of objects, or one object. */
-IgSignSigner *
-ig_signers_from_jsonb(Datum datum, int *nsigners)
-{
-	Jsonb	   *jsonb = DatumGetJsonbP(datum);
-	JsonbIterator *it = JsonbIteratorInit(&jsonb->root);
-	JsonbValue	value;
-	JsonbIteratorToken token;
-	IgSignSigner *signers;
-
-	*nsigners = 0;
-	if (!JB_ROOT_IS_ARRAY(jsonb) || JB_ROOT_IS_SCALAR(jsonb))
-		ereport(ERROR,
-				(errcode(IG_ERRCODE_INVALID_SIGNER),
-				 errmsg("signers must be a JSON array"),
-				 errhint("As in [{\"email\": \"ann@example.com\", \"firstName\": \"Ann\", \"lastName\": \"Lee\"}].")));
-	signers = palloc0(Max(JB_ROOT_COUNT(jsonb), 1) * sizeof(IgSignSigner));
-	(void) JsonbIteratorNext(&it, &value, false);	/* WJB_BEGIN_ARRAY */
-	while ((token = JsonbIteratorNext(&it, &value, false)) != WJB_END_ARRAY)
-	{
-		if (token != WJB_BEGIN_OBJECT)
-			ereport(ERROR,
-					(errcode(IG_ERRCODE_INVALID_SIGNER),
-					 errmsg("signer %d is not a JSON object", *nsigners + 1),
-					 errhint("As in {\"email\": \"ann@example.com\", \"firstName\": \"Ann\", \"lastName\": \"Lee\"}.")));
-		read_signer(&it, &signers[*nsigners], *nsigners + 1);
-		(*nsigners)++;
-	}
-	return signers;
-}
-
-/* Signers from an argument of either type. */
-static void
-get_signers(FunctionCallInfo fcinfo, int argno, IgSignRequest *request)
-{
-	if (get_fn_expr_argtype(fcinfo->flinfo, argno) == JSONBOID)
-		request->signers = ig_signers_from_jsonb(PG_GETARG_DATUM(argno), &request->nsigners);
-	else
-		request->signers = signers_from_array(PG_GETARG_DATUM(argno), &request->nsigners);
-}
-
-/* An optional argument as text. */
-static char *
-optional_text(FunctionCallInfo fcinfo, int argno)
-{
-	return PG_ARGISNULL(argno) ? NULL : text_to_cstring(PG_GETARG_TEXT_PP(argno));
-}
-
-/* Check that the arguments of these numbers and names are not NULL. */
-static void
-check_not_null(FunctionCallInfo fcinfo, const char *const *names, int n)
-{
-	for (int i = 0; i < n; i++)
-	{
-		if (names[i] != NULL && PG_ARGISNULL(i))
-			refuse_null(names[i]);
-	}
-}
-
-/* Queue the request under a new id, which is returned. */
-static Datum
-sign_under_new_id(IgSignRequest *request)
-{
-	pg_uuid_t  *id = palloc(sizeof(pg_uuid_t));
-
-	ig_uuid_v7(id);
-	ig_sign(request, id);
-	return UUIDPGetDatum(id);
-}
-
-/*
- * ignisign_sign(title text, document bytea, signers, file_name text,
- * mime_type text, signature_method text, server name) returns uuid
- *
- * Queue a request for one document.  file_name and mime_type may be NULL.
- * Errors: 22004 for another NULL; IG001 to IG011, see docs/reference.md;
- * 42704, 42809, 42501 for the server.
- */
-Datum
-ignisign_sign_document(PG_FUNCTION_ARGS)
-{
-	static const char *const names[] = {
-		"title", "document", "signers", NULL, NULL, "signature_method", "server"
-	};
-	IgSignDocument document;
-	IgSignRequest request;
-
-	check_not_null(fcinfo, names, lengthof(names));
-	memset(&request, 0, sizeof(request));
-	memset(&document, 0, sizeof(document));
-	request.title = text_to_cstring(PG_GETARG_TEXT_PP(0));
-	document.content = PG_GETARG_BYTEA_PP(1);
-	get_signers(fcinfo, 2, &request);
-	document.file_name = optional_text(fcinfo, 3);
-	document.mime_type = optional_text(fcinfo, 4);
-	request.signature_method = text_to_cstring(PG_GETARG_TEXT_PP(5));
-	request.server = NameStr(*PG_GETARG_NAME(6));
-	request.documents = &document;
-	request.ndocuments = 1;
-	return sign_under_new_id(&request);
-}
-
-/*
- * ignisign_sign(title text, documents ignisign.new_document[], signers,
- * signature_method text, server name) returns uuid
- *
- * Queue a request for several documents.  Errors as above.
- */
-Datum
-ignisign_sign_documents(PG_FUNCTION_ARGS)
-{
-	static const char *const names[] = {
-		"title", "documents", "signers", "signature_method", "server"
-	};
-	IgSignRequest request;
-	HeapTupleHeader *rows;
-
-	check_not_null(fcinfo, names, lengthof(names));
-	memset(&request, 0, sizeof(request));
-	request.title = text_to_cstring(PG_GETARG_TEXT_PP(0));
-	rows = array_rows(PG_GETARG_DATUM(1), "documents", &request.ndocuments);
-	request.documents = palloc0(Max(request.ndocuments, 1) * sizeof(IgSignDocument));
-	for (int i = 0; i < request.ndocuments; i++)
-	{
-		bool		isnull;
-		Datum		content = GetAttributeByName(rows[i], "content", &isnull);
-
-		request.documents[i].content = isnull ? NULL : DatumGetByteaPP(content);
-		request.documents[i].file_name = text_field(rows[i], "file_name");
-		request.documents[i].mime_type = text_field(rows[i], "mime_type");
-		request.documents[i].url = text_field(rows[i], "url");
-	}
-	get_signers(fcinfo, 2, &request);
-	request.signature_method = text_to_cstring(PG_GETARG_TEXT_PP(3));
-	request.server = NameStr(*PG_GETARG_NAME(4));
-	return sign_under_new_id(&request);
 }

@@ -11,7 +11,12 @@
 #include "postgres.h"
 
 #include "fmgr.h"
+#include "utils/timestamp.h"
 #include "utils/uuid.h"
+
+/* Inputs of a signer that only a staged request can carry, as the API names them. */
+#define IG_SIGN_INPUTS 5
+extern const char *const ig_sign_inputs[IG_SIGN_INPUTS];
 
 typedef struct IgSignSigner
 {
@@ -19,14 +24,30 @@ typedef struct IgSignSigner
 	char	   *first_name;		/* these may be NULL */
 	char	   *last_name;
 	char	   *signer_profile_id;
+	char	   *external_id;
+	char	   *inputs[IG_SIGN_INPUTS];
+	bool		approver;
 } IgSignSigner;
+
+typedef enum IgSignKind
+{
+	IG_SIGN_FILE,
+	IG_SIGN_JSON,
+	IG_SIGN_PRIVATE,
+	IG_SIGN_UPLOADED
+} IgSignKind;
 
 typedef struct IgSignDocument
 {
-	bytea	   *content;		/* or NULL, with url */
+	IgSignKind	kind;
+	bytea	   *content;		/* or NULL, with url or document_id */
 	char	   *file_name;		/* NULL: chosen by the MIME type */
 	char	   *mime_type;		/* NULL: guessed */
-	char	   *url;
+	char	   *url;			/* these may be NULL */
+	char	   *label;
+	char	   *description;
+	char	   *external_id;
+	char	   *document_id;
 } IgSignDocument;
 
 typedef struct IgSignRequest
@@ -38,6 +59,13 @@ typedef struct IgSignRequest
 	int			nsigners;
 	IgSignDocument *documents;
 	int			ndocuments;
+	const char *description;	/* these may be NULL */
+	const char *language;
+	const char *external_id;
+	const char *delivery;		/* one-call, staged; NULL: as needed */
+	TimestampTz expires_at;		/* 0: never */
+	Datum		recipients;		/* text[], 0: none */
+	Datum		statements;		/* text[], 0: none */
 } IgSignRequest;
 
 /*

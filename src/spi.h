@@ -14,7 +14,7 @@
 #include "executor/spi.h"
 #include "utils/array.h"
 
-#define IG_MAX_PARAMETERS 16
+#define IG_MAX_PARAMETERS 20
 
 /* A statement and the types of its parameters, up to the first zero. */
 typedef struct IgStatement

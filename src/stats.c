@@ -116,7 +116,7 @@ count_by_server(Oid caller)
 	};
 	static IgStatement open = {
 		.sql = "SELECT server::text, owner::text, pg_catalog.count(*) FROM ignisign.request "
-		"WHERE closed_at IS NULL AND signature_request_id IS NOT NULL GROUP BY server, owner"
+		"WHERE closed_at IS NULL AND sent_at IS NOT NULL GROUP BY server, owner"
 	};
 	static IgStatement parked = {
 		.sql = "SELECT server::text, owner::text, reason FROM ignisign.parked"

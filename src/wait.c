@@ -131,14 +131,14 @@ look(void *arg)
 {
 	const Wanted *wanted = arg;
 	static IgStatement read = {
-		.sql = "SELECT r.owner::text, r.xmin, r.signature_request_id IS NOT NULL, r.status, "
+		.sql = "SELECT r.owner::text, r.xmin, r.sent_at IS NOT NULL, r.status, "
 		"r.closed_at IS NOT NULL, r.proof_status, "
 		"(SELECT count(*) FROM ignisign.document d WHERE d.request = r.id), "
 		"(SELECT count(DISTINCT p.document) FROM ignisign.proof p WHERE p.request = r.id), "
 		"(SELECT count(*) FROM ignisign.call c WHERE c.request = r.id AND c.state <> 'dead' "
-		"AND c.operation IN ('one-call-sign', 'context', 'proof')), "
+		"AND c.operation NOT IN ('close', 'resend-email')), "
 		"(SELECT count(*) FROM ignisign.call c WHERE c.request = r.id AND c.state = 'dead' "
-		"AND c.operation IN ('one-call-sign', 'context', 'proof')) "
+		"AND c.operation NOT IN ('close', 'resend-email')) "
 		"FROM ignisign.request r WHERE r.id = $1",
 		.types = {UUIDOID}
 	};

@@ -44,6 +44,7 @@
 #include "refresh.h"
 #include "slots.h"
 #include "spi.h"
+#include "staged.h"
 
 /* Refreshes under way side by side. */
 #define MAX_REFRESHES		8
@@ -155,6 +156,20 @@ apply_success(IgFlight *flight, IgSent *sent, int *nsent)
 	}
 	switch (flight->call.operation)
 	{
+		case IG_OP_CREATE_REQUEST:
+		case IG_OP_INIT_DOCUMENT:
+		case IG_OP_UPLOAD_FILE:
+		case IG_OP_UPLOAD_JSON:
+		case IG_OP_UPLOAD_HASH:
+		case IG_OP_CREATE_SIGNER:
+		case IG_OP_UPDATE_REQUEST:
+			ig_staged_apply(&flight->call, &flight->answer);
+			break;
+		case IG_OP_PUBLISH:
+			sent[*nsent].request = &flight->call.request;
+			sent[(*nsent)++].signature_request_id = flight->call.signature_request_id;
+			ig_staged_apply(&flight->call, &flight->answer);
+			break;
 		case IG_OP_ONE_CALL_SIGN:
 			sent[*nsent].request = &flight->call.request;
 			sent[(*nsent)++].signature_request_id = flight->answer.signature_request_id;
