@@ -90,6 +90,7 @@ close_as(Request *request, const char *status)
 {
 	request->status = status;
 	request->closed_at = now_ms();
+	emit_request(request, strcmp(status, "LAUNCH_ERROR") == 0 ? "FAILED" : status);
 }
 
 /* POST requests/:id/:action. */
@@ -131,6 +132,33 @@ control_act(Call *call, Answer *answer, const char *id, const char *action)
 		answer_ok(answer);
 	else
 		answer_error(answer, "BAD_REQUEST", "not possible in this state, or no such action or signer", NULL);
+}
+
+/*
+ * POST webhooks {"duplicate", "reverse", "drop", "badToken": boolean, "delay": ms,
+ * "emit": {"topic", "action", "msgNature", "content"}}: how deliveries go wrong
+ * from here on, and an event of any kind.
+ */
+static void
+control_webhooks(Call *call, Answer *answer)
+{
+	cJSON	   *body = cJSON_ParseWithLength(call->body, call->body_length);
+	const cJSON *delay = cJSON_GetObjectItemCaseSensitive(body, "delay");
+	const cJSON *event = cJSON_GetObjectItemCaseSensitive(body, "emit");
+	WebhookMode mode = {
+		.duplicate = cJSON_IsTrue(cJSON_GetObjectItemCaseSensitive(body, "duplicate")),
+		.reverse = cJSON_IsTrue(cJSON_GetObjectItemCaseSensitive(body, "reverse")),
+		.drop = cJSON_IsTrue(cJSON_GetObjectItemCaseSensitive(body, "drop")),
+		.bad_token = cJSON_IsTrue(cJSON_GetObjectItemCaseSensitive(body, "badToken")),
+		.delay = cJSON_IsNumber(delay) ? (int64_t) delay->valuedouble : 0
+	};
+
+	webhooks_set_mode(&mode);
+	if (get_text(event, "topic") && get_text(event, "action") && get_text(event, "msgNature"))
+		emit(first_app(), get_text(event, "topic"), get_text(event, "action"), get_text(event, "msgNature"),
+			 cJSON_Duplicate(cJSON_GetObjectItemCaseSensitive(event, "content"), true));
+	cJSON_Delete(body);
+	answer_ok(answer);
 }
 
 /* GET signers-ca.pem: what the signatures of signers are verified with. */
@@ -189,9 +217,12 @@ control(Call *call, Answer *answer)
 	{
 		fault_clear();
 		journal_clear();
+		webhooks_reset();
 		store_reset();
 		answer_ok(answer);
 	}
+	else if (post && strcmp(path, "webhooks") == 0)
+		control_webhooks(call, answer);
 	else if (post && sscanf(path, "requests/%63[^/]/%63s", id, action) == 2)
 		control_act(call, answer, id, action);
 	else

@@ -25,6 +25,7 @@ create(Call *call, const char *type, Answer *answer)
 	cJSON_Delete(body);
 	request = make_request(call->app, type);
 	memcpy(call->created, request->id, sizeof(call->created));
+	emit_request(request, "INITIALIZED");
 	answer_id(answer, "signatureRequestId", request->id);
 }
 
@@ -165,6 +166,7 @@ update_request(Call *call, Answer *answer)
 		set_text(&request->method, get_text(request->settings, "defaultSignatureMethod"));
 		request->expires_at = cJSON_IsTrue(cJSON_GetObjectItemCaseSensitive(request->settings, "expirationDateIsActivated")) ?
 			read_time(get_text(request->settings, "expirationDate")) : 0;
+		emit_request(request, "UPDATED");
 		answer_json(answer, describe_context(request));
 	}
 	cJSON_Delete(body);

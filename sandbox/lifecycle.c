@@ -45,6 +45,14 @@ all_signed_at(const Request *request)
 	return last;
 }
 
+/* One has signed. */
+static void
+sign(Request *request, Party *party, int64_t time)
+{
+	party->signed_at = time;
+	emit_signatures(request, party);
+}
+
 /* Its time is over: what was signed by some is completed. */
 static void
 expire(Request *request)
@@ -55,6 +63,7 @@ expire(Request *request)
 		any = any || request->parties[i].signed_at != 0;
 	request->status = any ? "COMPLETED" : "EXPIRED";
 	request->closed_at = request->expires_at;
+	emit_request(request, request->status);
 }
 
 /* Bring a request up to date. */
@@ -68,6 +77,7 @@ advance(Request *request)
 	{
 		request->launched_at = request->published_at + options.launch_delay;
 		request->status = "IN_PROGRESS";
+		emit_request(request, "LAUNCHED");
 	}
 	if (strcmp(request->status, "IN_PROGRESS") == 0)
 	{
@@ -76,7 +86,7 @@ advance(Request *request)
 			int64_t		due = request->launched_at + (i + 1) * options.sign_after;
 
 			if (request->parties[i].signed_at == 0 && now >= due)
-				request->parties[i].signed_at = due;
+				sign(request, &request->parties[i], due);
 		}
 		request->signed_at = all_signed_at(request);
 		if (request->signed_at != 0)
@@ -89,12 +99,18 @@ advance(Request *request)
 	{
 		request->closed_at = request->signed_at + options.process_delay;
 		request->status = "COMPLETED";
+		emit_request(request, "COMPLETED");
 	}
 	if (strcmp(request->status, "COMPLETED") == 0 &&
 		(strcmp(request->proof_status, "NOT_INITIALIZED") == 0 ||
 		 strcmp(request->proof_status, "IN_PROGRESS") == 0))
-		request->proof_status = now >= request->closed_at + options.proof_delay ?
-			"CREATED" : "IN_PROGRESS";
+	{
+		bool		ready = now >= request->closed_at + options.proof_delay;
+
+		request->proof_status = ready ? "CREATED" : "IN_PROGRESS";
+		if (ready)
+			emit_proof(request);
+	}
 }
 
 /* Let one signer sign, or all (NULL); false: not possible. */
@@ -114,7 +130,7 @@ sign_party(Request *request, const char *email)
 			continue;
 		found = true;
 		if (party->signed_at == 0)
-			party->signed_at = now_ms();
+			sign(request, party, now_ms());
 	}
 	advance(request);
 	return found;

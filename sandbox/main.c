@@ -29,7 +29,10 @@ Options		options = {
 	.max_status_ids = 100,
 	.page_size = 20,
 	.tls_dir = ".",
-	.hash_format = "base64"
+	.hash_format = "base64",
+	.webhook_retries = 3,
+	.webhook_retry_delay = 1000,
+	.token_lifetime = 600000
 };
 
 pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
@@ -64,6 +67,10 @@ static const char help[] =
 "      --max-body BYTES       largest body (default 50000000)\n"
 "      --max-status-ids N     most ids in a call of the batch status (default 100)\n"
 "      --hash-format FORMAT   base64 (default), base64url or hex\n"
+"      --webhook-retries N    further deliveries of an event that failed (default 3)\n"
+"      --webhook-retry-delay MS\n"
+"                             time between them (default 1000)\n"
+"      --token-lifetime MS    of a webhook's verification token (default 600000)\n"
 "      --no-url               download no documents, not even from this machine\n"
 "\n"
 "      --fault FAULT          break calls, as POST /_sandbox/faults does; may be given\n"
@@ -94,6 +101,9 @@ static const struct option long_options[] = {
 	{"max-body", required_argument, NULL, 'm'},
 	{"max-status-ids", required_argument, NULL, 'i'},
 	{"hash-format", required_argument, NULL, 'H'},
+	{"webhook-retries", required_argument, NULL, 'R'},
+	{"webhook-retry-delay", required_argument, NULL, 'D'},
+	{"token-lifetime", required_argument, NULL, 'K'},
 	{"no-url", no_argument, NULL, 'u'},
 	{"fault", required_argument, NULL, 'f'},
 	{"help", no_argument, NULL, 'h'},
@@ -200,6 +210,15 @@ read_options(int argc, char **argv)
 			case 'H':
 				options.hash_format = word(name, optarg, formats);
 				break;
+			case 'R':
+				options.webhook_retries = (int) number(name, optarg, 0, 1000);
+				break;
+			case 'D':
+				options.webhook_retry_delay = number(name, optarg, 0, day);
+				break;
+			case 'K':
+				options.token_lifetime = number(name, optarg, 0, day);
+				break;
 			case 'u':
 				options.no_url = true;
 				break;
@@ -267,11 +286,12 @@ main(int argc, char **argv)
 	sigaddset(&signals, SIGINT);
 	pthread_sigmask(SIG_BLOCK, &signals, NULL);
 
-	if (!http_start())
+	if (!http_start() || !webhooks_start())
 		return 1;
 	ready = say_ready();
 	if (ready)
 		sigwait(&signals, &signal_number);
+	webhooks_stop();
 	http_stop();
 	if (options.ready_file != NULL)
 		remove(options.ready_file);

@@ -118,17 +118,14 @@ publish(Call *call, Request *request)
 	advance(request);
 }
 
-/* What the API answers when a request is published. */
-void
-answer_published(Answer *answer, const Request *request)
+/* Who is asked to sign, by mail or in a page of the application's. */
+cJSON *
+describe_parties(const Request *request)
 {
 	cJSON	   *result = cJSON_CreateObject();
-	cJSON	   *by_side;
-	cJSON	   *embedded;
+	cJSON	   *by_side = cJSON_AddArrayToObject(result, "signersBySide");
+	cJSON	   *embedded = cJSON_AddArrayToObject(result, "signersEmbedded");
 
-	cJSON_AddStringToObject(result, "signatureRequestId", request->id);
-	by_side = cJSON_AddArrayToObject(result, "signersBySide");
-	embedded = cJSON_AddArrayToObject(result, "signersEmbedded");
 	for (int i = 0; i < request->nparties; i++)
 	{
 		const Party *party = &request->parties[i];
@@ -143,6 +140,16 @@ answer_published(Answer *answer, const Request *request)
 			cJSON_AddStringToObject(signer, "token", party->token);
 		cJSON_AddItemToArray(party->token ? embedded : by_side, signer);
 	}
+	return result;
+}
+
+/* What the API answers when a request is published. */
+void
+answer_published(Answer *answer, const Request *request)
+{
+	cJSON	   *result = describe_parties(request);
+
+	cJSON_AddStringToObject(result, "signatureRequestId", request->id);
 	answer_json(answer, result);
 }
 
@@ -427,6 +434,7 @@ close_request(Call *call, Answer *answer)
 		{
 			request->status = any_signed ? "COMPLETED" : "CANCELLED";
 			request->closed_at = now_ms();
+			emit_request(request, request->status);
 			advance(request);
 		}
 		answer_id(answer, "signatureRequestId", request->id);

@@ -13,6 +13,7 @@
 #define APP "/v4/applications/:appId/envs/:appEnv"
 #define REQUEST "/v4/signature-requests/:signatureRequestId"
 #define DOCUMENT "/v4/documents/:documentId"
+#define WEBHOOK "/v4/webhooks/:webhookId"
 
 typedef struct Route
 {
@@ -63,6 +64,16 @@ static const Route routes[] = {
 	{"GET", APP "/signer-profiles", "signer-profiles", list_profiles},
 	{"GET", APP "/signer-profiles/:signerProfileId", "signer-profile", get_profile},
 	{"GET", APP "/signer-profiles/:signerProfileId/inputs-needed", "inputs-needed", inputs_needed},
+	{"POST", APP "/webhooks", "create-webhook", create_webhook},
+	{"POST", APP "/webhooks/endpoints", "create-webhook-for-topics", create_webhook_for_topics},
+	{"GET", APP "/webhooks", "list-webhooks", list_webhooks},
+	{"PUT", WEBHOOK, "update-webhook", update_webhook},
+	{"DELETE", WEBHOOK, "delete-webhook", delete_webhook},
+	{"POST", WEBHOOK "/disabled-events", "mute-webhook", mute_webhook},
+	{"GET", WEBHOOK "/events", "webhook-events", webhook_events},
+	{"GET", WEBHOOK "/events/:eventId", "webhook-event", webhook_event},
+	{"POST", WEBHOOK "/events/:eventId/resend", "resend-webhook-event", resend_webhook_event},
+	{"POST", "/v4/tokens/webhook-verification/checking-consumption", "verify-webhook", verify_webhook},
 	{"GET", "/v4/applications/:appId/context", "application", application_context},
 	{"GET", "/v4/healthcheck", "healthcheck", NULL}
 };

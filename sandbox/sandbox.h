@@ -38,6 +38,9 @@ typedef struct Options
 	const char *tls_dir;
 	const char *ready_file;
 	const char *hash_format;	/* base64, base64url, hex */
+	int			webhook_retries;
+	int64_t		webhook_retry_delay;
+	int64_t		token_lifetime;
 } Options;
 
 extern Options options;
@@ -134,6 +137,7 @@ struct Request
 	int			ndocuments;
 };
 
+extern App *first_app(void);
 extern App *app_by_key(const char *key);
 extern void add_app(const char *key);
 extern const Profile *profile_by_id(const App *app, const char *id);
@@ -294,6 +298,38 @@ extern Handler create_signer,
 			list_profiles,
 			get_profile,
 			inputs_needed;
+
+/* webhooks.c */
+extern Handler create_webhook,
+			create_webhook_for_topics,
+			list_webhooks,
+			update_webhook,
+			delete_webhook,
+			mute_webhook,
+			webhook_events,
+			webhook_event,
+			resend_webhook_event,
+			verify_webhook;
+
+/* How deliveries go wrong; all zero: not at all. */
+typedef struct WebhookMode
+{
+	bool		duplicate;		/* each is made twice */
+	bool		reverse;		/* the newest comes first */
+	bool		drop;			/* none arrives */
+	bool		bad_token;
+	int64_t		delay;			/* ms */
+} WebhookMode;
+
+extern void emit(App *app, const char *topic, const char *action, const char *nature, cJSON *content);
+extern void emit_request(Request *request, const char *action);
+extern void emit_signatures(Request *request, const Party *party);
+extern void emit_proof(Request *request);
+extern cJSON *describe_parties(const Request *request);
+extern bool webhooks_start(void);
+extern void webhooks_stop(void);
+extern void webhooks_reset(void);
+extern void webhooks_set_mode(const WebhookMode *mode);
 
 /* Documents by URL (download.c). */
 extern uint8_t *download(const char *url, size_t *size);

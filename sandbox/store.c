@@ -153,6 +153,13 @@ profile_by_id(const App *app, const char *id)
 	return NULL;
 }
 
+/* The application of the first key. */
+App *
+first_app(void)
+{
+	return &apps[0];
+}
+
 App *
 app_by_key(const char *key)
 {

@@ -151,6 +151,7 @@ CREATE TABLE ignisign.call
 	attempts			integer		NOT NULL DEFAULT 0,
 	waits				integer		NOT NULL DEFAULT 0,
 	looks				integer		NOT NULL DEFAULT 0,
+	again				boolean		NOT NULL DEFAULT false,
 	claimed_at			timestamptz,
 	http_status			integer,
 	code				text,
@@ -190,6 +191,35 @@ CREATE TABLE ignisign.result
 ALTER TABLE ignisign.result ALTER COLUMN content SET STORAGE EXTERNAL;
 
 CREATE INDEX result_call ON ignisign.result (call);
+
+/* Webhook messages that came in, and events read from a delivery log. */
+CREATE TABLE ignisign.webhook
+(
+	id					uuid		PRIMARY KEY,
+	owner				name		NOT NULL,
+	server				name		NOT NULL,
+	source				text		NOT NULL
+									CHECK (source IN ('message', 'log')),
+	token_sha256		bytea,
+	event_id			text,
+	topic				text		NOT NULL,
+	action				text		NOT NULL,
+	nature				text,
+	content				jsonb,
+	error				jsonb,
+	state				text		NOT NULL DEFAULT 'unverified'
+									CHECK (state IN ('unverified', 'applied', 'ignored', 'rejected')),
+	reason				text,
+	request				uuid,
+	received_at			timestamptz	NOT NULL DEFAULT now(),
+	settled_at			timestamptz
+);
+
+/* No message and no event twice. */
+CREATE UNIQUE INDEX webhook_token ON ignisign.webhook (server, token_sha256);
+CREATE UNIQUE INDEX webhook_event_id ON ignisign.webhook (server, event_id);
+
+CREATE INDEX webhook_received ON ignisign.webhook (received_at);
 
 /* Every HTTP attempt and what came of it; of several requests at once under the nil uuid. */
 CREATE TABLE ignisign.attempt
@@ -256,6 +286,12 @@ COMMENT ON TABLE ignisign.document IS 'documents of each request, numbered from 
 COMMENT ON TABLE ignisign.proof IS 'proofs retrieved, by document and proof type';
 COMMENT ON TABLE ignisign.call IS 'queue of the API calls still to be made or looked at';
 COMMENT ON TABLE ignisign.result IS 'answers to calls that belong to no request, for who asked';
+COMMENT ON TABLE ignisign.webhook IS 'webhook messages and events of a delivery log, and what became of them';
+COMMENT ON COLUMN ignisign.webhook.source IS 'message: sent to ignisign_webhook(); log: read by ignisign_read_webhook_log()';
+COMMENT ON COLUMN ignisign.webhook.token_sha256 IS 'SHA-256 of the message''s verification token, which is not kept';
+COMMENT ON COLUMN ignisign.webhook.state IS 'unverified: the API has not confirmed it yet; applied: its request is read anew; ignored: it concerns nothing here; rejected: it is not genuine';
+COMMENT ON COLUMN ignisign.webhook.request IS 'the request here that it is about';
+COMMENT ON COLUMN ignisign.call.again IS 'to be made again when it is done, because something changed meanwhile';
 COMMENT ON TABLE ignisign.attempt IS 'append-only log of every HTTP attempt';
 COMMENT ON TABLE ignisign.event IS 'append-only history of each request';
 COMMENT ON TABLE ignisign.parked IS 'accounts whose calls are held back, and why';
@@ -297,6 +333,7 @@ SELECT pg_catalog.pg_extension_config_dump('ignisign.proof', '');
 SELECT pg_catalog.pg_extension_config_dump('ignisign.call', '');
 SELECT pg_catalog.pg_extension_config_dump('ignisign.call_id_seq', '');
 SELECT pg_catalog.pg_extension_config_dump('ignisign.result', '');
+SELECT pg_catalog.pg_extension_config_dump('ignisign.webhook', '');
 SELECT pg_catalog.pg_extension_config_dump('ignisign.attempt', '');
 SELECT pg_catalog.pg_extension_config_dump('ignisign.attempt_id_seq', '');
 SELECT pg_catalog.pg_extension_config_dump('ignisign.event', '');
@@ -320,6 +357,7 @@ ALTER TABLE ignisign.document ENABLE ROW LEVEL SECURITY;
 ALTER TABLE ignisign.proof ENABLE ROW LEVEL SECURITY;
 ALTER TABLE ignisign.call ENABLE ROW LEVEL SECURITY;
 ALTER TABLE ignisign.result ENABLE ROW LEVEL SECURITY;
+ALTER TABLE ignisign.webhook ENABLE ROW LEVEL SECURITY;
 ALTER TABLE ignisign.attempt ENABLE ROW LEVEL SECURITY;
 ALTER TABLE ignisign.event ENABLE ROW LEVEL SECURITY;
 ALTER TABLE ignisign.parked ENABLE ROW LEVEL SECURITY;
@@ -329,6 +367,8 @@ CREATE POLICY own ON ignisign.request FOR SELECT
 CREATE POLICY own ON ignisign.call FOR SELECT
 	USING (ignisign.may_see(owner));
 CREATE POLICY own ON ignisign.result FOR SELECT
+	USING (ignisign.may_see(owner));
+CREATE POLICY own ON ignisign.webhook FOR SELECT
 	USING (ignisign.may_see(owner));
 CREATE POLICY own ON ignisign.attempt FOR SELECT
 	USING (ignisign.may_see(owner));
@@ -1264,6 +1304,32 @@ RETURN ignisign.ask('resend-webhook-event', pg_catalog.jsonb_strip_nulls(pg_cata
 
 COMMENT ON FUNCTION ignisign_resend_webhook_event(text, text, name) IS
 'queue the repeated delivery of an event';
+
+/* ---- Being told: webhooks ---- */
+
+CREATE FUNCTION ignisign_webhook(payload jsonb, server name)
+RETURNS uuid
+AS 'MODULE_PATHNAME' LANGUAGE C VOLATILE STRICT;
+
+COMMENT ON FUNCTION ignisign_webhook(jsonb, name) IS
+'take a webhook message: it is stored, confirmed with the API, then applied; returns its id, the same for the same message';
+
+/* Without a name, so that PostgREST hands over the body as it is. */
+CREATE FUNCTION ignisign_webhook(jsonb)
+RETURNS uuid
+LANGUAGE sql VOLATILE STRICT
+RETURN ignisign_webhook($1, 'ignisign');
+
+COMMENT ON FUNCTION ignisign_webhook(jsonb) IS
+'take a webhook message for the server ignisign';
+
+CREATE FUNCTION ignisign_read_webhook_log(webhook_id text, server name DEFAULT 'ignisign')
+RETURNS bigint
+LANGUAGE sql VOLATILE
+RETURN ignisign.ask('webhook-log', pg_catalog.jsonb_build_object('webhookId', webhook_id, 'filter', 'ALL', 'page', 1), server);
+
+COMMENT ON FUNCTION ignisign_read_webhook_log(text, name) IS
+'queue the reading of what is new in the delivery log of a webhook endpoint, where no message can reach this database';
 
 /* ---- Last: have the worker started at COMMIT ---- */
 

@@ -42,6 +42,10 @@
 #define CALL_FIELDS \
 	FIELDS({"method", IG_STRING, true}, {"path", IG_STRING, true}, {"body", IG_JSON})
 
+/* A page of a delivery log. */
+#define LOG_FIELDS \
+	FIELDS(WEBHOOK_ID, {"filter", IG_STRING, true}, {"page", IG_NUMBER, true})
+
 static const IgOperationEntry operations[] = {
 	/* What requests made by ignisign_sign() go through. */
 	[IG_OP_ONE_CALL_SIGN] = {
@@ -123,10 +127,9 @@ static const IgOperationEntry operations[] = {
 		FIELDS({"token", IG_STRING, true}, {"appId", IG_STRING, true}, {"appEnv", IG_STRING, true}),
 		.read = ig_read_verification
 	},
-	[IG_OP_WEBHOOK_EVENTS] = {
-		"webhook-events", "GET", WEBHOOK "/events?filter={filter}&page={page}", IG_REPEATABLE,
-		FIELDS(WEBHOOK_ID, {"filter", IG_STRING, true}, {"page", IG_NUMBER, true}),
-		.read = ig_read_events
+	[IG_OP_WEBHOOK_LOG] = {
+		"webhook-log", "GET", WEBHOOK "/events?filter={filter}&page={page}", IG_REPEATABLE,
+		LOG_FIELDS, .read = ig_read_events
 	},
 	[IG_OP_CALL] = {"call", NULL, NULL, IG_ANY, CALL_FIELDS, .build = ig_build_call},
 	[IG_OP_REPEATABLE_CALL] = {
@@ -200,6 +203,7 @@ static const IgOperationEntry operations[] = {
 		"mute-webhook", "POST", WEBHOOK "/disabled-events", IG_REPEATABLE,
 		FIELDS(WEBHOOK_ID, {"topics", IG_JSON, true})
 	},
+	{"webhook-events", "GET", WEBHOOK "/events?filter={filter}&page={page}", IG_REPEATABLE, LOG_FIELDS},
 	{
 		"webhook-event", "GET", WEBHOOK "/events/{eventId}", IG_REPEATABLE,
 		FIELDS(WEBHOOK_ID, {"eventId", IG_ID, true})

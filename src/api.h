@@ -40,7 +40,7 @@ typedef enum IgOperation
 	IG_OP_UPLOAD_DOCUMENT,
 	IG_OP_CHECK_AUTHENTICITY,
 	IG_OP_VERIFY_WEBHOOK,
-	IG_OP_WEBHOOK_EVENTS,
+	IG_OP_WEBHOOK_LOG,
 	IG_OP_CALL,
 	IG_OP_REPEATABLE_CALL
 } IgOperation;
@@ -197,7 +197,7 @@ typedef struct IgApiAnswer
 	/* verify-webhook */
 	bool		is_valid;
 	bool		already_consumed;
-	/* webhook-events */
+	/* webhook-log */
 	IgApiEvent *events;
 	int			nevents;
 	/* error body */

@@ -331,7 +331,7 @@ ig_read_verification(cJSON *tree, IgApiAnswer *answer, char *error)
 	return true;
 }
 
-/* The answer to webhook-events. */
+/* The answer to webhook-log. */
 bool
 ig_read_events(cJSON *tree, IgApiAnswer *answer, char *error)
 {

@@ -226,7 +226,7 @@ ignisign_grant(PG_FUNCTION_ARGS)
 	execute(psprintf("GRANT USAGE ON FOREIGN SERVER %s TO %s", quote_identifier(server), role));
 	execute(psprintf("GRANT USAGE ON SCHEMA ignisign TO %s", role));
 	execute(psprintf("GRANT SELECT ON ignisign.request, ignisign.signer, ignisign.document, "
-					 "ignisign.proof, ignisign.call, ignisign.result, ignisign.attempt, ignisign.event, "
+					 "ignisign.proof, ignisign.call, ignisign.result, ignisign.webhook, ignisign.attempt, ignisign.event, "
 					 "ignisign.parked, ignisign.requests TO %s", role));
 
 	/* The functions for everyday use, as the extension has them. */

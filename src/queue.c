@@ -92,9 +92,11 @@ ig_queue_add(const pg_uuid_t *request, IgOperation operation, int document,
 		.sql = "INSERT INTO ignisign.call AS c (request, operation, document, proof_type, owner, server, run_at, signer) "
 		"VALUES ($1, $2, $3, $4, $5, $6, $7, $8) "
 		"ON CONFLICT (request, operation, document, signer, proof_type) DO UPDATE "
-		"SET run_at = least(c.run_at, excluded.run_at), state = 'pending', "
+		"SET run_at = CASE c.state WHEN 'sending' THEN c.run_at ELSE least(c.run_at, excluded.run_at) END, "
+		"state = CASE c.state WHEN 'dead' THEN 'pending' ELSE c.state END, "
+		"again = c.state = 'sending', "
 		"attempts = CASE c.state WHEN 'dead' THEN 0 ELSE c.attempts END, waits = 0 "
-		"WHERE c.state IN ('pending', 'dead')",
+		"WHERE c.state IN ('pending', 'dead', 'sending')",
 		.types = {UUIDOID, TEXTOID, INT4OID, TEXTOID, NAMEOID, NAMEOID, TIMESTAMPTZOID, INT4OID}
 	};
 	Datum		values[8];
@@ -354,13 +356,15 @@ ig_queue_in_state(const char *state, const char *server, const char *owner,
 	return calls;
 }
 
-/* The calls are done: they leave the queue. */
+/* The calls are done: they leave the queue, or start anew if that was asked for meanwhile. */
 void
 ig_queue_finish(const IgCall *const *calls, int n)
 {
 	static IgStatement finish = {
-		.sql = "DELETE FROM ignisign.call c USING unnest($1, $2) AS f (request, id) "
-		"WHERE c.request = f.request AND c.id = f.id",
+		.sql = "WITH again AS (UPDATE ignisign.call c SET state = 'pending', run_at = now(), attempts = 0, again = false "
+		"FROM unnest($1, $2) AS f (request, id) WHERE c.request = f.request AND c.id = f.id AND c.again) "
+		"DELETE FROM ignisign.call c USING unnest($1, $2) AS f (request, id) "
+		"WHERE c.request = f.request AND c.id = f.id AND NOT c.again",
 		.types = {UUIDARRAYOID, INT8ARRAYOID}
 	};
 	Datum	   *requests = new_datums(n);
@@ -400,7 +404,8 @@ void
 ig_queue_reschedule(const IgReschedule *items, int n)
 {
 	static IgStatement reschedule = {
-		.sql = "UPDATE ignisign.call c SET state = u.state, run_at = u.run_at, "
+		.sql = "UPDATE ignisign.call c SET state = u.state, again = false, "
+		"run_at = CASE WHEN c.again AND u.waited = 1 THEN now() ELSE u.run_at END, "
 		"attempts = c.attempts - u.given_back, waits = c.waits + u.waited, looks = u.looks, "
 		"http_status = u.http_status, code = u.code, last_error = u.error "
 		"FROM unnest($1, $2, $3, $4, $5, $6, $7, $8, $9, $10) AS "

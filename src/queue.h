@@ -86,7 +86,8 @@ extern bool ig_queue_is_ours(char **other);
 
 /*
  * Add a call for a request; nothing happens if the same step is queued
- * already, but it is brought forward to run_at, and revived if it is dead.
+ * already, but it is brought forward to run_at, revived if it is dead, and made
+ * again if it is under way.
  * As the extension's owner.
  */
 extern void ig_queue_add(const pg_uuid_t *request, IgOperation operation,

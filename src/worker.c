@@ -45,6 +45,7 @@
 #include "slots.h"
 #include "spi.h"
 #include "staged.h"
+#include "webhook.h"
 
 /* Refreshes under way side by side. */
 #define MAX_REFRESHES		8
@@ -151,6 +152,11 @@ apply_success(IgFlight *flight, IgSent *sent, int *nsent)
 {
 	if (flight->call.args != NULL)
 	{
+		if (flight->call.operation == IG_OP_VERIFY_WEBHOOK &&
+			ig_webhook_apply_verdict(&flight->call, &flight->answer))
+			return;
+		if (flight->call.operation == IG_OP_WEBHOOK_LOG)
+			ig_webhook_apply_log(&flight->call, &flight->answer);
 		ig_apply_result(flight);
 		return;
 	}

@@ -1,0 +1,363 @@
+/*-------------------------------------------------------------------------
+ *
+ * webhook.c
+ *	  Receiving events: messages, and the delivery log of an endpoint.
+ *
+ * A message is stored at once and answered; whether it is genuine the API is
+ * asked through the queue, with the message's token, which can be used once.  An
+ * event read from the delivery log needs no such question.
+ *
+ * What an event says is taken as a hint only: a request of ours that it names
+ * has its context read anew.  So it does not matter in which order events come,
+ * how often, or whether this version knows them; an old one never overwrites
+ * what is newer.
+ *
+ *-------------------------------------------------------------------------
+ */
+#include "ignisign.h"
+
+#include "catalog/pg_type.h"
+#include "fmgr.h"
+#include "mb/pg_wchar.h"
+#include "miscadmin.h"
+#include "utils/builtins.h"
+#include "utils/fmgrprotos.h"
+#include "utils/json.h"
+#include "utils/jsonb.h"
+
+#include "bytes.h"
+#include "credentials.h"
+#include "queue.h"
+#include "spi.h"
+#include "webhook.h"
+
+PG_FUNCTION_INFO_V1(ignisign_webhook);
+
+/* Bounds of the API, and of good sense. */
+#define MAX_WORD_LENGTH		512
+#define MAX_MESSAGE_SIZE	(1024 * 1024)
+
+/* A member of the payload that must be a string. */
+static char *
+get_word(Jsonb *payload, const char *name)
+{
+	JsonbValue	buffer;
+	JsonbValue *value = getKeyJsonValueFromContainer(&payload->root, name, strlen(name), &buffer);
+
+	if (value == NULL || value->type != jbvString || value->val.string.len == 0 ||
+		value->val.string.len > MAX_WORD_LENGTH)
+		ereport(ERROR,
+				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+				 errmsg("\"%s\" of the webhook message is missing or not a string of at most %d bytes",
+						name, MAX_WORD_LENGTH)));
+	return pnstrdup(value->val.string.val, value->val.string.len);
+}
+
+/* Check the payload as a whole. */
+static void
+check_payload(Jsonb *payload)
+{
+	if (!JB_ROOT_IS_OBJECT(payload))
+		ereport(ERROR,
+				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+				 errmsg("the webhook message is not a JSON object")));
+	if (VARSIZE_ANY(payload) > MAX_MESSAGE_SIZE)
+		ereport(ERROR,
+				(errcode(ERRCODE_PROGRAM_LIMIT_EXCEEDED),
+				 errmsg("the webhook message is too large: %zu bytes", (size_t) VARSIZE_ANY(payload)),
+				 errhint("At most %d bytes are taken.", MAX_MESSAGE_SIZE)));
+}
+
+/* The arguments of the question whether a token is genuine. */
+static char *
+verification_args(const char *token, const char *app_id, const char *app_env)
+{
+	StringInfoData args;
+
+	initStringInfo(&args);
+	appendStringInfoString(&args, "{\"token\": ");
+	escape_json(&args, token);
+	appendStringInfoString(&args, ", \"appId\": ");
+	escape_json(&args, app_id);
+	appendStringInfoString(&args, ", \"appEnv\": ");
+	escape_json(&args, app_env);
+	appendStringInfoChar(&args, '}');
+	return args.data;
+}
+
+/* Store a message under a new id; false: it was there, and id is set to its. */
+static bool
+store_message(pg_uuid_t *id, Jsonb *payload, const char *token, const char *owner, const char *server)
+{
+	static IgStatement store = {
+		.sql = "INSERT INTO ignisign.webhook (id, owner, server, source, token_sha256, topic, action, nature, content, error) "
+		"SELECT $1, $2, $3, 'message', $4, $5 ->> 'topic', $5 ->> 'action', $5 ->> 'msgNature', "
+		"$5 -> 'content', $5 -> 'error' "
+		"ON CONFLICT (server, token_sha256) DO NOTHING",
+		.types = {UUIDOID, NAMEOID, NAMEOID, BYTEAOID, JSONBOID}
+	};
+	static IgStatement find = {
+		.sql = "SELECT id FROM ignisign.webhook WHERE server = $3 AND token_sha256 = $4",
+		.types = {UUIDOID, NAMEOID, NAMEOID, BYTEAOID}
+	};
+	Datum		values[5];
+	bool		isnull;
+
+	values[0] = UUIDPGetDatum(id);
+	values[1] = DirectFunctionCall1(namein, CStringGetDatum(owner));
+	values[2] = DirectFunctionCall1(namein, CStringGetDatum(server));
+	values[3] = PointerGetDatum(ig_sha256(token, strlen(token)));
+	values[4] = JsonbPGetDatum(payload);
+	if (ig_spi_execute(&store, values, NULL) == 1)
+		return true;
+	if (ig_spi_execute(&find, values, NULL) == 1)
+		memcpy(id, DatumGetUUIDP(ig_spi_datum(0, 1, &isnull)), sizeof(*id));
+	return false;
+}
+
+/* The message is not for us, and needs no question. */
+static void
+reject(const pg_uuid_t *id, const char *reason)
+{
+	static IgStatement update = {
+		.sql = "UPDATE ignisign.webhook SET state = 'rejected', reason = $2, settled_at = now() WHERE id = $1",
+		.types = {UUIDOID, TEXTOID}
+	};
+	Datum		values[2] = {UUIDPGetDatum(id), CStringGetTextDatum(reason)};
+
+	ig_spi_execute(&update, values, NULL);
+}
+
+/*
+ * ignisign_webhook(payload jsonb, server name) returns uuid
+ *
+ * Take a webhook message for the account that the current role has on the
+ * server.  Returns the id of its row, the same if it came before.  Errors: 22023
+ * for what is not a message of the API, 54000 for one that is too large; 42704,
+ * 42809, 42501 for the server, IG010 without credentials.
+ */
+Datum
+ignisign_webhook(PG_FUNCTION_ARGS)
+{
+	Jsonb	   *payload = PG_GETARG_JSONB_P(0);
+	const char *server = NameStr(*PG_GETARG_NAME(1));
+	Oid			caller = GetUserId();
+	char	   *owner = GetUserNameFromId(caller, false);
+	pg_uuid_t  *id = palloc(sizeof(pg_uuid_t));
+	IgOwnerState state;
+	IgAccount  *account;
+	char	   *app_id;
+	char	   *app_env;
+	char	   *token;
+	char	   *problem;
+
+	check_payload(payload);
+	app_id = get_word(payload, "appId");
+	app_env = get_word(payload, "appEnv");
+	(void) get_word(payload, "topic");
+	(void) get_word(payload, "action");
+	token = get_word(payload, "verificationToken");
+	ig_check_server(server, caller);
+
+	ig_uuid_v7(id);
+	ig_owner_enter(&state);
+	SPI_connect();
+	ig_queue_own();
+	if (store_message(id, payload, token, owner, server))
+	{
+		account = ig_account_load(server, owner, &problem);
+		if (account != NULL && (strcmp(account->key.app_id, app_id) != 0 ||
+								strcmp(account->key.app_env, app_env) != 0))
+			reject(id, "it is for another application or environment");
+		else
+			(void) ig_queue_add_alone(id, IG_OP_VERIFY_WEBHOOK, 0,
+									  verification_args(token, app_id, app_env), owner, server);
+	}
+	SPI_finish();
+	ig_owner_leave(&state);
+
+	ig_wake_at_commit();
+	PG_RETURN_UUID_P(id);
+}
+
+/* ---- The worker's part ---- */
+
+/* Whether two roles use the same application on a server. */
+static bool
+same_application(const char *server, const char *role, const char *other)
+{
+	char	   *problem;
+	IgAccount  *a = ig_account_load(server, role, &problem);
+	IgAccount  *b = ig_account_load(server, other, &problem);
+
+	return a != NULL && b != NULL && strcmp(a->key.app_id, b->key.app_id) == 0 &&
+		strcmp(a->key.app_env, b->key.app_env) == 0;
+}
+
+/*
+ * Find the request that an event is about; it may be another role's, if it is
+ * the same application's.
+ */
+static bool
+find_request(const pg_uuid_t *id, pg_uuid_t *request, char **owner, char **server)
+{
+	static IgStatement find = {
+		.sql = "SELECT r.id, r.owner::text, r.server::text, w.owner::text FROM ignisign.webhook w "
+		"JOIN ignisign.request r ON r.signature_request_id = w.content ->> 'signatureRequestId' "
+		"AND r.server = w.server WHERE w.id = $1",
+		.types = {UUIDOID}
+	};
+	Datum		value = UUIDPGetDatum(id);
+	bool		isnull;
+	char	   *receiver;
+
+	if (ig_spi_execute(&find, &value, NULL) != 1)
+		return false;
+	*request = *DatumGetUUIDP(ig_spi_datum(0, 1, &isnull));
+	*owner = ig_spi_text(0, 2, CurrentMemoryContext);
+	*server = ig_spi_text(0, 3, CurrentMemoryContext);
+	receiver = ig_spi_text(0, 4, CurrentMemoryContext);
+	return strcmp(*owner, receiver) == 0 || same_application(*server, *owner, receiver);
+}
+
+/*
+ * Apply an event that is genuine: if it names a request of ours, note it in the
+ * request's history and have the context read; else note that it has no effect.
+ */
+static void
+apply_event(const pg_uuid_t *id)
+{
+	static IgStatement settle = {
+		.sql = "WITH settled AS ("
+		"UPDATE ignisign.webhook SET settled_at = now(), request = $2, "
+		"state = CASE WHEN $2 IS NULL THEN 'ignored' ELSE 'applied' END, "
+		"reason = CASE WHEN content ->> 'signatureRequestId' IS NULL THEN 'it is not about a request' "
+		"WHEN $2 IS NULL THEN 'its request is not known here' END "
+		"WHERE id = $1 RETURNING request, topic, action, content, error), "
+		"event AS ("
+		"INSERT INTO ignisign.event (request, source, kind, value, detail) "
+		"SELECT request, 'webhook', topic, action, error ->> 'errorCode' FROM settled WHERE request IS NOT NULL) "
+		"INSERT INTO ignisign.session AS o (request, signer, token) "
+		"SELECT w.request, s.n, e.signer ->> 'token' FROM settled w "
+		"CROSS JOIN LATERAL jsonb_path_query(w.content, '$.signers.signersEmbedded[*]') AS e (signer) "
+		"JOIN ignisign.signer s ON s.request = w.request AND s.signer_id = e.signer ->> 'signerId' "
+		"WHERE e.signer ->> 'token' IS NOT NULL "
+		"ON CONFLICT (request, signer) DO UPDATE SET token = excluded.token",
+		.types = {UUIDOID, UUIDOID}
+	};
+	pg_uuid_t	request;
+	char	   *owner;
+	char	   *server;
+	bool		found = find_request(id, &request, &owner, &server);
+	Datum		values[2] = {UUIDPGetDatum(id), UUIDPGetDatum(&request)};
+
+	ig_spi_execute(&settle, values, found ? "  " : " n");
+	if (found)
+		ig_queue_add(&request, IG_OP_CONTEXT, 0, 0, "", owner, server, GetCurrentTimestamp());
+}
+
+/*
+ * Whether the question was asked before, and the API may have heard it: then a
+ * token that is used up was used up by us.
+ */
+static bool
+asked_before(const IgCall *call)
+{
+	static IgStatement read = {
+		.sql = "SELECT FROM ignisign.attempt WHERE request = $1 AND call = $2 "
+		"AND (outcome = 'lost' OR bytes_sent > 0) LIMIT 1",
+		.types = {UUIDOID, INT8OID}
+	};
+	Datum		values[2] = {UUIDPGetDatum(&call->request), Int64GetDatum(call->id)};
+
+	return ig_spi_execute(&read, values, NULL) == 1;
+}
+
+/* The API said whether a message is genuine; false: nobody sent us one. */
+bool
+ig_webhook_apply_verdict(const IgCall *call, const IgApiAnswer *answer)
+{
+	static IgStatement find = {
+		.sql = "SELECT FROM ignisign.webhook WHERE id = $1 AND state = 'unverified'",
+		.types = {UUIDOID}
+	};
+	Datum		value = UUIDPGetDatum(&call->request);
+	bool		found;
+
+	SPI_connect();
+	found = ig_spi_execute(&find, &value, NULL) == 1;
+	if (found)
+	{
+		if (answer->is_valid || (answer->already_consumed && asked_before(call)))
+			apply_event(&call->request);
+		else
+			reject(&call->request, answer->already_consumed ? "its token was used before" :
+				   "the API does not know its token");
+	}
+	SPI_finish();
+	return found;
+}
+
+/* Store an event of the log; true: it is new, and id is set. */
+static bool
+store_event(const IgCall *call, const IgApiEvent *event, pg_uuid_t *id)
+{
+	static IgStatement store = {
+		.sql = "INSERT INTO ignisign.webhook (id, owner, server, source, event_id, topic, action, nature, content, error) "
+		"SELECT $1, $2, $3, 'log', $4, coalesce($5 ->> 'topic', ''), coalesce($5 ->> 'action', ''), "
+		"$5 ->> 'msgNature', $5 -> 'content', $5 -> 'error' "
+		"ON CONFLICT (server, event_id) DO NOTHING",
+		.types = {UUIDOID, NAMEOID, NAMEOID, TEXTOID, JSONBOID}
+	};
+	Datum		values[5];
+
+	ig_uuid_v7(id);
+	values[0] = UUIDPGetDatum(id);
+	values[1] = NameGetDatum(&call->owner);
+	values[2] = NameGetDatum(&call->server);
+	values[3] = CStringGetTextDatum(event->event_id);
+	values[4] = DirectFunctionCall1(jsonb_in,
+									CStringGetDatum(pg_any_to_server(event->json, strlen(event->json), PG_UTF8)));
+	return ig_spi_execute(&store, values, NULL) == 1;
+}
+
+/* Queue the reading of the page after the one that the call asked for. */
+static void
+read_next_page(const IgCall *call)
+{
+	static IgStatement next = {
+		.sql = "SELECT jsonb_set($1::jsonb, '{page}', to_jsonb(($1::jsonb ->> 'page')::integer + 1))::text",
+		.types = {TEXTOID}
+	};
+	Datum		value = CStringGetTextDatum(call->args);
+	pg_uuid_t	id;
+	char	   *args;
+
+	ig_spi_execute(&next, &value, NULL);
+	args = ig_spi_text(0, 1, CurrentMemoryContext);
+	ig_uuid_v7(&id);
+	(void) ig_queue_add_alone(&id, call->operation, 0, args, NameStr(call->owner), NameStr(call->server));
+}
+
+/* A page of a delivery log was read. */
+void
+ig_webhook_apply_log(const IgCall *call, const IgApiAnswer *answer)
+{
+	bool		any_new = false;
+
+	SPI_connect();
+	for (int i = 0; i < answer->nevents; i++)
+	{
+		pg_uuid_t	id;
+
+		if (!store_event(call, &answer->events[i], &id))
+			continue;
+		any_new = true;
+		apply_event(&id);
+	}
+
+	/* A page of which all is known ends it: what is older was read before. */
+	if (any_new && answer->page_size > 0 && answer->total > answer->page * answer->page_size)
+		read_next_page(call);
+	SPI_finish();
+}
