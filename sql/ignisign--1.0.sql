@@ -40,7 +40,7 @@ CREATE TABLE ignisign.request
 	title				text		NOT NULL,
 	signature_method	text		NOT NULL,
 	delivery			text		NOT NULL DEFAULT 'one-call'
-									CHECK (delivery IN ('one-call', 'staged')),
+									CHECK (delivery IN ('one-call', 'staged', 'imported')),
 	signer_count		integer		NOT NULL,
 	signed_count		integer		NOT NULL DEFAULT 0,
 	description			text,
@@ -273,7 +273,7 @@ COMMENT ON TABLE ignisign.origin IS 'the cluster and database that own the queue
 COMMENT ON TABLE ignisign.request IS 'signature requests; status is the API''s word, NULL until it is known';
 COMMENT ON TABLE ignisign.signer IS 'signers of each request, numbered from 1';
 COMMENT ON TABLE ignisign.session IS 'what a page of one''s own needs to let a signer sign; see ignisign_session()';
-COMMENT ON COLUMN ignisign.request.delivery IS 'one-call; or staged: as a draft that is published when all is there';
+COMMENT ON COLUMN ignisign.request.delivery IS 'one-call; staged: as a draft that is published when all is there; imported: made elsewhere';
 COMMENT ON COLUMN ignisign.request.external_id IS 'the caller''s reference; a staged request without one is sent its id';
 COMMENT ON COLUMN ignisign.request.statements IS 'what signers have to tick, in Markdown';
 COMMENT ON COLUMN ignisign.request.prepared_at IS 'when a draft had all but its publication';
@@ -671,6 +671,27 @@ AS 'MODULE_PATHNAME' LANGUAGE C VOLATILE STRICT;
 COMMENT ON FUNCTION ignisign_refresh(uuid) IS
 'queue a read of the request''s context now';
 
+CREATE FUNCTION ignisign_sync(server name DEFAULT NULL)
+RETURNS bigint
+AS 'MODULE_PATHNAME' LANGUAGE C VOLATILE;
+
+COMMENT ON FUNCTION ignisign_sync(name) IS
+'queue a read of each open request that the caller may see, and of each whose proof could not be had; returns how many';
+
+CREATE FUNCTION ignisign_import(signature_request_id text, server name DEFAULT 'ignisign')
+RETURNS uuid
+AS 'MODULE_PATHNAME' LANGUAGE C VOLATILE STRICT;
+
+COMMENT ON FUNCTION ignisign_import(text, name) IS
+'adopt a request that was made elsewhere; returns its id here';
+
+CREATE FUNCTION ignisign_purge(what text, older_than interval)
+RETURNS bigint
+AS 'MODULE_PATHNAME' LANGUAGE C VOLATILE STRICT;
+
+COMMENT ON FUNCTION ignisign_purge(text, interval) IS
+'forget what is older: attempts, calls, documents, events, proofs, requests, results, signers or webhooks; returns how many';
+
 CREATE FUNCTION ignisign_retry(call bigint)
 RETURNS void
 AS 'MODULE_PATHNAME' LANGUAGE C VOLATILE STRICT;
@@ -885,6 +906,14 @@ RETURN ignisign.ask('signer-setup', '{}', server);
 
 COMMENT ON FUNCTION ignisign_signer_setup(name) IS
 'queue the creation of a request by which a signer registers a means of authentication';
+
+CREATE FUNCTION ignisign_import_all(server name DEFAULT 'ignisign')
+RETURNS bigint
+LANGUAGE sql VOLATILE
+RETURN ignisign.ask('import', '{"page": 1}', server);
+
+COMMENT ON FUNCTION ignisign_import_all(name) IS
+'queue the adoption of all of the application''s requests that are not here, but drafts';
 
 /* ---- Documents ---- */
 

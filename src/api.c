@@ -131,6 +131,10 @@ static const IgOperationEntry operations[] = {
 		"webhook-log", "GET", WEBHOOK "/events?filter={filter}&page={page}", IG_REPEATABLE,
 		LOG_FIELDS, .read = ig_read_events
 	},
+	[IG_OP_IMPORT] = {
+		"import", "GET", APP "/signature-requests?page={page}", IG_REPEATABLE,
+		FIELDS({"page", IG_NUMBER, true}), .read = ig_read_list
+	},
 	[IG_OP_CALL] = {"call", NULL, NULL, IG_ANY, CALL_FIELDS, .build = ig_build_call},
 	[IG_OP_REPEATABLE_CALL] = {
 		"repeatable-call", NULL, NULL, IG_REPEATABLE | IG_ANY, CALL_FIELDS, .build = ig_build_call

@@ -41,6 +41,7 @@ typedef enum IgOperation
 	IG_OP_CHECK_AUTHENTICITY,
 	IG_OP_VERIFY_WEBHOOK,
 	IG_OP_WEBHOOK_LOG,
+	IG_OP_IMPORT,
 	IG_OP_CALL,
 	IG_OP_REPEATABLE_CALL
 } IgOperation;
@@ -124,6 +125,8 @@ typedef struct IgApiContextSigner
 {
 	const char *signer_id;
 	const char *email;
+	const char *first_name;
+	const char *last_name;
 	bool		signed_;		/* in signedBy */
 } IgApiContextSigner;
 
@@ -173,6 +176,7 @@ typedef struct IgApiAnswer
 	const char *title;
 	const char *external_id;
 	const char *created_at;
+	const char *signature_method;	/* defaultSignatureMethod */
 	const char *proof_status;	/* signatureProofStatus */
 	IgApiContextSigner *signers;
 	int			nsigners;

@@ -206,6 +206,8 @@ read_context_signers(const cJSON *tree, IgApiAnswer *answer)
 
 		signer->signer_id = id_member(item, "signerId", "_id");
 		signer->email = string_member(item, "email");
+		signer->first_name = string_member(item, "firstName");
+		signer->last_name = string_member(item, "lastName");
 		cJSON_ArrayForEach(id, signed_by)
 		{
 			if (signer->signer_id != NULL && cJSON_IsString(id) &&
@@ -257,6 +259,7 @@ ig_read_context(cJSON *tree, IgApiAnswer *answer, char *error)
 	answer->title = string_member(tree, "title");
 	answer->external_id = string_member(tree, "externalId");
 	answer->created_at = string_member(tree, "_createdAt");
+	answer->signature_method = string_member(tree, "defaultSignatureMethod");
 	answer->proof_status = string_member(tree, "signatureProofStatus");
 	if (!read_context_signers(tree, answer) || !read_context_documents(tree, answer))
 		return ig_refuse(error, "out of memory");

@@ -18,6 +18,7 @@
 
 #include "apply.h"
 #include "bytes.h"
+#include "import.h"
 #include "spi.h"
 
 /* How long a proof is waited for after a request is completed, in days. */
@@ -363,6 +364,7 @@ ig_apply_context(const IgCall *call, const IgApiAnswer *answer, const IgAccount 
 	apply_statuses(&seen, 1, "api", false);
 
 	SPI_connect();
+	ig_import_apply_context(call, answer);
 	apply_documents(call, answer);
 	apply_signers(call, answer);
 

@@ -1,8 +1,8 @@
 /*-------------------------------------------------------------------------
  *
  * functions.c
- *	  Functions that decide on calls: refresh, retry, discard, resolve, adopt;
- *	  and who may see what.
+ *	  What is done to requests and calls by hand: refresh, sync, cancel, remind,
+ *	  retry, discard, resolve, adopt; and who may see what.
  *
  * They act on what the caller may see.  What he may not see does not exist
  * for him, and is reported like that.
@@ -26,6 +26,7 @@
 
 PG_FUNCTION_INFO_V1(ignisign_may_see);
 PG_FUNCTION_INFO_V1(ignisign_refresh);
+PG_FUNCTION_INFO_V1(ignisign_sync);
 PG_FUNCTION_INFO_V1(ignisign_retry);
 PG_FUNCTION_INFO_V1(ignisign_retry_request);
 PG_FUNCTION_INFO_V1(ignisign_discard);
@@ -142,6 +143,64 @@ ignisign_refresh(PG_FUNCTION_ARGS)
 
 	ig_wake_at_commit();
 	PG_RETURN_VOID();
+}
+
+/*
+ * ignisign_sync(server name) returns bigint
+ *
+ * Queue a read of each open request on the server (NULL: on all) that the caller
+ * may see, and of each completed one of which a proof could not be had.  Returns
+ * how many.
+ */
+Datum
+ignisign_sync(PG_FUNCTION_ARGS)
+{
+	static IgStatement sync = {
+		.sql = "INSERT INTO ignisign.call AS c (request, operation, owner, server) "
+		"SELECT r.id, 'context', r.owner, r.server FROM ignisign.request r "
+		"WHERE r.owner = ANY ($1) AND ($2 IS NULL OR r.server = $2) AND r.sent_at IS NOT NULL "
+		"AND (r.closed_at IS NULL OR EXISTS (SELECT FROM ignisign.call d WHERE d.request = r.id "
+		"AND d.operation IN ('context', 'proof') AND d.state = 'dead')) "
+		"ON CONFLICT (request, operation, document, signer, proof_type) DO UPDATE "
+		"SET run_at = least(c.run_at, excluded.run_at), state = 'pending', attempts = 0, waits = 0 "
+		"WHERE c.state IN ('pending', 'dead')",
+		.types = {NAMEARRAYOID, NAMEOID}
+	};
+	static IgStatement owners = {.sql = "SELECT DISTINCT owner::text FROM ignisign.request"};
+	static IgStatement proofs = {
+		.sql = "UPDATE ignisign.call SET state = 'pending', run_at = now(), attempts = 0, waits = 0 "
+		"WHERE owner = ANY ($1) AND ($2 IS NULL OR server = $2) AND operation = 'proof' AND state = 'dead'",
+		.types = {NAMEARRAYOID, NAMEOID}
+	};
+	Oid			caller = GetUserId();
+	IgOwnerState state;
+	Datum	   *visible;
+	Datum		values[2];
+	char		nulls[3] = "  ";
+	int			nvisible = 0;
+	uint64		n;
+
+	ig_owner_enter(&state);
+	SPI_connect();
+	n = ig_spi_execute(&owners, NULL, NULL);
+	visible = palloc((n + 1) * sizeof(Datum));
+	for (uint64 i = 0; i < n; i++)
+	{
+		char	   *owner = ig_spi_text(i, 1, CurrentMemoryContext);
+
+		if (ig_may_see(caller, owner))
+			visible[nvisible++] = DirectFunctionCall1(namein, CStringGetDatum(owner));
+	}
+	values[0] = ig_array(NAMEOID, visible, NULL, nvisible);
+	values[1] = PG_ARGISNULL(0) ? (Datum) 0 : PG_GETARG_DATUM(0);
+	nulls[1] = PG_ARGISNULL(0) ? 'n' : ' ';
+	n = ig_spi_execute(&sync, values, nulls);
+	ig_spi_execute(&proofs, values, nulls);
+	SPI_finish();
+	ig_owner_leave(&state);
+
+	ig_wake_at_commit();
+	PG_RETURN_INT64((int64) n);
 }
 
 /* What can be done to calls. */

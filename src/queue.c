@@ -142,6 +142,24 @@ ig_queue_add_alone(const pg_uuid_t *id, IgOperation operation, int document,
 
 /* ---- The worker's part ---- */
 
+/* Queue the reading of the page after the one that the call asked for. */
+void
+ig_queue_add_next_page(const IgCall *call)
+{
+	static IgStatement next = {
+		.sql = "SELECT jsonb_set($1::jsonb, '{page}', to_jsonb(($1::jsonb ->> 'page')::integer + 1))::text",
+		.types = {TEXTOID}
+	};
+	Datum		value = CStringGetTextDatum(call->args);
+	pg_uuid_t	id;
+	char	   *args;
+
+	ig_spi_execute(&next, &value, NULL);
+	args = ig_spi_text(0, 1, CurrentMemoryContext);
+	ig_uuid_v7(&id);
+	(void) ig_queue_add_alone(&id, call->operation, 0, args, NameStr(call->owner), NameStr(call->server));
+}
+
 /*
  * At the worker's start: what is "sending" was its predecessor's.  What may
  * be repeated is sent again; what can be looked for is, from look_at on; of the

@@ -104,6 +104,13 @@ extern int64 ig_queue_add_alone(const pg_uuid_t *id, IgOperation operation, int 
 								const char *args, const char *owner, const char *server);
 
 /* The rest is the worker's. */
+
+/*
+ * Queue the same call for the page after the one that it asked for.  Between
+ * SPI_connect and SPI_finish.
+ */
+extern void ig_queue_add_next_page(const IgCall *call);
+
 extern void ig_queue_sort_out(TimestampTz look_at);
 extern IgDue *ig_queue_due(const char *state, int *n);
 extern IgCall *ig_queue_claim(const IgDue *due, int ndue, TimestampTz now, int *n);

@@ -321,24 +321,6 @@ store_event(const IgCall *call, const IgApiEvent *event, pg_uuid_t *id)
 	return ig_spi_execute(&store, values, NULL) == 1;
 }
 
-/* Queue the reading of the page after the one that the call asked for. */
-static void
-read_next_page(const IgCall *call)
-{
-	static IgStatement next = {
-		.sql = "SELECT jsonb_set($1::jsonb, '{page}', to_jsonb(($1::jsonb ->> 'page')::integer + 1))::text",
-		.types = {TEXTOID}
-	};
-	Datum		value = CStringGetTextDatum(call->args);
-	pg_uuid_t	id;
-	char	   *args;
-
-	ig_spi_execute(&next, &value, NULL);
-	args = ig_spi_text(0, 1, CurrentMemoryContext);
-	ig_uuid_v7(&id);
-	(void) ig_queue_add_alone(&id, call->operation, 0, args, NameStr(call->owner), NameStr(call->server));
-}
-
 /* A page of a delivery log was read. */
 void
 ig_webhook_apply_log(const IgCall *call, const IgApiAnswer *answer)
@@ -358,6 +340,6 @@ ig_webhook_apply_log(const IgCall *call, const IgApiAnswer *answer)
 
 	/* A page of which all is known ends it: what is older was read before. */
 	if (any_new && answer->page_size > 0 && answer->total > answer->page * answer->page_size)
-		read_next_page(call);
+		ig_queue_add_next_page(call);
 	SPI_finish();
 }

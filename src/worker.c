@@ -38,6 +38,7 @@
 #include "apply.h"
 #include "calls.h"
 #include "flight.h"
+#include "import.h"
 #include "lanes.h"
 #include "queue.h"
 #include "reconcile.h"
@@ -157,6 +158,8 @@ apply_success(IgFlight *flight, IgSent *sent, int *nsent)
 			return;
 		if (flight->call.operation == IG_OP_WEBHOOK_LOG)
 			ig_webhook_apply_log(&flight->call, &flight->answer);
+		else if (flight->call.operation == IG_OP_IMPORT)
+			ig_import_apply_page(&flight->call, &flight->answer);
 		ig_apply_result(flight);
 		return;
 	}

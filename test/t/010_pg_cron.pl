@@ -1,4 +1,5 @@
-# A job of pg_cron signs what is there.  Its shortest interval is a minute.
+# Jobs of pg_cron: one signs what a query finds, one catches up, one forgets.  The
+# shortest interval is a minute, so that they run side by side.
 
 use strict;
 use warnings FATAL => 'all';
@@ -29,13 +30,23 @@ $node->safe_psql('postgres', <<~SQL);
 		UPDATE contract SET signature_id = ignisign_sign(title, pdf, signers)
 		WHERE signature_id IS NULL
 	\$\$);
+	-- Something that is there to be read anew, and something to be forgotten.
+	SELECT cron.schedule('sync', '* * * * *', 'SELECT ignisign_sync()');
+	SELECT cron.schedule('purge', '* * * * *', \$\$SELECT ignisign_purge('results', '0')\$\$);
 	SQL
+my $call = $node->safe_psql('postgres', 'SELECT ignisign_application()');
+$node->safe_psql('postgres', "SELECT ignisign_result($call, '60 s')");
 ok( wait_for(
 		$node,
 		'SELECT count(*) = 3 FROM contract c JOIN ignisign.requests r ON r.id = c.signature_id WHERE r.proofs = 1',
 		'postgres', { timeout => 180 }),
 	'the job has them signed');
 is($sandbox->counts->{requests}, 3, 'each once');
+ok(wait_for($node, 'SELECT count(*) = 0 FROM ignisign.result', 'postgres', { timeout => 180 }), 'a job forgets answers');
+ok(wait_for($node,
+		"SELECT count(DISTINCT j.jobname) = 3 FROM cron.job_run_details d JOIN cron.job j USING (jobid) WHERE d.status = 'succeeded'",
+		'postgres', { timeout => 180 }),
+	'all jobs succeed');
 
 $node->stop;
 done_testing();
