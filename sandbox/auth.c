@@ -1,16 +1,149 @@
 /*-------------------------------------------------------------------------
  *
  * auth.c
- *	  Who calls: the bearer of a call.
+ *	  Who calls: the bearer of a call, an API key or a JWT from a login.
  *
  *-------------------------------------------------------------------------
  */
 #include "sandbox.h"
 
+#include <openssl/evp.h>
+#include <openssl/hmac.h>
+#include <openssl/rand.h>
+#include <stdlib.h>
 #include <string.h>
 #include <strings.h>
 
-/* Find the application of the call's key; false, with the error, if none. */
+/* What JWTs are signed with; a new one makes all of them invalid. */
+static uint8_t signing_key[32];
+static bool have_signing_key;
+
+/* Make all tokens invalid. */
+void
+revoke_logins(void)
+{
+	RAND_bytes(signing_key, sizeof(signing_key));
+	have_signing_key = true;
+}
+
+/* Bytes in base64url without padding, to be freed. */
+static char *
+to_base64url(const void *data, size_t length)
+{
+	char	   *text = to_base64(data, length);
+
+	for (char *c = text; *c; c++)
+		*c = *c == '+' ? '-' : *c == '/' ? '_' : *c == '=' ? '\0' : *c;
+	return text;
+}
+
+/* The signature of the first two parts of a JWT, to be freed. */
+static char *
+sign_token(const char *text, size_t length)
+{
+	unsigned char mac[32];
+	unsigned int size = sizeof(mac);
+
+	if (!have_signing_key)
+		revoke_logins();
+	HMAC(EVP_sha256(), signing_key, sizeof(signing_key), (const unsigned char *) text, length, mac, &size);
+	return to_base64url(mac, size);
+}
+
+/* A JWT for an application, to be freed. */
+static char *
+make_jwt(const App *app)
+{
+	static const char header[] = "{\"alg\":\"HS256\",\"typ\":\"JWT\"}";
+	int64_t		now = now_ms();
+	char	   *payload = xprintf("{\"appId\":\"%s\",\"appEnv\":\"%s\",\"iat\":%lld,\"exp\":%lld}", app->app_id, app->app_env,
+								  (long long) now / 1000, (long long) (now + options.jwt_lifetime + 999) / 1000);
+	char	   *first = to_base64url(header, strlen(header));
+	char	   *second = to_base64url(payload, strlen(payload));
+	char	   *signed_text = xprintf("%s.%s", first, second);
+	char	   *signature = sign_token(signed_text, strlen(signed_text));
+	char	   *token = xprintf("%s.%s", signed_text, signature);
+
+	free(payload);
+	free(first);
+	free(second);
+	free(signed_text);
+	free(signature);
+	return token;
+}
+
+/* The payload of a JWT; NULL: it is not one of ours. */
+static cJSON *
+read_jwt(const char *token)
+{
+	const char *dot = strchr(token, '.');
+	const char *end = dot ? strchr(dot + 1, '.') : NULL;
+	char	   *signature = end ? sign_token(token, (size_t) (end - token)) : NULL;
+	bool		genuine = signature != NULL && strcmp(signature, end + 1) == 0;
+	cJSON	   *payload = NULL;
+
+	free(signature);
+	if (genuine)
+	{
+		char	   *text = xprintf("%.*s%s", (int) (end - dot - 1), dot + 1, &"==="[3 - (4 - (end - dot - 1) % 4) % 4]);
+		size_t		size;
+		uint8_t    *json;
+
+		for (char *c = text; *c; c++)
+			*c = *c == '-' ? '+' : *c == '_' ? '/' : *c;
+		json = from_base64(text, strlen(text), &size);
+		payload = json ? cJSON_ParseWithLength((const char *) json, size) : NULL;
+		free(json);
+		free(text);
+	}
+	return payload;
+}
+
+/* POST /v4/auth/app-api */
+void
+login(Call *call, Answer *answer)
+{
+	static const Field fields[] = {
+		{"appId", 's', true}, {"appEnv", 's', true}, {"secret", 's', true}, {NULL, 0, false}
+	};
+	cJSON	   *body = parse_fields(call, fields, answer);
+	App		   *app;
+
+	if (body == NULL)
+		return;
+	app = app_by_id(get_text(body, "appId"), get_text(body, "appEnv"));
+	if (app == NULL)
+		answer_error(answer, "APP_NOT_FOUND", "Application not found", NULL);
+	else if (app->secret == NULL || strcmp(app->secret, get_text(body, "secret")) != 0)
+		answer_error(answer, "AUTHENTICATION_FAILED", "Authentication failed", NULL);
+	else
+	{
+		char	   *token = make_jwt(app);
+
+		answer_id(answer, "jwtToken", token);
+		free(token);
+	}
+	cJSON_Delete(body);
+}
+
+/* Find the application of a JWT; false, with the error, if none. */
+static bool
+authenticate_jwt(Call *call, const char *token, Answer *answer)
+{
+	cJSON	   *payload = read_jwt(token);
+	const cJSON *exp = cJSON_GetObjectItemCaseSensitive(payload, "exp");
+
+	if (payload == NULL)
+		answer_error(answer, "INVALID_AUTH_JWT_TOKEN", "The token is not valid", NULL);
+	else if (!cJSON_IsNumber(exp) || exp->valuedouble * 1000 <= (double) now_ms())
+		answer_error(answer, "OUTDATED_AUTH_JWT_TOKEN", "The token is outdated", NULL);
+	else
+		call->app = app_by_id(get_text(payload, "appId"), get_text(payload, "appEnv"));
+	cJSON_Delete(payload);
+	return call->app != NULL;
+}
+
+/* Find the application of the call's bearer; false, with the error, if none. */
 bool
 authenticate(Call *call, Answer *answer)
 {
@@ -33,6 +166,8 @@ authenticate(Call *call, Answer *answer)
 		answer_error(answer, "AUTH_HEADER_NO_TOKEN", "Authorization header has no token", NULL);
 		return false;
 	}
+	if (strncmp(token, "eyJ", 3) == 0)
+		return authenticate_jwt(call, token, answer);
 	call->app = app_by_key(token);
 	if (call->app == NULL)
 	{

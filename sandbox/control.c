@@ -221,6 +221,11 @@ control(Call *call, Answer *answer)
 		store_reset();
 		answer_ok(answer);
 	}
+	else if (post && strcmp(path, "revoke-logins") == 0)
+	{
+		revoke_logins();
+		answer_ok(answer);
+	}
 	else if (post && strcmp(path, "webhooks") == 0)
 		control_webhooks(call, answer);
 	else if (post && sscanf(path, "requests/%63[^/]/%63s", id, action) == 2)

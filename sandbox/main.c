@@ -19,6 +19,7 @@
 
 #define VERSION "1.0.0"
 #define DEFAULT_KEY "skv2_development_5a4db0c5-0000-4000-8000-000000000001_sandboxsecret"
+#define DEFAULT_SECRET "sk_development_sandboxsecret"
 
 Options		options = {
 	.port = 8017,
@@ -32,7 +33,8 @@ Options		options = {
 	.hash_format = "base64",
 	.webhook_retries = 3,
 	.webhook_retry_delay = 1000,
-	.token_lifetime = 600000
+	.token_lifetime = 600000,
+	.jwt_lifetime = 3600000
 };
 
 pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
@@ -48,6 +50,9 @@ static const char help[] =
 "      --bind ADDRESS         IPv4 address to listen on (default 127.0.0.1)\n"
 "      --api-key KEY          accept this key; may be given several times (default\n"
 "                             " DEFAULT_KEY ")\n"
+"      --secret SECRET        let the application of the last key log in with this\n"
+"                             (default " DEFAULT_SECRET " for the default key)\n"
+"      --jwt-lifetime MS      of the token that a login gives (default 3600000)\n"
 "      --tls                  speak HTTPS, with a certificate made at start\n"
 "      --tls-dir DIR          where to write ca.pem, which clients need (default .)\n"
 "      --ready-file FILE      write the process id there when listening\n"
@@ -87,6 +92,8 @@ static const struct option long_options[] = {
 	{"port", required_argument, NULL, 'p'},
 	{"bind", required_argument, NULL, 'b'},
 	{"api-key", required_argument, NULL, 'k'},
+	{"secret", required_argument, NULL, 'S'},
+	{"jwt-lifetime", required_argument, NULL, 'J'},
 	{"tls", no_argument, NULL, 't'},
 	{"tls-dir", required_argument, NULL, 'T'},
 	{"ready-file", required_argument, NULL, 'r'},
@@ -148,6 +155,7 @@ read_options(int argc, char **argv)
 	static const char *const formats[] = {"base64", "base64url", "hex", NULL};
 	const int64_t day = 24 * 3600 * 1000;
 	bool		any_key = false;
+	const char *secret = NULL;
 	char		error[256];
 	int			option;
 	int			index = 0;
@@ -167,6 +175,12 @@ read_options(int argc, char **argv)
 			case 'k':
 				add_app(optarg);
 				any_key = true;
+				break;
+			case 'S':
+				secret = optarg;
+				break;
+			case 'J':
+				options.jwt_lifetime = number(name, optarg, 0, day);
 				break;
 			case 't':
 				options.tls = true;
@@ -246,7 +260,11 @@ read_options(int argc, char **argv)
 		exit(2);
 	}
 	if (!any_key)
+	{
 		add_app(DEFAULT_KEY);
+		secret = secret ? secret : DEFAULT_SECRET;
+	}
+	set_text(&last_app()->secret, secret);
 }
 
 /* Say that calls are welcome. */

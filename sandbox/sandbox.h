@@ -41,6 +41,7 @@ typedef struct Options
 	int			webhook_retries;
 	int64_t		webhook_retry_delay;
 	int64_t		token_lifetime;
+	int64_t		jwt_lifetime;
 } Options;
 
 extern Options options;
@@ -65,6 +66,7 @@ typedef struct App
 	char		app_id[64];
 	char		app_env[16];
 	char	   *key;
+	char	   *secret;			/* for logins, or NULL */
 	Profile		profiles[NPROFILES];	/* the first is the default */
 } App;
 
@@ -138,8 +140,10 @@ struct Request
 };
 
 extern App *first_app(void);
+extern App *last_app(void);
 extern App *app_by_key(const char *key);
 extern void add_app(const char *key);
+extern App *app_by_id(const char *app_id, const char *app_env);
 extern const Profile *profile_by_id(const App *app, const char *id);
 extern Signer *signer_by_email(App *app, const char *email);
 extern Signer *signer_by_id(const char *id);
@@ -209,6 +213,8 @@ typedef struct Upload
 /* Take the file out of the part of that name; false, with the error, if none. */
 extern bool read_upload(Call *call, const char *part, Upload *upload, Answer *answer);
 
+typedef void Handler(Call *call, Answer *answer);
+
 extern void route(Call *call, Answer *answer);
 extern void control(Call *call, Answer *answer);
 extern const char *find_operation(Call *call);
@@ -217,6 +223,8 @@ extern bool query_value(const char *query, const char *name, char *value, size_t
 /* ---- The rest ---- */
 
 extern bool authenticate(Call *call, Answer *answer);
+extern Handler login;
+extern void revoke_logins(void);
 
 /* Bodies (validate.c): false or NULL, with the error in the answer. */
 extern cJSON *parse_body(Call *call, Answer *answer);
@@ -247,8 +255,6 @@ extern const char *missing_input(const App *app, const cJSON *json, const Signer
 extern void publish(Call *call, Request *request);
 extern void answer_published(Answer *answer, const Request *request);
 extern bool query_page(Call *call, size_t first, size_t *page, Answer *answer);
-
-typedef void Handler(Call *call, Answer *answer);
 
 /* requests.c */
 extern Handler one_call_sign,

@@ -153,11 +153,29 @@ profile_by_id(const App *app, const char *id)
 	return NULL;
 }
 
+/* The application of the last key. */
+App *
+last_app(void)
+{
+	return &apps[napps - 1];
+}
+
 /* The application of the first key. */
 App *
 first_app(void)
 {
 	return &apps[0];
+}
+
+App *
+app_by_id(const char *app_id, const char *app_env)
+{
+	for (int i = 0; i < napps; i++)
+	{
+		if (strcmp(apps[i].app_id, app_id) == 0 && strcmp(apps[i].app_env, app_env) == 0)
+			return &apps[i];
+	}
+	return NULL;
 }
 
 App *

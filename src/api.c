@@ -135,6 +135,11 @@ static const IgOperationEntry operations[] = {
 		"import", "GET", APP "/signature-requests?page={page}", IG_REPEATABLE,
 		FIELDS({"page", IG_NUMBER, true}), .read = ig_read_list
 	},
+	[IG_OP_LOGIN] = {
+		"login", "POST", "/v4/auth/app-api", IG_REPEATABLE | IG_PUBLIC,
+		FIELDS({"appId", IG_STRING, true}, {"appEnv", IG_STRING, true}, {"secret", IG_STRING, true}),
+		.read = ig_read_login
+	},
 	[IG_OP_CALL] = {"call", NULL, NULL, IG_ANY, CALL_FIELDS, .build = ig_build_call},
 	[IG_OP_REPEATABLE_CALL] = {
 		"repeatable-call", NULL, NULL, IG_REPEATABLE | IG_ANY, CALL_FIELDS, .build = ig_build_call
@@ -280,6 +285,13 @@ bool
 ig_api_answers_any(IgOperation op)
 {
 	return operations[op].flags & IG_ANY;
+}
+
+/* Whether the operation is called without a bearer. */
+bool
+ig_api_public(IgOperation op)
+{
+	return operations[op].flags & IG_PUBLIC;
 }
 
 /* Whether the operation sends a document's content. */

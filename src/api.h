@@ -42,6 +42,7 @@ typedef enum IgOperation
 	IG_OP_VERIFY_WEBHOOK,
 	IG_OP_WEBHOOK_LOG,
 	IG_OP_IMPORT,
+	IG_OP_LOGIN,
 	IG_OP_CALL,
 	IG_OP_REPEATABLE_CALL
 } IgOperation;
@@ -198,6 +199,8 @@ typedef struct IgApiAnswer
 	const char *auth_secret;
 	IgApiEmbedded *embedded;
 	int			nembedded;
+	/* login */
+	const char *token;
 	/* verify-webhook */
 	bool		is_valid;
 	bool		already_consumed;
@@ -235,6 +238,9 @@ extern bool ig_api_answers_json(IgOperation op);
 
 /* Whether a 2xx answer is JSON or bytes, as its content type says. */
 extern bool ig_api_answers_any(IgOperation op);
+
+/* Whether the operation is called without a bearer. */
+extern bool ig_api_public(IgOperation op);
 
 /* Whether the operation sends a document's content, as multipart/form-data. */
 extern bool ig_api_sends_content(IgOperation op);
@@ -301,6 +307,13 @@ extern bool ig_api_same_sha256(const char *text, const uint8_t sha256[32]);
  */
 extern bool ig_api_key_parse(const char *key, IgApiKey *parts,
 							 char error[IG_API_ERROR_SIZE]);
+
+/* Whether the text is an application's id, and an environment of the API. */
+extern bool ig_api_valid_app_id(const char *app_id);
+extern bool ig_api_known_environment(const char *app_env);
+
+/* When a JWT expires, in seconds since 1970; -1: it does not tell. */
+extern int64_t ig_api_jwt_expiry(const char *token);
 
 /* Whether the text has the form of an e-mail address (one @, sane parts). */
 extern bool ig_api_valid_email(const char *email);

@@ -45,6 +45,7 @@ typedef struct IgField
 #define IG_NOT_YET		0x04	/* a refusal may mean "not ready yet" */
 #define IG_NO_BODY		0x08	/* without a body, though it is not a GET */
 #define IG_BYTES		0x10	/* answers bytes rather than JSON */
+#define IG_PUBLIC		0x40	/* is called without a bearer */
 #define IG_ANY			0x20	/* answers JSON or bytes, as its content type says */
 
 typedef struct IgOperationEntry IgOperationEntry;
@@ -82,6 +83,7 @@ extern bool ig_read_context(cJSON *tree, IgApiAnswer *answer, char *error);
 extern bool ig_read_list(cJSON *tree, IgApiAnswer *answer, char *error);
 extern bool ig_read_document(cJSON *tree, IgApiAnswer *answer, char *error);
 extern bool ig_read_signer(cJSON *tree, IgApiAnswer *answer, char *error);
+extern bool ig_read_login(cJSON *tree, IgApiAnswer *answer, char *error);
 extern bool ig_read_verification(cJSON *tree, IgApiAnswer *answer, char *error);
 extern bool ig_read_events(cJSON *tree, IgApiAnswer *answer, char *error);
 

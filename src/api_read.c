@@ -321,6 +321,17 @@ ig_read_signer(cJSON *tree, IgApiAnswer *answer, char *error)
 	return true;
 }
 
+/* The answer to login. */
+bool
+ig_read_login(cJSON *tree, IgApiAnswer *answer, char *error)
+{
+	answer->token = string_member(tree, "jwtToken");
+	if (answer->token == NULL || answer->token[strspn(answer->token,
+		"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_.=+/")] != '\0' || *answer->token == '\0')
+		return ig_refuse(error, "it has no jwtToken that can be used");
+	return true;
+}
+
 /* The answer to verify-webhook. */
 bool
 ig_read_verification(cJSON *tree, IgApiAnswer *answer, char *error)

@@ -186,6 +186,57 @@ is_uuid(const char *text, size_t length)
 	return true;
 }
 
+/* Whether the text is an application's id. */
+bool
+ig_api_valid_app_id(const char *app_id)
+{
+	return app_id != NULL && strncmp(app_id, "appId_", 6) == 0 && is_uuid(app_id + 6, strlen(app_id + 6));
+}
+
+/* Whether the text is an environment of the API. */
+bool
+ig_api_known_environment(const char *app_env)
+{
+	static const char *const words[] = {"DEVELOPMENT", "STAGING", "PRODUCTION", NULL};
+
+	return ig_is_one_of(app_env, words);
+}
+
+/* When a JWT expires. */
+int64_t
+ig_api_jwt_expiry(const char *token)
+{
+	const char *payload = strchr(token, '.');
+	char		json[2048];
+	uint32_t	bits = 0;
+	int			nbits = 0;
+	size_t		n = 0;
+	cJSON	   *tree;
+	const cJSON *exp;
+	int64_t		result = -1;
+
+	for (const char *c = payload ? payload + 1 : ""; *c && *c != '.' && *c != '='; c++)
+	{
+		int			digit = base64_digit(*c);
+
+		if (digit < 0 || n + 1 >= sizeof(json))
+			return -1;
+		bits = (bits << 6 | (uint32_t) digit) & 0xFFFF;
+		nbits += 6;
+		if (nbits >= 8)
+		{
+			nbits -= 8;
+			json[n++] = (char) (bits >> nbits & 0xFF);
+		}
+	}
+	tree = cJSON_ParseWithLength(json, n);
+	exp = cJSON_GetObjectItemCaseSensitive(tree, "exp");
+	if (cJSON_IsNumber(exp) && exp->valuedouble > 0 && exp->valuedouble < 1e11)
+		result = (int64_t) exp->valuedouble;
+	cJSON_Delete(tree);
+	return result;
+}
+
 /* Take an API key apart. */
 bool
 ig_api_key_parse(const char *key, IgApiKey *parts, char error[IG_API_ERROR_SIZE])

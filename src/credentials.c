@@ -51,6 +51,9 @@ static void check_key(const char *name, const char *value);
 static void check_number(const char *name, const char *value);
 static void check_path(const char *name, const char *value);
 static void check_proof_types(const char *name, const char *value);
+static void check_app_id(const char *name, const char *value);
+static void check_app_env(const char *name, const char *value);
+static void check_secret(const char *name, const char *value);
 
 /* The options; the base URL depends on another and is checked apart. */
 typedef struct IgOption
@@ -73,7 +76,10 @@ static const IgOption valid_options[] = {
 	{"max_in_flight", ForeignServerRelationId, false, check_number, 1, 1000},
 	{"proof_types", ForeignServerRelationId, false, check_proof_types, 0, 0},
 	{"api_key", UserMappingRelationId, false, check_key, 0, 0},
-	{"api_key_file", UserMappingRelationId, true, check_path, 0, 0}
+	{"api_key_file", UserMappingRelationId, true, check_path, 0, 0},
+	{"app_id", UserMappingRelationId, false, check_app_id, 0, 0},
+	{"app_env", UserMappingRelationId, false, check_app_env, 0, 0},
+	{"secret", UserMappingRelationId, false, check_secret, 0, 0}
 };
 
 /* Find an option of a catalog. */
@@ -169,6 +175,46 @@ check_key(const char *name, const char *value)
 				(errcode(ERRCODE_FDW_INVALID_ATTRIBUTE_VALUE),
 				 errmsg("invalid API key in option \"%s\": %s", name, error),
 				 errhint("An API key looks like skv2_<environment>_<application uuid>_<secret>; copy it from the Ignisign console."),
+				 errhidestmt(true)));
+}
+
+/* An application's id. */
+static void
+check_app_id(const char *name, const char *value)
+{
+	if (!ig_api_valid_app_id(value))
+		ereport(ERROR,
+				(errcode(ERRCODE_FDW_INVALID_ATTRIBUTE_VALUE),
+				 errmsg("invalid value for option \"%s\"", name),
+				 errhint("The id of an application looks like appId_<uuid>."),
+				 errhidestmt(true)));
+}
+
+/* An environment of an application. */
+static void
+check_app_env(const char *name, const char *value)
+{
+	if (!ig_api_known_environment(value))
+		ereport(ERROR,
+				(errcode(ERRCODE_FDW_INVALID_ATTRIBUTE_VALUE),
+				 errmsg("invalid value for option \"%s\"", name),
+				 errhint("Valid values are DEVELOPMENT, STAGING and PRODUCTION."),
+				 errhidestmt(true)));
+}
+
+/* The secret of an application, which is not an API key. */
+static void
+check_secret(const char *name, const char *value)
+{
+	bool		bad = *value == '\0' || strlen(value) > 512;
+
+	for (const char *c = value; *c; c++)
+		bad = bad || (unsigned char) *c <= ' ' || (unsigned char) *c >= 127;
+	if (bad || strncmp(value, "skv2_", 5) == 0)
+		ereport(ERROR,
+				(errcode(ERRCODE_FDW_INVALID_ATTRIBUTE_VALUE),
+				 errmsg("invalid value for option \"%s\"", name),
+				 errhint("It is the secret of an application, without spaces. A key that starts with skv2_ goes into api_key."),
 				 errhidestmt(true)));
 }
 
@@ -299,11 +345,17 @@ ignisign_fdw_validator(PG_FUNCTION_ARGS)
 	{
 		bool		has_key = option_value(options, "api_key", NULL) != NULL;
 		bool		has_file = option_value(options, "api_key_file", NULL) != NULL;
+		bool		has_secret = option_value(options, "secret", NULL) != NULL;
 
 		if (has_key && has_file)
 			ereport(ERROR,
 					(errcode(ERRCODE_FDW_INVALID_ATTRIBUTE_VALUE),
 					 errmsg("options \"api_key\" and \"api_key_file\" exclude each other"),
+					 errhidestmt(true)));
+		if (has_secret && (has_key || has_file))
+			ereport(ERROR,
+					(errcode(ERRCODE_FDW_INVALID_ATTRIBUTE_VALUE),
+					 errmsg("option \"secret\" excludes \"api_key\" and \"api_key_file\""),
 					 errhidestmt(true)));
 	}
 
@@ -379,7 +431,7 @@ load_key(List *options, IgApiKey *parts, char **problem)
 	}
 	if (key == NULL)
 	{
-		*problem = pstrdup("the user mapping has neither api_key nor api_key_file");
+		*problem = pstrdup("the user mapping has neither api_key nor api_key_file nor secret");
 		return NULL;
 	}
 	if (!ig_api_key_parse(key, parts, error))
@@ -388,6 +440,24 @@ load_key(List *options, IgApiKey *parts, char **problem)
 		return NULL;
 	}
 	return key;
+}
+
+/* The application and secret of a mapping; false, with *problem, if incomplete. */
+static bool
+load_secret(List *options, IgAccount *account, char **problem)
+{
+	const char *app_id = option_value(options, "app_id", NULL);
+	const char *app_env = option_value(options, "app_env", NULL);
+
+	if (app_id == NULL || app_env == NULL)
+	{
+		*problem = pstrdup("the user mapping has a secret, but no app_id or no app_env");
+		return false;
+	}
+	account->secret = pstrdup(option_value(options, "secret", NULL));
+	strlcpy(account->key.app_id, app_id, sizeof(account->key.app_id));
+	strlcpy(account->key.app_env, app_env, sizeof(account->key.app_env));
+	return true;
 }
 
 /* The proof types to fetch. */
@@ -432,8 +502,12 @@ ig_account_load(const char *server_name, const char *role, char **problem)
 	}
 
 	account = palloc0(sizeof(IgAccount));
-	account->bearer = load_key(mapping, &account->key, problem);
-	if (account->bearer == NULL)
+	if (option_value(mapping, "secret", NULL))
+	{
+		if (!load_secret(mapping, account, problem))
+			return NULL;
+	}
+	else if ((account->bearer = load_key(mapping, &account->key, problem)) == NULL)
 		return NULL;
 
 	account->base_url = pstrdup(option_value(server->options, "base_url", IG_DEFAULT_BASE_URL));

@@ -27,7 +27,8 @@ typedef struct IgAccount
 	int			max_in_flight;
 	char	  **proof_types;
 	int			nproof_types;
-	char	   *bearer;
+	char	   *bearer;			/* NULL: see secret */
+	char	   *secret;			/* what to log in with, or NULL */
 	IgApiKey	key;
 } IgAccount;
 

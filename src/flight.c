@@ -12,6 +12,7 @@
 #include "common/pg_prng.h"
 #include "mb/pg_wchar.h"
 #include "utils/builtins.h"
+#include "utils/json.h"
 #include "utils/memutils.h"
 
 #include "flight.h"
@@ -73,6 +74,36 @@ ig_flight_create_refresh(const IgBatch *batch, IgLane *lane)
 	for (int i = 0; i < batch->n; i++)
 		flight->batch->signature_request_ids[i] = pstrdup(batch->signature_request_ids[i]);
 	MemoryContextSwitchTo(old);
+	return flight;
+}
+
+/* Make a flight that gets a token for its lane. */
+IgFlight *
+ig_flight_create_login(IgLane *lane)
+{
+	const IgAccount *account = lane->account;
+	IgFlight   *flight;
+	IgCall		call;
+	StringInfoData values;
+
+	initStringInfo(&values);
+	appendStringInfoString(&values, "{\"appId\":");
+	escape_json(&values, account->key.app_id);
+	appendStringInfoString(&values, ",\"appEnv\":");
+	escape_json(&values, account->key.app_env);
+	appendStringInfoString(&values, ",\"secret\":");
+	escape_json(&values, account->secret);
+	appendStringInfoChar(&values, '}');
+
+	memset(&call, 0, sizeof(call));
+	call.operation = IG_OP_LOGIN;
+	call.server = lane->server;
+	call.owner = lane->owner;
+	call.attempts = 1;
+	call.args = values.data;
+	flight = ig_flight_create(&call, lane);
+	explicit_bzero(values.data, values.len);
+	pfree(values.data);
 	return flight;
 }
 
@@ -293,7 +324,8 @@ ig_flight_start(IgFlight *flight)
 	memset(&request, 0, sizeof(request));
 	request.method = flight->request.method;
 	request.url = psprintf("%s%s", account->base_url, flight->request.path);
-	request.bearer = account->bearer;
+	request.bearer = ig_api_public(flight->call.operation) ? NULL : ig_lane_bearer(flight->lane);
+	flight->generation = flight->lane->generation;
 	request.accept = flight->request.accept;
 	request.content_type = flight->request.content_type[0] ? flight->request.content_type : NULL;
 	request.body_size = flight->request.body_size;

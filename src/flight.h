@@ -41,6 +41,7 @@ typedef struct IgFlight
 	IgBody	   *body;			/* NULL: none */
 	IgTransfer *transfer;		/* NULL: not started */
 	bool		built;			/* request and body are ready */
+	int			generation;		/* of the token it was sent with */
 
 	/* What came of it; see ig_flight_digest. */
 	bool		json;			/* a 2xx answer is JSON, or empty */
@@ -53,6 +54,8 @@ typedef struct IgFlight
 /* Make a flight in its own memory context, to which the call is copied. */
 extern IgFlight *ig_flight_create(const IgCall *call, IgLane *lane);
 extern IgFlight *ig_flight_create_refresh(const IgBatch *batch, IgLane *lane);
+
+extern IgFlight *ig_flight_create_login(IgLane *lane);
 
 /*
  * Read what the flights have to say, and build their requests.  Needs a

@@ -443,6 +443,7 @@ ig_http_start(const IgHttpRequest *request, void *user)
 	state->transfer.state = state;
 
 	add_header(state, "Accept", request->accept);
+	if (request->bearer)
 	{
 		char	   *value = psprintf("Bearer %s", request->bearer);
 

@@ -28,7 +28,7 @@ typedef struct IgHttpRequest
 {
 	const char *method;			/* GET, POST, PUT, PATCH or DELETE */
 	const char *url;
-	const char *bearer;
+	const char *bearer;			/* NULL: none */
 	const char *accept;
 	const char *content_type;	/* NULL: no body */
 	int64		body_size;

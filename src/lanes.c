@@ -27,6 +27,13 @@
 #define FIRST_PARK_PAUSE	30000
 #define LAST_PARK_PAUSE		600000
 
+/* Failures of a login, one after the other, before the lane is parked. */
+#define MAX_LOGIN_TRIES			5
+
+/* A token that does not tell lives so long; one is renewed so long before its end. */
+#define DEFAULT_TOKEN_LIFETIME	(5 * 60 * 1000)
+#define TOKEN_MARGIN			(60 * 1000)
+
 static HTAB *lanes = NULL;
 static bool reload_pending = false;
 
@@ -121,6 +128,139 @@ load_account(IgLane *lane, TimestampTz now)
 	return true;
 }
 
+/* Whether there is a token that will do, or none is needed. */
+static bool
+has_token(IgLane *lane, TimestampTz now)
+{
+	const IgAccount *account = lane->account;
+	char	   *name;
+	bool		same;
+
+	if (account->secret == NULL)
+		return true;
+	name = psprintf("%s %s %s %s", account->base_url, account->key.app_id, account->key.app_env, account->secret);
+	same = lane->token_account != NULL && strcmp(lane->token_account, name) == 0;
+	explicit_bzero(name, strlen(name));
+	pfree(name);
+	if (same && lane->token != NULL && lane->renew_at > now)
+		return true;
+	lane->wants_token = lane->next_login <= now;
+	return false;
+}
+
+/* What the lane's calls are sent with. */
+const char *
+ig_lane_bearer(const IgLane *lane)
+{
+	return lane->account->secret ? lane->token : lane->account->bearer;
+}
+
+/* The lanes that want a token. */
+List *
+ig_lanes_to_log_in(void)
+{
+	HASH_SEQ_STATUS scan;
+	IgLane	   *lane;
+	List	   *result = NIL;
+
+	hash_seq_init(&scan, lanes);
+	while ((lane = hash_seq_search(&scan)) != NULL)
+	{
+		if (lane->wants_token && !lane->logging_in && lane->account != NULL)
+		{
+			lane->logging_in = true;
+			result = lappend(result, lane);
+		}
+		lane->wants_token = false;
+	}
+	return result;
+}
+
+/* Keep a text beyond the account; the old one is overwritten. */
+static void
+replace_secret(char **kept, const char *text)
+{
+	if (*kept)
+	{
+		explicit_bzero(*kept, strlen(*kept));
+		pfree(*kept);
+	}
+	*kept = text ? MemoryContextStrdup(TopMemoryContext, text) : NULL;
+}
+
+/* A login failed. */
+bool
+ig_lane_login_failed(IgLane *lane, bool for_good, TimestampTz now)
+{
+	int64		delay;
+
+	lane->logging_in = false;
+	if (for_good || ++lane->login_tries > MAX_LOGIN_TRIES)
+	{
+		lane->login_tries = 0;
+		return false;
+	}
+	delay = Min((int64) Max(ig_retry_delay, 10) << lane->login_tries, (int64) ig_max_retry_delay);
+	lane->next_login = TimestampTzPlusMilliseconds(now, delay);
+	return true;
+}
+
+/* When a lane that has no room is to be looked at again. */
+TimestampTz
+ig_lane_next(const IgLane *lane, TimestampTz now)
+{
+	if (lane->parked && lane->in_flight == 0)
+		return Max(lane->next_try, lane->next_login);
+	return !lane->parked && lane->next_login > now ? lane->next_login : 0;
+}
+
+/* A login has given a token. */
+void
+ig_lane_logged_in(IgLane *lane, const char *token)
+{
+	const IgAccount *account = lane->account;
+	int64_t		expiry;
+	int64		lifetime;
+	char	   *name;
+
+	lane->logging_in = false;
+	lane->login_tries = 0;
+	if (account == NULL || account->secret == NULL)
+		return;
+	name = psprintf("%s %s %s %s", account->base_url, account->key.app_id, account->key.app_env, account->secret);
+	replace_secret(&lane->token_account, name);
+	explicit_bzero(name, strlen(name));
+	pfree(name);
+	replace_secret(&lane->token, token);
+	lane->generation++;
+	lane->token_since = GetCurrentTimestamp();
+
+	/* Renewed a minute early, or after half of a short life. */
+	expiry = ig_api_jwt_expiry(token);
+	lifetime = expiry < 0 ? DEFAULT_TOKEN_LIFETIME : (expiry - (int64_t) time(NULL)) * 1000;
+	lifetime = Max(lifetime, 1000);
+	lane->renew_at = TimestampTzPlusMilliseconds(GetCurrentTimestamp(),
+												 lifetime > 2 * TOKEN_MARGIN ? lifetime - TOKEN_MARGIN : lifetime / 2);
+}
+
+/* A call with a token was refused. */
+bool
+ig_lane_token_refused(IgLane *lane, int generation)
+{
+	if (lane->account == NULL || lane->account->secret == NULL)
+		return false;
+	if (generation != lane->generation)
+		return true;			/* there is a newer one already */
+
+	/* One that is new in place of a refused one was to help, and did not. */
+	if (lane->refused == generation - 1 && lane->refused > 0 &&
+		GetCurrentTimestamp() < TimestampTzPlusMilliseconds(lane->token_since, TOKEN_MARGIN))
+		return false;
+	lane->refused = generation;
+	lane->renew_at = 0;
+	return true;
+}
+
 /* How many calls may be started now. */
 int
 ig_lane_room(IgLane *lane, TimestampTz now)
@@ -130,6 +270,8 @@ ig_lane_room(IgLane *lane, TimestampTz now)
 	if (lane->parked && (lane->in_flight > 0 || lane->next_try > now))
 		return 0;
 	if (lane->stale && !load_account(lane, now))
+		return 0;
+	if (!has_token(lane, now))
 		return 0;
 	if (lane->parked)
 		return 1;
@@ -148,6 +290,8 @@ ig_lane_park(IgLane *lane, const char *reason, TimestampTz now)
 	};
 	Datum		values[4];
 
+	/* The next try is made with a new token. */
+	lane->renew_at = 0;
 	if (!lane->parked)
 	{
 		lane->parked = true;

@@ -12,6 +12,7 @@
 
 #include "postgres.h"
 
+#include "nodes/pg_list.h"
 #include "utils/timestamp.h"
 
 #include "credentials.h"
@@ -28,6 +29,18 @@ typedef struct IgLane
 	int			tries;			/* since it was parked */
 	TimestampTz next_try;		/* of a parked lane */
 	bool		scanning;		/* unknown calls are being looked for */
+
+	/* Of an account that logs in. */
+	char	   *token;			/* NULL: none yet */
+	char	   *token_account;	/* what it was made for */
+	TimestampTz renew_at;
+	int			generation;		/* counts tokens */
+	bool		wants_token;
+	bool		logging_in;
+	int			login_tries;	/* that failed, one after the other */
+	TimestampTz next_login;		/* not before */
+	TimestampTz token_since;
+	int			refused;		/* generation of the last one that was refused */
 } IgLane;
 
 extern void ig_lanes_init(void);
@@ -35,6 +48,27 @@ extern IgLane *ig_lane(const char *server, const char *owner);
 
 /* How many calls may be started now.  Needs a transaction. */
 extern int	ig_lane_room(IgLane *lane, TimestampTz now);
+
+/* What its calls are sent with; NULL: there is no token yet. */
+extern const char *ig_lane_bearer(const IgLane *lane);
+
+/* The lanes that want a token and are not logging in, which they are from here on. */
+extern List *ig_lanes_to_log_in(void);
+
+/* A token came, which the lane's calls share. */
+extern void ig_lane_logged_in(IgLane *lane, const char *token);
+
+/*
+ * A login failed; for good, as far as the API says, or not.  True: it is tried
+ * again soon; false: that was tried often enough.
+ */
+extern bool ig_lane_login_failed(IgLane *lane, bool for_good, TimestampTz now);
+
+/* When a lane that has no room is to be looked at again; 0: something else tells. */
+extern TimestampTz ig_lane_next(const IgLane *lane, TimestampTz now);
+
+/* A call with the token of that generation was refused; true: a new one is to help. */
+extern bool ig_lane_token_refused(IgLane *lane, int generation);
 
 /* Hold the lane's calls back, and say why; let them go again. */
 extern void ig_lane_park(IgLane *lane, const char *reason, TimestampTz now);

@@ -5,8 +5,8 @@
  *
  * A statement that contains a key is written to the log by log_statement,
  * with an error, or by log_min_duration_statement.  Before a message goes to
- * the log, every key in it is overwritten, and a statement that contains one
- * is left out.  The client gets the same texts, overwritten, too.
+ * the log, every key in it is overwritten, and the value of each option named
+ * "secret"; a statement that contains one is left out.  The client gets the same texts, overwritten, too.
  *
  *-------------------------------------------------------------------------
  */
@@ -42,11 +42,35 @@ find_key(const char *text)
 	return first;
 }
 
-/* Overwrite what follows the prefix of each key. */
+/* Find the value of an option "secret" in the text; NULL: there is none. */
+static char *
+find_secret(const char *text)
+{
+	for (; text != NULL && *text; text++)
+	{
+		const char *value;
+
+		if (pg_strncasecmp(text, "secret", 6) != 0)
+			continue;
+		value = text + 6 + strspn(text + 6, " \t\r\n\"");
+		if (*value == '\'' && value[1] != '*' && value[1] != '\'' && value[1] != '\0')
+			return unconstify(char *, value) + 1;
+	}
+	return NULL;
+}
+
+/* Overwrite what follows the prefix of each key, and each secret. */
 static void
 mask_keys(char *text)
 {
 	const char *key;
+	char	   *secret = text;
+
+	while ((secret = find_secret(secret)) != NULL)
+	{
+		while (*secret && *secret != '\'')
+			*secret++ = '*';
+	}
 
 	while ((key = find_key(text)) != NULL)
 	{
@@ -61,7 +85,7 @@ static void
 emit_log(ErrorData *edata)
 {
 	/* The statement itself is the session's, and not to be overwritten. */
-	if (!edata->hide_stmt && find_key(debug_query_string))
+	if (!edata->hide_stmt && (find_key(debug_query_string) || find_secret(debug_query_string)))
 		edata->hide_stmt = true;
 
 	mask_keys(edata->message);

@@ -151,6 +151,8 @@ apply_refresh(IgFlight *flight)
 static void
 apply_success(IgFlight *flight, IgSent *sent, int *nsent)
 {
+	if (flight->call.operation == IG_OP_LOGIN)
+		return;
 	if (flight->call.args != NULL)
 	{
 		if (flight->call.operation == IG_OP_VERIFY_WEBHOOK &&
@@ -393,24 +395,37 @@ apply_finished(IgFlight **flights, int n)
 static void
 judge_account(IgFlight *flight, TimestampTz now)
 {
-	if (flight->decision.verdict == IG_PARK)
+	if (flight->call.operation == IG_OP_LOGIN)
+	{
+		if (flight->decision.verdict == IG_DONE)
+			ig_lane_logged_in(flight->lane, flight->answer.token);
+		else if (ig_lane_login_failed(flight->lane, flight->decision.verdict != IG_RETRY, now))
+			return;
+	}
+	if (flight->decision.verdict == IG_PARK && flight->transfer && flight->transfer->http_status == 401 &&
+		flight->call.operation != IG_OP_LOGIN && ig_lane_token_refused(flight->lane, flight->generation))
+		return;
+	if (flight->decision.verdict == IG_PARK ||
+		(flight->call.operation == IG_OP_LOGIN && flight->decision.verdict != IG_DONE))
 	{
 		char	   *reason = flight->code ?
 			psprintf("%s: %s", flight->code, flight->error) : flight->error;
 
 		ig_lane_park(flight->lane, reason, now);
 	}
-	else if (flight->transfer && flight->transfer->reach == IG_REACH_ANSWERED)
+	else if (flight->transfer && flight->transfer->reach == IG_REACH_ANSWERED &&
+			 flight->call.operation != IG_OP_LOGIN)
 		ig_lane_unpark(flight->lane);
 }
 
 /* ---- Claiming ---- */
 
-/* Remember a flight until it is started. */
+/* Have the next turn at this time, unless it is sooner; 0: not for this. */
 static void
-prepare_flight(List **flights, IgFlight *flight)
+look_again(TimestampTz *next, TimestampTz at)
 {
-	*flights = lappend(*flights, flight);
+	if (at != 0 && (*next == 0 || at < *next))
+		*next = at;
 }
 
 /* Take what is next of the scans, and begin new ones where it is time. */
@@ -431,14 +446,12 @@ claim_scans(List **flights, TimestampTz now, TimestampTz *next)
 			continue;
 		if (due[i].run_at > now)
 		{
-			if (*next == 0 || due[i].run_at < *next)
-				*next = due[i].run_at;
+			look_again(next, due[i].run_at);
 			continue;
 		}
 		if (ig_lane_room(lane, now) == 0)
 		{
-			if (lane->parked && lane->in_flight == 0 && (*next == 0 || lane->next_try < *next))
-				*next = lane->next_try;
+			look_again(next, ig_lane_next(lane, now));
 			continue;
 		}
 		scan = ig_scan_begin(lane, now);
@@ -484,23 +497,22 @@ claim_calls(List **flights, TimestampTz now, TimestampTz *next)
 
 		if (due[i].run_at > now)
 		{
-			if (*next == 0 || due[i].run_at < *next)
-				*next = due[i].run_at;
+			look_again(next, due[i].run_at);
 			continue;
 		}
 		due[i].limit = ig_lane_room(lane, now);
 		if (due[i].limit > 0)
 			due[nready++] = due[i];
-		else if (lane->parked && lane->in_flight == 0 && (*next == 0 || lane->next_try < *next))
-			*next = lane->next_try;
+		else
+			look_again(next, ig_lane_next(lane, now));
 	}
 	if (nready == 0)
 		return;
 
 	calls = ig_queue_claim(due, nready, now, &n);
 	for (int i = 0; i < n; i++)
-		prepare_flight(flights,
-					   ig_flight_create(&calls[i], ig_lane(NameStr(calls[i].server), NameStr(calls[i].owner))));
+		*flights = lappend(*flights,
+						   ig_flight_create(&calls[i], ig_lane(NameStr(calls[i].server), NameStr(calls[i].owner))));
 
 	/* Where fewer were there than fit, the next one's time is to be seen. */
 	if (n > 0)
@@ -519,7 +531,6 @@ static void
 claim_refreshes(List **flights, TimestampTz now, TimestampTz *next)
 {
 	ListCell   *lc;
-	TimestampTz due;
 
 	if (refreshes >= MAX_REFRESHES)
 		return;
@@ -529,17 +540,25 @@ claim_refreshes(List **flights, TimestampTz now, TimestampTz *next)
 		IgLane	   *lane = ig_lane(NameStr(batch->server), NameStr(batch->owner));
 
 		/* An account that is held back misses this round. */
-		if (lane->parked || (ig_lane_room(lane, now) == 0 && lane->account == NULL))
+		if (lane->parked || (ig_lane_room(lane, now) == 0 && (lane->account == NULL || lane->wants_token)))
 			continue;
-		prepare_flight(flights, ig_flight_create_refresh(batch, lane));
+		*flights = lappend(*flights, ig_flight_create_refresh(batch, lane));
 		refreshes++;
 	}
 	if (refreshes < MAX_REFRESHES)
 	{
-		due = ig_refresh_next(now);
-		if (due != 0 && (*next == 0 || due < *next))
-			*next = due;
+		look_again(next, ig_refresh_next(now));
 	}
+}
+
+/* Log in where a token is wanted; the lane's other calls wait for that. */
+static void
+claim_logins(List **flights)
+{
+	ListCell   *lc;
+
+	foreach(lc, ig_lanes_to_log_in())
+		*flights = lappend(*flights, ig_flight_create_login(lfirst(lc)));
 }
 
 /* ---- The turn ---- */
@@ -567,7 +586,7 @@ check_origin(void)
 	warned = (other != NULL);
 }
 
-/* Read the slices that bodies wait for; whether there were any. */
+/* Read the slices that bodies wait for. */
 static void
 feed_bodies(void)
 {
@@ -678,6 +697,7 @@ turn(List *finished, bool *gone)
 		claim_scans(&flights, now, &next_turn);
 		claim_calls(&flights, now, &next_turn);
 		claim_refreshes(&flights, now, &next_turn);
+		claim_logins(&flights);
 		n = 0;
 		array = palloc(Max(list_length(flights), 1) * sizeof(IgFlight *));
 		foreach(lc, flights)

@@ -236,6 +236,65 @@ test_sniff(void)
 	is(ig_api_sniff_mime_type((const uint8_t *) "", 0, "x"), "application/octet-stream", "nothing");
 }
 
+/* A login's token tells when it expires. */
+static void
+test_jwt(void)
+{
+	ok(ig_api_jwt_expiry("eyJhbGciOiJIUzI1NiJ9.eyJleHAiOjE4MDAwMDAwMDB9.x") == 1800000000, "the end of a token");
+	ok(ig_api_jwt_expiry("eyJhbGciOiJIUzI1NiJ9.e30.x") == -1, "a token that does not tell");
+	ok(ig_api_jwt_expiry("rubbish") == -1 && ig_api_jwt_expiry("a.!.b") == -1 && ig_api_jwt_expiry("") == -1, "what is no token");
+	ok(ig_api_valid_app_id("appId_" UUID) && !ig_api_valid_app_id("appId_x") && !ig_api_valid_app_id(NULL), "ids of applications");
+	ok(ig_api_known_environment("STAGING") && !ig_api_known_environment("staging"), "environments");
+}
+
+/* What is given to an operation is checked field by field. */
+static void
+test_fields(void)
+{
+	static const char *const bad[] = {
+		"[]", "{", "{\"name\":\"x\"}", "{\"email\":\"ann\"}", "{\"email\":7}", "{\"firstName\":\"\"}",
+		"{\"birthDate\":\"3.2.1980\"}", "{\"signerProfileId\":\"42\"}", "{\"email\":null}"
+	};
+	const IgApiDocument file = {"a \"b\".pdf", "application/pdf", NULL, 10};
+	IgApiArgs	args = {
+		.app_id = "appId_" UUID, .app_env = "DEVELOPMENT", .document_id = ID, .signature_request_id = ID,
+		.documents = &file, .ndocuments = 1, .boundary = "B"
+	};
+	IgApiRequest request;
+	IgOperation op;
+
+	ok(ig_api_check(IG_OP_CREATE_SIGNER, "{\"email\":\"ann@example.com\",\"birthDate\":\"1980-02-03\"}", error), "good fields");
+	for (size_t i = 0; i < sizeof(bad) / sizeof(bad[0]); i++)
+		ok(!ig_api_check(IG_OP_CREATE_SIGNER, bad[i], error), bad[i]);
+	ok(!ig_api_check(IG_OP_INIT_DOCUMENT, "{}", error) && strstr(error, "signatureRequestId"), "what is required is named");
+	ok(ig_api_check_known(IG_OP_INIT_DOCUMENT, "{}", error), "unless it comes later");
+
+	args.values = "{\"title\":\"T\",\"statements\":\"[{\\\"n\\\":1.50}]\"}";
+	ok(ig_api_build(IG_OP_UPDATE_REQUEST, &args, &request, error), "update-request is built");
+	is(request.method, "PUT", "its method");
+	is(request.text, "{\"title\":\"T\",\"statements\":[{\"n\":1.50}]}", "JSON goes as it is, ids of the path do not");
+	ig_api_request_free(&request);
+
+	args.values = NULL;
+	ok(ig_api_build(IG_OP_UPLOAD_FILE, &args, &request, error), "upload-file is built");
+	is(request.content_type, "multipart/form-data; boundary=B", "its content type");
+	is(request.text, "--B\r\nContent-Disposition: form-data; name=\"file\"; filename=\"a %22b%22.pdf\"\r\n"
+	   "Content-Type: application/pdf\r\n\r\n\r\n--B--\r\n", "its text");
+	ok(request.body_size == (int64_t) strlen(request.text) + 10, "its size");
+	ig_api_request_free(&request);
+
+	args.values = "{\"method\":\"DELETE\",\"path\":\"/v4/applications/{appId}/x?y=1\"}";
+	ok(ig_api_build(IG_OP_REPEATABLE_CALL, &args, &request, error), "any call is built");
+	is(request.path, "/v4/applications/appId_" UUID "/x?y=1", "its path");
+	is(request.method, "DELETE", "its method");
+	ig_api_request_free(&request);
+	ok(ig_api_operation_by_name("revoke-signer", &op) && !ig_api_operation_by_name("sign-all", &op), "operations by name");
+
+	/* Every entry can be built with all that entries may need. */
+	for (int i = 0; i < ig_api_operation_count(); i++)
+		ok(ig_api_operation_by_name(ig_api_operation_name((IgOperation) i), &op) && (int) op == i, ig_api_operation_name((IgOperation) i));
+}
+
 int
 main(void)
 {
@@ -252,5 +311,7 @@ main(void)
 	ok(ig_api_not_yet(IG_OP_PROOF, 400, "DOCUMENT_PROOF_NOT_CREATED") &&
 	   !ig_api_not_yet(IG_OP_PROOF, 400, "DOCUMENT_PROOF_HAS_BEEN_REMOVED") &&
 	   !ig_api_not_yet(IG_OP_CONTEXT, 400, "DOCUMENT_PROOF_NOT_CREATED"), "not yet");
+	test_jwt();
+	test_fields();
 	return done_testing();
 }
