@@ -8,6 +8,7 @@
 #include "sandbox.h"
 
 #include <qpdf/qpdf-c.h>
+#include <stdlib.h>
 #include <string.h>
 
 #define PAGE_WIDTH 595			/* A4, in points */
@@ -122,30 +123,61 @@ read_pdf(qpdf_data qpdf, const char *name, const void *data, size_t size)
 		qpdf_get_num_pages(qpdf) > 0;
 }
 
+/* Add fields for signatures to the last page, which show nothing there. */
+static void
+add_fields(qpdf_data qpdf, int count)
+{
+	qpdf_oh		root = qpdf_get_root(qpdf);
+	qpdf_oh		page = qpdf_get_page_n(qpdf, (size_t) qpdf_get_num_pages(qpdf) - 1);
+	qpdf_oh		form = qpdf_oh_parse(qpdf, "<< /SigFlags 3 /Fields [] >>");
+	qpdf_oh		fields = qpdf_oh_get_key(qpdf, form, "/Fields");
+	qpdf_oh		annotations = qpdf_oh_get_key(qpdf, page, "/Annots");
+
+	if (!qpdf_oh_is_array(qpdf, annotations))
+	{
+		annotations = qpdf_oh_parse(qpdf, "[]");
+		qpdf_oh_replace_key(qpdf, page, "/Annots", annotations);
+	}
+	for (int n = 1; n <= count; n++)
+	{
+		char	   *text = xprintf("<< /Type /Annot /Subtype /Widget /FT /Sig /T (" SIGNATURE_FIELD "%d) "
+								   "/Rect [0 0 0 0] /F 132 >>", n);
+		qpdf_oh		field = qpdf_make_indirect_object(qpdf, qpdf_oh_parse(qpdf, text));
+
+		qpdf_oh_append_item(qpdf, fields, field);
+		qpdf_oh_append_item(qpdf, annotations, field);
+		free(text);
+	}
+	qpdf_oh_replace_key(qpdf, root, "/AcroForm", qpdf_make_indirect_object(qpdf, form));
+}
+
 /*
- * Join the pages of a PDF to those of another; false: one of them cannot be
- * read, or is encrypted.  The same input gives the same bytes.
+ * Join the pages of a PDF to those of another, unless NULL, and prepare it for signatures
+ * (pdf_sign.c); false: one of them cannot be read, or is encrypted.
  */
 bool
-join_pdfs(const void *data, size_t size, const Buffer *more, Buffer *result)
+prepare_pdf(const void *data, size_t size, const Buffer *more, int signatures, Buffer *result)
 {
 	qpdf_data	first = qpdf_init();
 	qpdf_data	second = qpdf_init();
 	bool		done = false;
 
 	if (read_pdf(first, "document", data, size) && !qpdf_is_encrypted(first) &&
-		read_pdf(second, "receipt", more->data, more->length))
+		(more == NULL || read_pdf(second, "receipt", more->data, more->length)))
 	{
-		int			count = qpdf_get_num_pages(second);
+		int			count = more ? qpdf_get_num_pages(second) : 0;
 
 		done = true;
 		for (int i = 0; i < count; i++)
 			done = done && (qpdf_add_page(first, second, qpdf_get_page_n(second, (size_t) i),
 										  QPDF_FALSE) & QPDF_ERRORS) == 0;
+		if (done)
+			add_fields(first, signatures);
 		done = done && (qpdf_init_write_memory(first) & QPDF_ERRORS) == 0;
 		if (done)
 		{
 			qpdf_set_deterministic_ID(first, QPDF_TRUE);
+			qpdf_set_object_stream_mode(first, qpdf_o_disable);
 			done = (qpdf_write(first) & QPDF_ERRORS) == 0;
 		}
 		if (done)

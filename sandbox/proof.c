@@ -47,27 +47,48 @@ write_receipt(const Document *document, Buffer *lines)
 	free(hash);
 }
 
-/*
- * PDF_WITH_SIGNATURES: the original with a page more; of what is not a PDF, or
- * is one that cannot be read, that page alone.
- */
-void
-make_proof(const Document *document, Buffer *proof)
+/* Make the proof: the PDF, then a signature of each who has signed. */
+static void
+build_proof(const Document *document, Buffer *proof)
 {
+	const Request *request = document->request;
 	Buffer		lines = {0};
 	Buffer		receipt = {0};
+	int			count = 0;
 
+	for (int i = 0; i < request->nparties; i++)
+		count += request->parties[i].signed_at != 0 ? 1 : 0;
 	write_receipt(document, &lines);
 	write_pdf(&lines, &receipt);
-	if (!is_pdf(document) || !join_pdfs(document->content, document->size, &receipt, proof))
-		buffer_add(proof, receipt.data, receipt.length);
+
+	/* What is no PDF, or one that cannot be read, has the receipt alone. */
+	if (!is_pdf(document) || !prepare_pdf(document->content, document->size, &receipt, count, proof))
+		(void) prepare_pdf(receipt.data, receipt.length, NULL, count, proof);
+	count = 0;
+	for (int i = 0; i < request->nparties; i++)
+	{
+		if (request->parties[i].signed_at != 0)
+			(void) sign_pdf(proof, ++count, &request->parties[i]);
+	}
 	buffer_free(&receipt);
 	buffer_free(&lines);
 }
 
+/*
+ * PDF_WITH_SIGNATURES: the original with a page more, or that page alone, and
+ * signatures; made once.
+ */
+void
+make_proof(Document *document, Buffer *proof)
+{
+	if (document->proof.length == 0)
+		build_proof(document, &document->proof);
+	buffer_add(proof, document->proof.data, document->proof.length);
+}
+
 /* ADVANCED_LEGAL_KIT: the original, its proof, and the evidence as JSON. */
 void
-make_legal_kit(const Document *document, Buffer *kit)
+make_legal_kit(Document *document, Buffer *kit)
 {
 	Buffer		proof = {0};
 	cJSON	   *json = describe_document(document, true);

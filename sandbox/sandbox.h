@@ -107,6 +107,7 @@ typedef struct Document
 	size_t		size;
 	uint8_t		hash[32];
 	bool		deleted;
+	Buffer		proof;			/* empty: not made yet */
 } Document;
 
 /* A signer of a request, with the time when it signed or will. */
@@ -342,13 +343,17 @@ extern uint8_t *download(const char *url, size_t *size);
 
 /* Proofs (proof.c, pdf.c, zip.c). */
 extern bool is_pdf(const Document *document);
-extern void make_proof(const Document *document, Buffer *proof);
+extern void make_proof(Document *document, Buffer *proof);
 extern char *signing_authority(void);
 extern bool sign_bytes(const Signer *signer, const void *data, size_t size, Buffer *signature);
 extern bool make_cms(const Document *document, const Party *party, Buffer *cms);
-extern void make_legal_kit(const Document *document, Buffer *kit);
+extern void make_legal_kit(Document *document, Buffer *kit);
 extern void write_pdf(const Buffer *lines, Buffer *pdf);
-extern bool join_pdfs(const void *data, size_t size, const Buffer *more, Buffer *result);
+/* How the fields of signatures are named, before their number. */
+#define SIGNATURE_FIELD "IgnisignSignature"
+
+extern bool prepare_pdf(const void *data, size_t size, const Buffer *more, int signatures, Buffer *result);
+extern bool sign_pdf(Buffer *pdf, int n, const Party *party);
 
 typedef struct Member
 {

@@ -354,6 +354,7 @@ store_reset(void)
 		free(document->label);
 		free(document->description);
 		free(document->content);
+		buffer_free(&document->proof);
 		free(document);
 	}
 	for (size_t i = 0; i < signers_by_email.size; i++)

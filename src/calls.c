@@ -214,7 +214,10 @@ look_at_result(Wanted *wanted)
 	return true;
 }
 
-/* Look whether there is an answer; raise an error if there will be none. */
+/*
+ * Look whether there is an answer; raise an error if there will be none.  The
+ * call is looked for first: it leaves in the commit that brings its answer.
+ */
 static IgProgress
 look(void *arg)
 {
@@ -226,27 +229,37 @@ look(void *arg)
 	Datum		value = Int64GetDatum(wanted->call);
 	IgProgress	progress = IG_PROGRESS_REACHED;
 	IgOwnerState state;
+	bool		queued;
+	bool		dead = false;
+	bool		own = false;
+	char	   *error = NULL;
 	bool		isnull;
 
 	ig_owner_enter(&state);
 	SPI_connect();
+	queued = ig_spi_execute(&read, &value, NULL) == 1 &&
+		ig_may_see(wanted->caller, ig_spi_text(0, 1, CurrentMemoryContext));
+	if (queued)
+	{
+		dead = strcmp(ig_spi_text(0, 2, CurrentMemoryContext), "dead") == 0;
+		error = ig_spi_text(0, 3, CurrentMemoryContext);
+		own = TransactionIdIsCurrentTransactionId(DatumGetTransactionId(ig_spi_datum(0, 4, &isnull)));
+	}
 	if (!look_at_result(wanted))
 	{
-		if (ig_spi_execute(&read, &value, NULL) != 1 ||
-			!ig_may_see(wanted->caller, ig_spi_text(0, 1, CurrentMemoryContext)))
+		if (!queued)
 			ereport(ERROR,
 					(errcode(IG_ERRCODE_NO_SUCH_REQUEST),
 					 errmsg("there is no call %lld with an answer of its own", (long long) wanted->call),
 					 errhint("A call of a transaction that has not committed is seen by that transaction only.")));
-		if (strcmp(ig_spi_text(0, 2, CurrentMemoryContext), "dead") == 0)
+		if (dead)
 			ereport(ERROR,
 					(errcode(IG_ERRCODE_CALL_REFUSED),
 					 errmsg("call %lld failed", (long long) wanted->call),
-					 errdetail("%s", ig_spi_text(0, 3, CurrentMemoryContext)),
+					 errdetail("%s", error),
 					 errhint("SELECT ignisign_retry(%lld) makes it again, ignisign_discard() drops it.",
 							 (long long) wanted->call)));
-		if (wanted->waiting &&
-			TransactionIdIsCurrentTransactionId(DatumGetTransactionId(ig_spi_datum(0, 4, &isnull))))
+		if (wanted->waiting && own)
 			ereport(ERROR,
 					(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
 					 errmsg("cannot wait for a call in the transaction that queued it"),

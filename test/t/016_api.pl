@@ -147,8 +147,12 @@ my $signatures = answer("ignisign_signatures('$lease')");
 is(scalar @$signatures, 2, 'two signatures');
 is(answer("ignisign_signature('$lease', '$signatures->[0]{_id}')")->{signerId}, $signatures->[0]{signerId}, 'one of them');
 like(refusal("ignisign_signature_images('$lease')"), qr/NO_SIGNATURE_IMAGES_FOUND/, 'nobody has drawn one');
-like(pack('H*', substr answer("ignisign_get_proof('$lease')", 'ignisign_content'), 2), qr/^%PDF-/, 'the proof');
 my $dir = PostgreSQL::Test::Utils::tempdir();
+append_to_file("$dir/proof.pdf", pack 'H*', substr answer("ignisign_get_proof('$lease')", 'ignisign_content'), 2);
+my $checked = `pdfsig -nocert $dir/proof.pdf`;
+is(scalar(() = $checked =~ /Signature is Valid/g), 2, 'pdfsig calls both signatures of the proof valid');
+is(scalar(() = $checked =~ /ETSI\.CAdES\.detached/g), 2, 'they are PAdES');
+like($checked, qr/- Total document signed\s+- Signature Validation: Signature is Valid\.\s*\z/, 'and the last one covers the whole document');
 for my $type (qw(CADES PKCS7))
 {
 	my $cms = pack 'H*', substr answer("ignisign_signer_proof('$lease', '$ada->{signerId}', '$type')", 'ignisign_content'), 2;

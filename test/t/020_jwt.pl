@@ -84,7 +84,7 @@ sent('After an outage');
 # Tokens of a short life are renewed before they end.
 $node->stop;
 $sandbox->stop;
-$sandbox = start_sandbox(jwt_lifetime => 2000);
+$sandbox = start_sandbox(jwt_lifetime => 5000);
 $node->start;
 $node->safe_psql('postgres', sprintf "ALTER SERVER ignisign OPTIONS (SET base_url '%s')", $sandbox->url);
 sent('Short one');
