@@ -295,6 +295,7 @@ ig_lane_park(IgLane *lane, const char *reason, TimestampTz now)
 	if (!lane->parked)
 	{
 		lane->parked = true;
+		lane->parked_at = now;
 		lane->tries = 0;
 		ereport(WARNING,
 				(errmsg("ignisign: calls of role \"%s\" on server \"%s\" are held back: %s",
@@ -315,9 +316,12 @@ ig_lane_park(IgLane *lane, const char *reason, TimestampTz now)
 	SPI_finish();
 }
 
-/* The account works again. */
+/*
+ * A call was answered: the account works again, unless the call was under way
+ * before the account was refused.
+ */
 void
-ig_lane_unpark(IgLane *lane)
+ig_lane_answered(IgLane *lane, TimestampTz started_at)
 {
 	static IgStatement unpark = {
 		.sql = "DELETE FROM ignisign.parked WHERE server = $1 AND owner = $2",
@@ -325,7 +329,7 @@ ig_lane_unpark(IgLane *lane)
 	};
 	Datum		values[2];
 
-	if (!lane->parked)
+	if (!lane->parked || started_at < lane->parked_at)
 		return;
 	lane->parked = false;
 	ereport(LOG,

@@ -26,6 +26,7 @@ typedef struct IgLane
 	bool		stale;			/* account is to be loaded again */
 	int			in_flight;
 	bool		parked;
+	TimestampTz parked_at;
 	int			tries;			/* since it was parked */
 	TimestampTz next_try;		/* of a parked lane */
 	bool		scanning;		/* unknown calls are being looked for */
@@ -70,9 +71,11 @@ extern TimestampTz ig_lane_next(const IgLane *lane, TimestampTz now);
 /* A call with the token of that generation was refused; true: a new one is to help. */
 extern bool ig_lane_token_refused(IgLane *lane, int generation);
 
-/* Hold the lane's calls back, and say why; let them go again. */
+/* Hold the lane's calls back, and say why. */
 extern void ig_lane_park(IgLane *lane, const char *reason, TimestampTz now);
-extern void ig_lane_unpark(IgLane *lane);
+
+/* A call that started then was answered: let the lane's calls go again if they were held back before it. */
+extern void ig_lane_answered(IgLane *lane, TimestampTz started_at);
 
 /* Have all accounts loaded again, and parked lanes tried. */
 extern void ig_lanes_reload(void);

@@ -415,7 +415,7 @@ judge_account(IgFlight *flight, TimestampTz now)
 	}
 	else if (flight->transfer && flight->transfer->reach == IG_REACH_ANSWERED &&
 			 flight->call.operation != IG_OP_LOGIN)
-		ig_lane_unpark(flight->lane);
+		ig_lane_answered(flight->lane, flight->transfer->started_at);
 }
 
 /* ---- Claiming ---- */
