@@ -340,6 +340,16 @@ SELECT pg_catalog.pg_extension_config_dump('ignisign.event', '');
 SELECT pg_catalog.pg_extension_config_dump('ignisign.event_id_seq', '');
 SELECT pg_catalog.pg_extension_config_dump('ignisign.parked', '');
 
+/* A restored queue has its worker say whose it is. */
+CREATE FUNCTION ignisign.origin_changed()
+RETURNS trigger
+AS 'MODULE_PATHNAME', 'ignisign_origin_changed' LANGUAGE C;
+
+COMMENT ON FUNCTION ignisign.origin_changed() IS 'trigger: wake the worker at COMMIT';
+
+CREATE TRIGGER changed AFTER INSERT ON ignisign.origin
+	FOR EACH STATEMENT EXECUTE FUNCTION ignisign.origin_changed();
+
 /* ---- Who sees what: the owning role and its members ---- */
 
 CREATE FUNCTION ignisign.may_see(owner name)

@@ -237,7 +237,7 @@ ignisign_grant(PG_FUNCTION_ARGS)
 					"JOIN pg_catalog.pg_extension e ON d.refclassid = 'pg_catalog.pg_extension'::pg_catalog.regclass "
 					"AND e.oid = d.refobjid AND e.extname = 'ignisign' "
 					"WHERE p.proname NOT IN ('ignisign_connect', 'ignisign_grant', 'ignisign_adopt', 'ignisign_purge', "
-					"'ignisign_fdw_validator', 'installed')", true, 1) != SPI_OK_SELECT || SPI_processed != 1)
+					"'ignisign_fdw_validator', 'installed', 'origin_changed')", true, 1) != SPI_OK_SELECT || SPI_processed != 1)
 		elog(ERROR, "could not list the functions of the extension");
 	list = SPI_getvalue(SPI_tuptable->vals[0], SPI_tuptable->tupdesc, 1);
 	if (list == NULL)

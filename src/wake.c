@@ -9,11 +9,14 @@
 #include "ignisign.h"
 
 #include "access/xact.h"
+#include "fmgr.h"
 #include "miscadmin.h"
 #include "nodes/pg_list.h"
 #include "utils/memutils.h"
 
 #include "slots.h"
+
+PG_FUNCTION_INFO_V1(ignisign_origin_changed);
 
 static bool wake_pending = false;
 static List *wanted = NIL;		/* databases, in TopMemoryContext */
@@ -98,4 +101,17 @@ ig_hold_until_end(Oid database)
 	held = lappend_oid(held, database);
 	MemoryContextSwitchTo(old);
 	ig_slots_hold(database);
+}
+
+/*
+ * ignisign.origin_changed() returns trigger
+ *
+ * On ignisign.origin, after INSERT: the worker is to look whose queue it is.
+ * pg_restore brings that row long after the worker's first look.
+ */
+Datum
+ignisign_origin_changed(PG_FUNCTION_ARGS)
+{
+	ig_wake_at_commit();
+	PG_RETURN_POINTER(NULL);
 }
