@@ -12,8 +12,13 @@
 #include <openssl/evp.h>
 #include <openssl/x509.h>
 
+#include "sandbox.h"
+
 extern X509 *make_certificate(EVP_PKEY *key, const char *name, X509 *issuer, EVP_PKEY *issuer_key,
 							  const char *usage);
+
+/* A new key of a signer, with a certificate of the signers' authority; false: not possible. */
+extern bool make_identity(const Signer *signer, EVP_PKEY **key, X509 **certificate);
 
 /* Take what was written to a BIO as text; the BIO is freed. */
 extern char *take_text(BIO *bio);

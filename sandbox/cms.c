@@ -42,20 +42,55 @@ signing_authority(void)
 	return take_text(bio);
 }
 
-/* Sign bytes in a signer's name, detached, in DER; false: not possible. */
+/* Make a key of a signer and its certificate. */
 bool
-sign_bytes(const Signer *signer, const void *data, size_t size, Buffer *signature)
+make_identity(const Signer *signer, EVP_PKEY **key, X509 **certificate)
 {
-	EVP_PKEY   *key = EVP_EC_gen("P-256");
-	X509	   *certificate = key && have_authority() ?
-		make_certificate(key, signer->inputs[SIGNER_EMAIL], authority, authority_key, "emailProtection") : NULL;
-	BIO		   *content = BIO_new_mem_buf(data, (int) size);
-	CMS_ContentInfo *cms = NULL;
+	*key = EVP_EC_gen("P-256");
+	*certificate = *key && have_authority() ?
+		make_certificate(*key, signer->inputs[SIGNER_EMAIL], authority, authority_key, "emailProtection") : NULL;
+	if (*certificate == NULL)
+		EVP_PKEY_free(*key);
+	return *certificate != NULL;
+}
+
+/* Sign what the content is, or has the hash of that where only that is known. */
+static CMS_ContentInfo *
+sign_content(EVP_PKEY *key, X509 *certificate, BIO *content, const uint8_t *hash)
+{
+	CMS_ContentInfo *cms;
+	CMS_SignerInfo *info;
+
+	if (hash == NULL)
+		return CMS_sign(certificate, key, NULL, content, CMS_DETACHED | CMS_BINARY | CMS_CADES);
+	cms = CMS_sign(NULL, NULL, NULL, NULL, CMS_DETACHED | CMS_BINARY | CMS_PARTIAL);
+	info = cms ? CMS_add1_signer(cms, certificate, key, EVP_sha256(), CMS_PARTIAL | CMS_CADES) : NULL;
+	if (info == NULL ||
+		CMS_signed_add1_attr_by_NID(info, NID_pkcs9_contentType, V_ASN1_OBJECT, OBJ_nid2obj(NID_pkcs7_data), -1) != 1 ||
+		CMS_signed_add1_attr_by_NID(info, NID_pkcs9_messageDigest, V_ASN1_OCTET_STRING, hash, 32) != 1 ||
+		CMS_SignerInfo_sign(info) != 1)
+	{
+		CMS_ContentInfo_free(cms);
+		return NULL;
+	}
+	return cms;
+}
+
+/* Sign in a signer's name, detached, in DER; false: not possible. */
+static bool
+sign_as(const Signer *signer, const void *data, size_t size, const uint8_t *hash, Buffer *signature)
+{
+	EVP_PKEY   *key;
+	X509	   *certificate;
+	BIO		   *content;
+	CMS_ContentInfo *cms;
 	unsigned char *der = NULL;
 	int			length = 0;
 
-	if (certificate != NULL)
-		cms = CMS_sign(certificate, key, NULL, content, CMS_DETACHED | CMS_BINARY | CMS_CADES);
+	if (!make_identity(signer, &key, &certificate))
+		return false;
+	content = BIO_new_mem_buf(data, (int) size);
+	cms = sign_content(key, certificate, content, hash);
 	if (cms != NULL)
 		length = i2d_CMS_ContentInfo(cms, &der);
 	if (length > 0)
@@ -68,9 +103,18 @@ sign_bytes(const Signer *signer, const void *data, size_t size, Buffer *signatur
 	return length > 0;
 }
 
-/* CADES and PKCS7 of a party under a document; false: not possible. */
+/* Sign bytes in a signer's name. */
+bool
+sign_bytes(const Signer *signer, const void *data, size_t size, Buffer *signature)
+{
+	return sign_as(signer, data, size, NULL, signature);
+}
+
+/* CADES and PKCS7 of a party under a document, of which only the hash may be here; false: not possible. */
 bool
 make_cms(const Document *document, const Party *party, Buffer *cms)
 {
-	return document->content != NULL && sign_bytes(party->signer, document->content, document->size, cms);
+	return document->content != NULL ?
+		sign_as(party->signer, document->content, document->size, NULL, cms) :
+		sign_as(party->signer, "", 0, document->hash, cms);
 }

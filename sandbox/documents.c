@@ -265,6 +265,11 @@ document_proof(Call *call, Answer *answer)
 		answer->status = 200;
 		answer->content_type = "application/pdf";
 	}
+	else if (strcmp(type, "SIGNED_DATA") == 0 && make_signed_data(document, &answer->body))
+	{
+		answer->status = 200;
+		answer->content_type = "application/json";
+	}
 	else if (strcmp(type, "ADVANCED_LEGAL_KIT") == 0)
 	{
 		make_legal_kit(document, &answer->body);
@@ -285,16 +290,28 @@ document_images(Call *call, Answer *answer)
 		answer_error(answer, "NO_SIGNATURE_IMAGES_FOUND", "Nobody has drawn a signature", NULL);
 }
 
+/* Make a proof of one signer, of a type that the document has; NULL: there is none. */
+static const char *
+make_signer_proof(const Document *document, const Party *party, const char *type, Buffer *proof)
+{
+	if (strcmp(type, "CADES") == 0 || strcmp(type, "PKCS7") == 0)
+		return make_cms(document, party, proof) ? "application/pkcs7-signature" : NULL;
+	if (strcmp(type, "PADES_ATTACHED") == 0)
+		return make_pades(document, party, proof) ? "application/pdf" : NULL;
+	return make_jws(document, party, type, proof) ? "application/jose" : NULL;
+}
+
 /* GET /v4/documents/:documentId/signature-type/:signatureType/signers/:signerId */
 void
 signer_proof(Call *call, Answer *answer)
 {
 	static const char *const types[] = {
-		"CADES", "PKCS7", "PADES_ATTACHED", "JWSATT", "JADESDET", "JADESATT", "XADESDET",
+		"CADES", "PKCS7", "PADES_ATTACHED", "JWSDET", "JWSATT", "JADESDET", "JADESATT", "XADESDET",
 		"XADESATT", "XMLDSIGDET", "XMLDSIGATT", NULL
 	};
 	Document   *document = named_document(call, answer);
 	const Party *party = NULL;
+	const char *content_type;
 	bool		known = false;
 
 	if (document == NULL)
@@ -313,11 +330,10 @@ signer_proof(Call *call, Answer *answer)
 					 "Signer not found", NULL);
 	else if (party->signed_at == 0)
 		answer_error(answer, "SIGNER_NOT_SIGNED_YET", "The signer has not signed", NULL);
-	else if ((strcmp(call->arguments[1], "CADES") == 0 || strcmp(call->arguments[1], "PKCS7") == 0) &&
-			 make_cms(document, party, &answer->body))
+	else if ((content_type = make_signer_proof(document, party, call->arguments[1], &answer->body)) != NULL)
 	{
 		answer->status = 200;
-		answer->content_type = "application/pkcs7-signature";
+		answer->content_type = content_type;
 	}
 	else
 		answer_error(answer, "SIGNATURE_PROOF_TYPE_NOT_AVAILABLE", "The document has no such proof", NULL);

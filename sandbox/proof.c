@@ -86,6 +86,14 @@ make_proof(Document *document, Buffer *proof)
 	buffer_add(proof, document->proof.data, document->proof.length);
 }
 
+/* PADES_ATTACHED: the original with the signature of one; false: it cannot be signed so. */
+bool
+make_pades(const Document *document, const Party *party, Buffer *pdf)
+{
+	return document->content != NULL && is_pdf(document) &&
+		prepare_pdf(document->content, document->size, NULL, 1, pdf) && sign_pdf(pdf, 1, party);
+}
+
 /* ADVANCED_LEGAL_KIT: the original, its proof, and the evidence as JSON. */
 void
 make_legal_kit(Document *document, Buffer *kit)

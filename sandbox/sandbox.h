@@ -347,6 +347,11 @@ extern void make_proof(Document *document, Buffer *proof);
 extern char *signing_authority(void);
 extern bool sign_bytes(const Signer *signer, const void *data, size_t size, Buffer *signature);
 extern bool make_cms(const Document *document, const Party *party, Buffer *cms);
+extern bool make_pades(const Document *document, const Party *party, Buffer *pdf);
+
+/* Signatures of data in JSON: attached or not, as JAdES or plain JWS. */
+extern bool make_jws(const Document *document, const Party *party, const char *type, Buffer *jws);
+extern bool make_signed_data(const Document *document, Buffer *json);
 extern void make_legal_kit(Document *document, Buffer *kit);
 extern void write_pdf(const Buffer *lines, Buffer *pdf);
 /* How the fields of signatures are named, before their number. */

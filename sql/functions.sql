@@ -16,6 +16,10 @@ SELECT pg_temp.refusal(format('SELECT ignisign_discard_request(%L)', :'nobody'))
 SELECT pg_temp.refusal(format('SELECT ignisign_resolve(%L)', :'nobody'));
 SELECT pg_temp.refusal(format('SELECT ignisign_cancel(%L)', :'nobody'));
 SELECT pg_temp.refusal(format('SELECT ignisign_resend_email(%L, 1)', :'nobody'));
+SELECT pg_temp.refusal(format('SELECT ignisign_fetch_proof(%L)', :'nobody'));
+SELECT pg_temp.refusal(format('SELECT ignisign_fetch_proof(%L, ''PDF'')', :'nobody'));
+SELECT pg_temp.refusal(format('SELECT ignisign_fetch_proof(%L, ''CADES'')', :'nobody'));
+SELECT pg_temp.refusal(format('SELECT ignisign_fetch_proof(%L, signer => 1)', :'nobody'));
 SELECT pg_temp.refusal('SELECT ignisign_resolve(NULL)');
 SELECT pg_temp.refusal('SELECT ignisign_retry(-1)');
 SELECT pg_temp.refusal('SELECT ignisign_discard(-1)');
@@ -33,6 +37,7 @@ BEGIN ISOLATION LEVEL REPEATABLE READ;
 SELECT pg_temp.refusal(format('SELECT ignisign_wait(%L)', :'id'));
 ROLLBACK;
 SELECT pg_temp.refusal(format('SELECT ignisign_refresh(%L)', :'id'));
+SELECT pg_temp.refusal(format('SELECT ignisign_fetch_proof(%L)', :'id'));
 SELECT pg_temp.refusal(format('SELECT ignisign_resolve(%L)', :'id'));
 SELECT id AS call FROM ignisign.call WHERE request = :'id' \gset
 SELECT regexp_replace(pg_temp.refusal(format('SELECT ignisign_retry(%s)', :call)), 'call \d+', 'call N');
@@ -77,6 +82,8 @@ ROLLBACK;
 BEGIN;
 DELETE FROM ignisign.call WHERE request = :'id';
 UPDATE ignisign.request SET signature_request_id = '67a1c0de0000000000000002' WHERE id = :'id';
+SELECT pg_temp.refusal(format('SELECT ignisign_fetch_proof(%L)', :'id'));
+SELECT pg_temp.refusal(format('SELECT ignisign_fetch_proof(%L, document => 2)', :'id'));
 SELECT ignisign_cancel(:'id');
 SELECT operation, state FROM ignisign.call WHERE request = :'id';
 -- Reminded: who is not known, who is, twice, and when it is too late.

@@ -123,12 +123,13 @@ CREATE TABLE ignisign.proof
 	request				uuid		NOT NULL,
 	document			integer		NOT NULL,
 	proof_type			text		NOT NULL,
+	signer				integer		NOT NULL DEFAULT 0,
 	content				bytea		NOT NULL,
 	mime_type			text,
 	sha256				bytea		NOT NULL,
 	size				bigint		NOT NULL,
 	fetched_at			timestamptz	NOT NULL DEFAULT now(),
-	PRIMARY KEY (request, document, proof_type)
+	PRIMARY KEY (request, document, proof_type, signer)
 );
 
 ALTER TABLE ignisign.proof ALTER COLUMN content SET STORAGE EXTERNAL;
@@ -283,7 +284,8 @@ COMMENT ON COLUMN ignisign.signer.approver IS 'approves before the others sign, 
 COMMENT ON COLUMN ignisign.document.kind IS 'file; json: data; private: only the SHA-256 leaves the database; uploaded: was at Ignisign before';
 COMMENT ON COLUMN ignisign.document.uploaded_at IS 'when a draft''s document had its content';
 COMMENT ON TABLE ignisign.document IS 'documents of each request, numbered from 1';
-COMMENT ON TABLE ignisign.proof IS 'proofs retrieved, by document and proof type';
+COMMENT ON TABLE ignisign.proof IS 'proofs retrieved, by document, proof type and signer';
+COMMENT ON COLUMN ignisign.proof.signer IS 'the signer whose signature it is; 0: it is of the whole document';
 COMMENT ON TABLE ignisign.call IS 'queue of the API calls still to be made or looked at';
 COMMENT ON TABLE ignisign.result IS 'answers to calls that belong to no request, for who asked';
 COMMENT ON TABLE ignisign.webhook IS 'webhook messages and events of a delivery log, and what became of them';
@@ -600,7 +602,7 @@ FROM ignisign.request r
 LEFT JOIN LATERAL
 	(SELECT d.state
 	 FROM ignisign.call d
-	 WHERE d.request = r.id AND d.operation NOT IN ('context', 'proof', 'close', 'resend-email')
+	 WHERE d.request = r.id AND d.operation NOT IN ('context', 'proof', 'signer-proof', 'close', 'resend-email')
 	 ORDER BY d.state = 'dead' DESC, d.state = 'unknown' DESC, d.state = 'sending' DESC
 	 LIMIT 1) c ON r.sent_at IS NULL;
 
@@ -633,7 +635,8 @@ COMMENT ON FUNCTION ignisign_status(uuid) IS
 
 CREATE FUNCTION ignisign_proof(request uuid,
 							   proof_type text DEFAULT 'PDF_WITH_SIGNATURES',
-							   document integer DEFAULT 1)
+							   document integer DEFAULT 1,
+							   signer integer DEFAULT 0)
 RETURNS bytea
 LANGUAGE sql STABLE STRICT
 BEGIN ATOMIC
@@ -641,11 +644,22 @@ SELECT p.content
 FROM ignisign.proof p
 WHERE p.request = ignisign_proof.request
   AND p.proof_type = ignisign_proof.proof_type
-  AND p.document = ignisign_proof.document;
+  AND p.document = ignisign_proof.document
+  AND p.signer = ignisign_proof.signer;
 END;
 
-COMMENT ON FUNCTION ignisign_proof(uuid, text, integer) IS
-'a proof''s bytes, NULL while it is not there; documents are numbered from 1';
+COMMENT ON FUNCTION ignisign_proof(uuid, text, integer, integer) IS
+'a proof''s bytes, NULL while it is not there; documents and signers are numbered from 1, and signer 0 is for a proof of the whole document';
+
+CREATE FUNCTION ignisign_fetch_proof(request uuid,
+									 proof_type text DEFAULT 'PDF_WITH_SIGNATURES',
+									 document integer DEFAULT 1,
+									 signer integer DEFAULT 0)
+RETURNS boolean
+AS 'MODULE_PATHNAME' LANGUAGE C VOLATILE STRICT;
+
+COMMENT ON FUNCTION ignisign_fetch_proof(uuid, text, integer, integer) IS
+'queue the retrieval of a proof, of any type; false: it is here already';
 
 CREATE FUNCTION ignisign_wait(request uuid,
 							  until text DEFAULT 'COMPLETED',

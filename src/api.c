@@ -69,6 +69,11 @@ static const IgOperationEntry operations[] = {
 		IG_REPEATABLE | IG_NOT_YET | IG_BYTES,
 		FIELDS(DOCUMENT_ID, {"signatureType", IG_STRING, true})
 	},
+	[IG_OP_SIGNER_PROOF] = {
+		"signer-proof", "GET", DOCUMENT "/signature-type/{signatureType}/signers/{signerId}",
+		IG_REPEATABLE | IG_NOT_YET | IG_BYTES,
+		FIELDS(DOCUMENT_ID, {"signatureType", IG_SIGNER_PROOF_TYPE, true}, SIGNER_ID)
+	},
 	[IG_OP_CLOSE] = {
 		"close", "POST", REQUEST "/close", IG_REPEATABLE, FIELDS(REQUEST_ID)
 	},
@@ -158,11 +163,6 @@ static const IgOperationEntry operations[] = {
 	{"delete-content", "DELETE", DOCUMENT "/content", IG_REPEATABLE, FIELDS(DOCUMENT_ID)},
 	{"document-context", "GET", DOCUMENT "/context", IG_REPEATABLE, FIELDS(DOCUMENT_ID)},
 	{"original", "GET", DOCUMENT "/file", IG_REPEATABLE | IG_BYTES, FIELDS(DOCUMENT_ID)},
-	{
-		"signer-proof", "GET", DOCUMENT "/signature-type/{signatureType}/signers/{signerId}",
-		IG_REPEATABLE | IG_NOT_YET | IG_BYTES,
-		FIELDS(DOCUMENT_ID, {"signatureType", IG_LOW_LEVEL_TYPE, true}, SIGNER_ID)
-	},
 	{"signatures", "GET", DOCUMENT "/signatures", IG_REPEATABLE, FIELDS(DOCUMENT_ID)},
 	{
 		"signature", "GET", DOCUMENT "/signatures/{signatureId}", IG_REPEATABLE,

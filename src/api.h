@@ -27,6 +27,7 @@ typedef enum IgOperation
 	IG_OP_CONTEXT,
 	IG_OP_LIST,
 	IG_OP_PROOF,
+	IG_OP_SIGNER_PROOF,
 	IG_OP_CLOSE,
 	IG_OP_RESEND_EMAIL,
 	IG_OP_CREATE_REQUEST,
@@ -137,6 +138,7 @@ typedef struct IgApiContextDocument
 	const char *file_name;
 	const char *mime_type;
 	const char *document_hash;	/* encoding unknown: see ig_api_same_sha256 */
+	const char *nature;			/* documentNature */
 	const char *status;
 	int			nsignatures;	/* signatureSummaries */
 } IgApiContextDocument;
@@ -291,6 +293,14 @@ extern bool ig_api_status_is_final(const char *status);
 /* Whether the method, proof type or environment is one of the API's. */
 extern bool ig_api_known_signature_method(const char *method);
 extern bool ig_api_known_proof_type(const char *type);
+
+/* The types of both kinds, for people. */
+#define IG_API_PROOF_TYPES \
+	"PDF_WITH_SIGNATURES, ADVANCED_LEGAL_KIT and SIGNED_DATA, and of one signer CADES, PKCS7, PADES_ATTACHED, " \
+	"JWSATT, JADESDET, JADESATT, XADESDET, XADESATT, XMLDSIGDET and XMLDSIGATT"
+
+/* Whether the proof type is one of the API's for one signer of a document. */
+extern bool ig_api_known_signer_proof_type(const char *type);
 
 /*
  * Read a SHA-256 in any encoding the API may use (base64 with either

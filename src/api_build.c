@@ -367,8 +367,8 @@ string_fits(IgKind kind, const char *text)
 			return strncmp(text, "https://", 8) == 0 || strncmp(text, "http://", 7) == 0;
 		case IG_SIGNATURE_METHOD:
 			return ig_api_known_signature_method(text);
-		case IG_LOW_LEVEL_TYPE:
-			return ig_api_known_low_level_type(text);
+		case IG_SIGNER_PROOF_TYPE:
+			return ig_api_known_signer_proof_type(text);
 		case IG_SHA256:
 			return ig_api_read_sha256(text, sha256);
 		case IG_JSON:
@@ -423,7 +423,7 @@ kind_name(IgKind kind)
 		[IG_BOOLEAN] = "true or false",
 		[IG_NUMBER] = "a whole number from 0",
 		[IG_SIGNATURE_METHOD] = "a signature method of the API",
-		[IG_LOW_LEVEL_TYPE] = "a type of proof of one signer, such as CADES or PKCS7",
+		[IG_SIGNER_PROOF_TYPE] = "a type of proof of one signer, such as CADES or PKCS7",
 		[IG_SHA256] = "a SHA-256 in base64 or hexadecimal",
 		[IG_JSON] = "JSON"
 	};

@@ -26,7 +26,7 @@ typedef enum IgKind
 	IG_BOOLEAN,					/* true or false */
 	IG_NUMBER,					/* a whole number from 0 */
 	IG_SIGNATURE_METHOD,		/* one of the API's signature methods */
-	IG_LOW_LEVEL_TYPE,			/* one of the API's types of a signer's proof */
+	IG_SIGNER_PROOF_TYPE,		/* one of the API's types of a signer's proof */
 	IG_SHA256,					/* a SHA-256 in base64 or hex */
 	IG_JSON						/* a string with any JSON, which is sent as such */
 } IgKind;
@@ -89,7 +89,6 @@ extern bool ig_read_events(cJSON *tree, IgApiAnswer *answer, char *error);
 
 /* Values (api_value.c). */
 extern bool ig_is_one_of(const char *text, const char *const *words);
-extern bool ig_api_known_low_level_type(const char *type);
 
 /* Say why, and return false. */
 extern bool ig_refuse(char *error, const char *what);

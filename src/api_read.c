@@ -242,6 +242,7 @@ read_context_documents(const cJSON *tree, IgApiAnswer *answer)
 		document->file_name = string_member(item, "fileName");
 		document->mime_type = string_member(item, "mimeType");
 		document->document_hash = string_member(item, "documentHash");
+		document->nature = string_member(item, "documentNature");
 		document->status = string_member(item, "status");
 		(void) array_member(item, "signatureSummaries", &document->nsignatures);
 	}

@@ -66,7 +66,7 @@ ig_api_known_proof_type(const char *type)
 
 /* Whether the proof type is one of the API's for one signer of a document. */
 bool
-ig_api_known_low_level_type(const char *type)
+ig_api_known_signer_proof_type(const char *type)
 {
 	static const char *const words[] = {
 		"CADES", "PKCS7", "PADES_ATTACHED", "JWSATT", "JADESDET", "JADESATT", "XADESDET",

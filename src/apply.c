@@ -19,6 +19,7 @@
 #include "apply.h"
 #include "bytes.h"
 #include "import.h"
+#include "proofs.h"
 #include "spi.h"
 
 /* How long a proof is waited for after a request is completed, in days. */
@@ -302,28 +303,6 @@ apply_signers(const IgCall *call, const IgApiAnswer *answer)
 	ig_spi_execute(&apply, values, NULL);
 }
 
-/* Queue the retrieval of every proof that is not there yet. */
-static void
-queue_proofs(const IgCall *call, const IgAccount *account)
-{
-	static IgStatement queue = {
-		.sql = "INSERT INTO ignisign.call (request, operation, document, proof_type, owner, server) "
-		"SELECT d.request, 'proof', d.n, t.proof_type, r.owner, r.server "
-		"FROM ignisign.document d JOIN ignisign.request r ON r.id = d.request "
-		"CROSS JOIN unnest($2) AS t (proof_type) "
-		"WHERE d.request = $1 AND d.document_id IS NOT NULL AND NOT EXISTS ("
-		"SELECT FROM ignisign.proof p WHERE p.request = d.request AND p.document = d.n "
-		"AND p.proof_type = t.proof_type) "
-		"ON CONFLICT (request, operation, document, signer, proof_type) DO NOTHING",
-		.types = {UUIDOID, TEXTARRAYOID}
-	};
-	Datum		values[2];
-
-	values[0] = UUIDPGetDatum(&call->request);
-	values[1] = ig_text_array((const char *const *) account->proof_types, account->nproof_types);
-	ig_spi_execute(&queue, values, NULL);
-}
-
 /* Whether a proof in this status is still to be expected. */
 static bool
 proof_is_due(const char *proof_status)
@@ -384,7 +363,7 @@ ig_apply_context(const IgCall *call, const IgApiAnswer *answer, const IgAccount 
 		{
 			/* Where the API tells nothing, asking for the proof will. */
 			if (proof_status == NULL || strcmp(proof_status, "CREATED") == 0)
-				queue_proofs(call, account);
+				ig_proofs_queue(call, account);
 			else if (proof_is_due(proof_status))
 				again = !late;
 		}
@@ -399,16 +378,16 @@ ig_apply_proof(const IgCall *call, const char *content, int64 size, const char *
 {
 	static IgStatement store = {
 		.sql = "WITH proof AS ("
-		"INSERT INTO ignisign.proof (request, document, proof_type, content, mime_type, sha256, size) "
-		"VALUES ($1, $2, $3, $4, $5, $6, $7) "
-		"ON CONFLICT (request, document, proof_type) DO NOTHING RETURNING request) "
+		"INSERT INTO ignisign.proof (request, document, proof_type, content, mime_type, sha256, size, signer) "
+		"VALUES ($1, $2, $3, $4, $5, $6, $7, $8) "
+		"ON CONFLICT (request, document, proof_type, signer) DO NOTHING RETURNING request) "
 		"INSERT INTO ignisign.event (request, source, kind, value, detail) "
-		"SELECT request, 'api', 'proof', $3, $2::text FROM proof RETURNING request::text",
-		.types = {UUIDOID, INT4OID, TEXTOID, BYTEAOID, TEXTOID, BYTEAOID, INT8OID}
+		"SELECT request, 'api', 'proof', $3, concat_ws('/', $2, nullif($8, 0)) FROM proof RETURNING request::text",
+		.types = {UUIDOID, INT4OID, TEXTOID, BYTEAOID, TEXTOID, BYTEAOID, INT8OID, INT4OID}
 	};
 	bytea	   *bytes = ig_bytea(content, size);
-	Datum		values[7];
-	char		nulls[8] = "       ";
+	Datum		values[8];
+	char		nulls[9] = "        ";
 
 	SPI_connect();
 	values[0] = UUIDPGetDatum(&call->request);
@@ -420,6 +399,7 @@ ig_apply_proof(const IgCall *call, const char *content, int64 size, const char *
 		nulls[4] = 'n';
 	values[5] = PointerGetDatum(ig_sha256(content, size));
 	values[6] = Int64GetDatum(size);
+	values[7] = Int32GetDatum(call->signer);
 	if (ig_spi_execute(&store, values, nulls) == 1)
 		notify(ig_spi_text(0, 1, CurrentMemoryContext), "proof", NULL, NULL);
 	SPI_finish();

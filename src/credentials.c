@@ -39,7 +39,7 @@ PG_FUNCTION_INFO_V1(ignisign_fdw_validator);
 #define DEFAULT_TIMEOUT			30000
 #define DEFAULT_MAX_ATTEMPTS	10
 #define DEFAULT_MAX_IN_FLIGHT	32
-#define DEFAULT_PROOF_TYPES		"PDF_WITH_SIGNATURES"
+#define DEFAULT_PROOF_TYPES		"PDF_WITH_SIGNATURES,SIGNED_DATA"
 
 /* Most bytes that are read of a key file. */
 #define MAX_KEY_FILE_SIZE		4096
@@ -155,11 +155,11 @@ check_proof_types(const char *name, const char *value)
 				 errhint("The value must be a list of proof types with commas in between.")));
 	foreach(lc, types)
 	{
-		if (!ig_api_known_proof_type(lfirst(lc)))
+		if (!ig_api_known_proof_type(lfirst(lc)) && !ig_api_known_signer_proof_type(lfirst(lc)))
 			ereport(ERROR,
 					(errcode(ERRCODE_FDW_INVALID_ATTRIBUTE_VALUE),
 					 errmsg("unknown proof type \"%s\" in option \"%s\"", (char *) lfirst(lc), name),
-					 errhint("Valid proof types are PDF_WITH_SIGNATURES, ADVANCED_LEGAL_KIT and SIGNED_DATA.")));
+					 errhint("Valid proof types are %s.", IG_API_PROOF_TYPES)));
 	}
 }
 

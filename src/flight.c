@@ -19,6 +19,12 @@
 #include "spi.h"
 #include "staged.h"
 
+/*
+ * A call is told so often that what it asks for is not there yet, over days, and
+ * is dead then.
+ */
+#define MAX_WAITS 1000
+
 /* Make a flight for a call; what the call points to is copied. */
 IgFlight *
 ig_flight_create(const IgCall *call, IgLane *lane)
@@ -399,13 +405,14 @@ plausible_proof(const IgFlight *flight, const char *body, int64 length)
 {
 	if (length == 0)
 		return false;
-	if (flight->call.operation != IG_OP_PROOF)
+	if (flight->call.proof_type[0] == '\0')
 		return true;
-	if (strcmp(flight->call.proof_type, "PDF_WITH_SIGNATURES") == 0)
+	if (strcmp(flight->call.proof_type, "PDF_WITH_SIGNATURES") == 0 ||
+		strcmp(flight->call.proof_type, "PADES_ATTACHED") == 0)
 		return length >= 5 && memcmp(body, "%PDF-", 5) == 0;
-	if (strcmp(flight->call.proof_type, "ADVANCED_LEGAL_KIT") == 0)
-		return pg_strncasecmp(flight->transfer->content_type, "text/html", 9) != 0;
-	return true;
+
+	/* Some proxy's page: no type of proof looks like that. */
+	return pg_strncasecmp(flight->transfer->content_type, "text/html", 9) != 0;
 }
 
 /* Whether a 2xx answer is JSON: with a call of any kind its type tells. */
@@ -504,7 +511,7 @@ ig_flight_digest(IgFlight *flight)
 	if (ig_api_done_already(flight->call.operation, outcome.http_status, flight->code))
 		outcome.http_status = 200;
 	outcome.code = flight->code;
-	outcome.not_yet = outcome.reach == IG_REACH_ANSWERED &&
+	outcome.not_yet = outcome.reach == IG_REACH_ANSWERED && flight->call.waits < MAX_WAITS &&
 		ig_api_not_yet(flight->call.operation, outcome.http_status, flight->code);
 	if (outcome.not_yet)
 		outcome.attempts = flight->call.waits + 1;

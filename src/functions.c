@@ -69,6 +69,16 @@ ig_no_such_request(const pg_uuid_t *id)
 			 errhint("A request of a transaction that has not committed is seen by that transaction only.")));
 }
 
+/* The request has no signer of that number. */
+void
+ig_no_such_signer(int signer)
+{
+	ereport(ERROR,
+			(errcode(IG_ERRCODE_NO_SUCH_REQUEST),
+			 errmsg("the request has no signer %d", signer),
+			 errhint("Signers are numbered from 1, as in ignisign.signer.")));
+}
+
 /*
  * Lock a request and return its server; owner and signature_request_id are set.
  * As the extension's owner, between SPI_connect and SPI_finish.
@@ -89,6 +99,21 @@ lock_request(const pg_uuid_t *id, Oid caller, char **owner, char **signature_req
 	if (!ig_may_see(caller, *owner))
 		ig_no_such_request(id);
 	return ig_spi_text(0, 2, CurrentMemoryContext);
+}
+
+/* The same of a request that Ignisign knows. */
+char *
+ig_lock_sent_request(const pg_uuid_t *id, Oid caller, char **owner, char **signature_request_id)
+{
+	char	   *server = lock_request(id, caller, owner, signature_request_id);
+
+	if (*signature_request_id == NULL)
+		ereport(ERROR,
+				(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
+				 errmsg("the request has not been sent yet"),
+				 errhint("SELECT * FROM ignisign_status('%s') tells why.",
+						 DatumGetCString(DirectFunctionCall1(uuid_out, UUIDPGetDatum(id))))));
+	return server;
 }
 
 /* Note in the request's history what a person decided. */
@@ -130,13 +155,7 @@ ignisign_refresh(PG_FUNCTION_ARGS)
 
 	ig_owner_enter(&state);
 	SPI_connect();
-	server = lock_request(id, caller, &owner, &signature_request_id);
-	if (signature_request_id == NULL)
-		ereport(ERROR,
-				(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
-				 errmsg("the request has not been sent yet"),
-				 errhint("SELECT * FROM ignisign_status('%s') tells why.",
-						 DatumGetCString(DirectFunctionCall1(uuid_out, UUIDPGetDatum(id))))));
+	server = ig_lock_sent_request(id, caller, &owner, &signature_request_id);
 	ig_queue_add(id, IG_OP_CONTEXT, 0, 0, "", owner, server, GetCurrentTimestamp());
 	SPI_finish();
 	ig_owner_leave(&state);
@@ -160,7 +179,7 @@ ignisign_sync(PG_FUNCTION_ARGS)
 		"SELECT r.id, 'context', r.owner, r.server FROM ignisign.request r "
 		"WHERE r.owner = ANY ($1) AND ($2 IS NULL OR r.server = $2) AND r.sent_at IS NOT NULL "
 		"AND (r.closed_at IS NULL OR EXISTS (SELECT FROM ignisign.call d WHERE d.request = r.id "
-		"AND d.operation IN ('context', 'proof') AND d.state = 'dead')) "
+		"AND d.operation IN ('context', 'proof', 'signer-proof') AND d.state = 'dead')) "
 		"ON CONFLICT (request, operation, document, signer, proof_type) DO UPDATE "
 		"SET run_at = least(c.run_at, excluded.run_at), state = 'pending', attempts = 0, waits = 0 "
 		"WHERE c.state IN ('pending', 'dead')",
@@ -169,7 +188,7 @@ ignisign_sync(PG_FUNCTION_ARGS)
 	static IgStatement owners = {.sql = "SELECT DISTINCT owner::text FROM ignisign.request"};
 	static IgStatement proofs = {
 		.sql = "UPDATE ignisign.call SET state = 'pending', run_at = now(), attempts = 0, waits = 0 "
-		"WHERE owner = ANY ($1) AND ($2 IS NULL OR server = $2) AND operation = 'proof' AND state = 'dead'",
+		"WHERE owner = ANY ($1) AND ($2 IS NULL OR server = $2) AND operation IN ('proof', 'signer-proof') AND state = 'dead'",
 		.types = {NAMEARRAYOID, NAMEOID}
 	};
 	Oid			caller = GetUserId();
@@ -457,7 +476,7 @@ drop_unsent(const pg_uuid_t *id)
 {
 	static IgStatement lock = {
 		.sql = "SELECT state FROM ignisign.call WHERE request = $1 "
-		"AND operation NOT IN ('context', 'proof', 'close', 'resend-email') FOR UPDATE",
+		"AND operation NOT IN ('context', 'proof', 'signer-proof', 'close', 'resend-email') FOR UPDATE",
 		.types = {UUIDOID}
 	};
 	static IgStatement drop = {
@@ -545,10 +564,7 @@ check_resend(const pg_uuid_t *id, int signer)
 	values[0] = UUIDPGetDatum(id);
 	values[1] = Int32GetDatum(signer);
 	if (ig_spi_execute(&read, values, NULL) != 1)
-		ereport(ERROR,
-				(errcode(IG_ERRCODE_NO_SUCH_REQUEST),
-				 errmsg("the request has no signer %d", signer),
-				 errhint("Signers are numbered from 1, as in ignisign.signer.")));
+		ig_no_such_signer(signer);
 	if (DatumGetBool(ig_spi_datum(0, 1, &isnull)))
 		ereport(ERROR,
 				(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),

@@ -21,6 +21,17 @@ extern bool ig_may_see(Oid role, const char *owner);
 /* Raise the error for a request that is not there. */
 pg_noreturn extern void ig_no_such_request(const pg_uuid_t *id);
 
+/* Raise the error for a number that none of its signers has. */
+pg_noreturn extern void ig_no_such_signer(int signer);
+
+/*
+ * Lock a request that Ignisign knows, and return its server; owner and
+ * signature_request_id are set.  Raises an error for one that is not there, or
+ * that was not sent.  As the extension's owner, between SPI_connect and
+ * SPI_finish.
+ */
+extern char *ig_lock_sent_request(const pg_uuid_t *id, Oid caller, char **owner, char **signature_request_id);
+
 /* How far what is waited for has come. */
 typedef enum IgProgress
 {

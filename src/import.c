@@ -146,10 +146,11 @@ ig_import_apply_context(const IgCall *call, const IgApiAnswer *answer)
 	};
 	static IgStatement document = {
 		.sql = "INSERT INTO ignisign.document (request, n, file_name, mime_type, document_id, sha256, kind) "
-		"VALUES ($1, $2, coalesce($3, ''), coalesce($4, ''), $5, $6, 'uploaded')",
-		.types = {UUIDOID, INT4OID, TEXTOID, TEXTOID, TEXTOID, BYTEAOID}
+		"VALUES ($1, $2, coalesce($3, ''), coalesce($4, ''), $5, $7, "
+		"CASE $6 WHEN 'DATA_JSON' THEN 'json' WHEN 'PRIVATE_FILE' THEN 'private' ELSE 'uploaded' END)",
+		.types = {UUIDOID, INT4OID, TEXTOID, TEXTOID, TEXTOID, TEXTOID, BYTEAOID}
 	};
-	Datum		values[6];
+	Datum		values[7];
 	uint8_t		sha256[32];
 
 	if (!fill_in_request(call, answer))
@@ -172,19 +173,19 @@ ig_import_apply_context(const IgCall *call, const IgApiAnswer *answer)
 	for (int i = 0; i < answer->ndocuments; i++)
 	{
 		const IgApiContextDocument *d = &answer->documents[i];
-		const char *texts[] = {d->file_name, d->mime_type, d->document_id};
-		char		nulls[7] = "      ";
+		const char *texts[] = {d->file_name, d->mime_type, d->document_id, d->nature};
+		char		nulls[8] = "       ";
 
 		values[1] = Int32GetDatum(i + 1);
-		for (int k = 0; k < 3; k++)
+		for (int k = 0; k < 4; k++)
 		{
 			values[2 + k] = texts[k] ? CStringGetTextDatum(texts[k]) : (Datum) 0;
 			nulls[2 + k] = texts[k] ? ' ' : 'n';
 		}
 		if (d->document_hash != NULL && ig_api_read_sha256(d->document_hash, sha256))
-			values[5] = PointerGetDatum(ig_bytea((char *) sha256, sizeof(sha256)));
+			values[6] = PointerGetDatum(ig_bytea((char *) sha256, sizeof(sha256)));
 		else
-			nulls[5] = 'n';
+			nulls[6] = 'n';
 		ig_spi_execute(&document, values, nulls);
 	}
 }

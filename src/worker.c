@@ -201,6 +201,7 @@ apply_success(IgFlight *flight, IgSent *sent, int *nsent)
 			}
 			break;
 		case IG_OP_PROOF:
+		case IG_OP_SIGNER_PROOF:
 			{
 				char	   *content = ig_http_body(flight->transfer);
 
