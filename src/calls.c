@@ -72,6 +72,7 @@ ask(const char *name, const char *args, const IgSignDocument *document, const ch
 	ig_check_server(server, caller);
 	ig_uuid_v7(&id);
 
+	ig_check_writable(psprintf("operation %s", name));
 	ig_owner_enter(&state);
 	SPI_connect();
 	ig_queue_own();

@@ -47,6 +47,11 @@ ig_foreign_server_aclcheck(Oid server, Oid role, AclMode mode)
 #endif
 }
 
+/* Came with 15.4: what a DROP DATABASE that was interrupted leaves behind. */
+#ifndef DATCONNLIMIT_INVALID_DB
+#define DATCONNLIMIT_INVALID_DB -2
+#endif
+
 /* A wait set that lives as long as the process (17: by resource owner). */
 #if PG_VERSION_NUM >= 170000
 #define CreateProcessWaitEventSet(nevents) CreateWaitEventSet(NULL, nevents)

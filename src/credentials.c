@@ -538,6 +538,24 @@ ig_account_load(const char *server_name, const char *role, char **problem)
 	return account;
 }
 
+/* Whether a role still is one and may use the server, or else why not. */
+bool
+ig_account_allowed(const char *server_name, const char *role, char **problem)
+{
+	ForeignServer *server = GetForeignServerByName(server_name, true);
+	Oid			role_oid = get_role_oid(role, true);
+
+	if (!OidIsValid(role_oid))
+		*problem = psprintf("role \"%s\" does not exist", role);
+	else if (server == NULL)
+		*problem = psprintf("server \"%s\" does not exist", server_name);
+	else if (ig_foreign_server_aclcheck(server->serverid, role_oid, ACL_USAGE) != ACLCHECK_OK)
+		*problem = psprintf("role \"%s\" has no USAGE on server \"%s\"", role, server_name);
+	else
+		return true;
+	return false;
+}
+
 /* Check that the role may use the server. */
 void
 ig_check_server(const char *name, Oid role)

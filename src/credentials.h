@@ -43,6 +43,12 @@ extern IgAccount *ig_account_load(const char *server, const char *role,
 								  char **problem);
 
 /*
+ * Whether the role of that name exists and may use the server: what was queued
+ * with a right that is gone since is not sent.  False: *problem says why.
+ */
+extern bool ig_account_allowed(const char *server, const char *role, char **problem);
+
+/*
  * Check that the role may use the server: it exists, is one of ours, the role
  * has USAGE on it, and there is a mapping for the role or for PUBLIC.  Raises
  * an error with its own SQLSTATE and a hint for each.  Fast enough to be

@@ -21,6 +21,7 @@
 #include "api.h"
 #include "errors.h"
 #include "functions.h"
+#include "lanes.h"
 #include "queue.h"
 #include "spi.h"
 
@@ -153,6 +154,7 @@ ignisign_refresh(PG_FUNCTION_ARGS)
 	char	   *signature_request_id;
 	char	   *server;
 
+	ig_check_writable("ignisign_refresh()");
 	ig_owner_enter(&state);
 	SPI_connect();
 	server = ig_lock_sent_request(id, caller, &owner, &signature_request_id);
@@ -199,6 +201,7 @@ ignisign_sync(PG_FUNCTION_ARGS)
 	int			nvisible = 0;
 	uint64		n;
 
+	ig_check_writable("ignisign_sync()");
 	ig_owner_enter(&state);
 	SPI_connect();
 	n = ig_spi_execute(&owners, NULL, NULL);
@@ -263,6 +266,7 @@ act_on_calls(Action action, const pg_uuid_t *request, int64 id)
 	int			visible = 0;
 	int			done = 0;
 
+	ig_check_writable(action == ACTION_RETRY ? "ignisign_retry()" : "ignisign_discard()");
 	ig_owner_enter(&state);
 	SPI_connect();
 	n = ig_spi_execute(request ? &by_request : &by_id, &value, NULL);
@@ -443,6 +447,7 @@ ignisign_resolve(PG_FUNCTION_ARGS)
 					 errhint("An id of the API has 24 hexadecimal digits; the Ignisign console shows it.")));
 	}
 
+	ig_check_writable("ignisign_resolve()");
 	ig_owner_enter(&state);
 	SPI_connect();
 	server = lock_request(id, caller, &owner, &old_id);
@@ -521,6 +526,7 @@ ignisign_cancel(PG_FUNCTION_ARGS)
 	bool		sent;
 	bool		isnull;
 
+	ig_check_writable("ignisign_cancel()");
 	ig_owner_enter(&state);
 	SPI_connect();
 	server = lock_request(id, caller, &owner, &signature_request_id);
@@ -607,6 +613,7 @@ ignisign_resend_email(PG_FUNCTION_ARGS)
 	char	   *signature_request_id;
 	char	   *server;
 
+	ig_check_writable("ignisign_resend_email()");
 	ig_owner_enter(&state);
 	SPI_connect();
 	server = lock_request(id, caller, &owner, &signature_request_id);
@@ -634,6 +641,7 @@ ignisign_adopt(PG_FUNCTION_ARGS)
 	IgOwnerState state;
 	Oid			caller = GetUserId();
 
+	ig_check_writable("ignisign_adopt()");
 	ig_owner_enter(&state);
 	if (!has_privs_of_role(caller, GetUserId()))
 		ereport(ERROR,
@@ -643,6 +651,7 @@ ignisign_adopt(PG_FUNCTION_ARGS)
 	SPI_connect();
 	ig_spi_execute(&forget, NULL, NULL);
 	ig_queue_own();
+	ig_lanes_forget_parked();
 
 	/* Nobody else does what was under way elsewhere when it was copied. */
 	ig_queue_sort_out(TimestampTzPlusMilliseconds(GetCurrentTimestamp(), ig_reconcile_delay));

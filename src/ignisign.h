@@ -44,6 +44,9 @@ typedef struct IgOwnerState
 } IgOwnerState;
 
 extern void ig_owner_enter(IgOwnerState *state);
+
+/* Raise 25006 on a standby or in a read-only transaction; the name is told. */
+extern void ig_check_writable(const char *function);
 extern void ig_owner_leave(const IgOwnerState *state);
 
 /* Owed to the workers at the end of the current transaction (wake.c). */

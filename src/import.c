@@ -75,6 +75,7 @@ ignisign_import(PG_FUNCTION_ARGS)
 	ig_check_server(server, caller);
 	ig_uuid_v7(id);
 
+	ig_check_writable("ignisign_import()");
 	ig_owner_enter(&state);
 	SPI_connect();
 	ig_queue_own();

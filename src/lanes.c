@@ -48,7 +48,6 @@ catalog_changed(Datum arg, int cache_id, uint32 hash_value)
 void
 ig_lanes_init(void)
 {
-	static IgStatement forget = {.sql = "DELETE FROM ignisign.parked"};
 	HASHCTL		ctl;
 
 	memset(&ctl, 0, sizeof(ctl));
@@ -60,8 +59,14 @@ ig_lanes_init(void)
 	CacheRegisterSyscacheCallback(FOREIGNSERVEROID, catalog_changed, (Datum) 0);
 	CacheRegisterSyscacheCallback(USERMAPPINGOID, catalog_changed, (Datum) 0);
 	CacheRegisterSyscacheCallback(AUTHOID, catalog_changed, (Datum) 0);
+}
 
-	/* What was parked by a predecessor is tried anew. */
+/* What was parked by a predecessor is tried anew. */
+void
+ig_lanes_forget_parked(void)
+{
+	static IgStatement forget = {.sql = "DELETE FROM ignisign.parked"};
+
 	SPI_connect();
 	ig_spi_execute(&forget, NULL, NULL);
 	SPI_finish();
@@ -116,7 +121,8 @@ load_account(IgLane *lane, TimestampTz now)
 	lane->stale = false;
 	MemoryContextReset(lane->context);
 	old = MemoryContextSwitchTo(lane->context);
-	lane->account = ig_account_load(NameStr(lane->server), NameStr(lane->owner), &problem);
+	if (ig_account_allowed(NameStr(lane->server), NameStr(lane->owner), &problem))
+		lane->account = ig_account_load(NameStr(lane->server), NameStr(lane->owner), &problem);
 	MemoryContextSwitchTo(old);
 
 	if (lane->account == NULL)

@@ -45,6 +45,7 @@ typedef struct IgLane
 } IgLane;
 
 extern void ig_lanes_init(void);
+extern void ig_lanes_forget_parked(void);
 extern IgLane *ig_lane(const char *server, const char *owner);
 
 /* How many calls may be started now.  Needs a transaction. */

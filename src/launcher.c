@@ -34,6 +34,7 @@
 #include "utils/syscache.h"
 #include "utils/wait_event.h"
 
+#include "compat.h"
 #include "slots.h"
 
 /* Pause before the postmaster starts a failed launcher again, in seconds. */
@@ -65,6 +66,13 @@ ig_launcher_register(void)
 	RegisterBackgroundWorker(&worker);
 }
 
+/* Whether one can connect to the database. */
+static bool
+can_connect(Form_pg_database form)
+{
+	return form->datallowconn && form->datconnlimit != DATCONNLIMIT_INVALID_DB;
+}
+
 /* Ask for a worker in every database that can be connected to. */
 static void
 want_all(void)
@@ -81,7 +89,7 @@ want_all(void)
 	{
 		Form_pg_database form = (Form_pg_database) GETSTRUCT(tuple);
 
-		if (form->datallowconn)
+		if (can_connect(form))
 			ig_slots_want(form->oid);
 	}
 	table_endscan(scan);
@@ -89,22 +97,27 @@ want_all(void)
 	CommitTransactionCommand();
 }
 
-/* Whether the database is still there and can be connected to. */
-static bool
-database_exists(Oid database)
+/* The name of a database that one can connect to, or NULL. */
+static char *
+find_database(Oid database)
 {
+	MemoryContext context = CurrentMemoryContext;
 	HeapTuple	tuple;
-	bool		result = false;
+	char	   *name = NULL;
 
 	StartTransactionCommand();
 	tuple = SearchSysCache1(DATABASEOID, ObjectIdGetDatum(database));
 	if (HeapTupleIsValid(tuple))
 	{
-		result = ((Form_pg_database) GETSTRUCT(tuple))->datallowconn;
+		Form_pg_database form = (Form_pg_database) GETSTRUCT(tuple);
+
+		if (can_connect(form))
+			name = MemoryContextStrdup(context, NameStr(form->datname));
 		ReleaseSysCache(tuple);
 	}
 	CommitTransactionCommand();
-	return result;
+	MemoryContextSwitchTo(context);
+	return name;
 }
 
 /*
@@ -137,8 +150,9 @@ start_worker(Oid database)
 	BackgroundWorkerHandle *handle;
 	MemoryContext old;
 	IgWatched  *entry;
+	char	   *name = find_database(database);
 
-	if (!database_exists(database))
+	if (name == NULL)
 	{
 		ig_slots_forget(database);
 		return;
@@ -167,9 +181,10 @@ start_worker(Oid database)
 	}
 	else if (ig_slots_start_failed(database) == 1)
 		ereport(LOG,
-				(errmsg("could not start the ignisign worker for the database with OID %u: no background worker slot is free",
-						database),
+				(errmsg("could not start the ignisign worker for database \"%s\": no background worker slot is free",
+						name),
 				 errhint("Its queue is kept and the start is tried again. You might need to increase max_worker_processes.")));
+	pfree(name);
 	MemoryContextSwitchTo(old);
 }
 

@@ -37,6 +37,14 @@ extension_owner(void)
 	return owner;
 }
 
+/* Refuse to run a function that writes where nothing can be written. */
+void
+ig_check_writable(const char *function)
+{
+	PreventCommandDuringRecovery(function);
+	PreventCommandIfReadOnly(function);
+}
+
 /* Become the extension's owner. */
 void
 ig_owner_enter(IgOwnerState *state)

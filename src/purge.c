@@ -127,6 +127,7 @@ ignisign_purge(PG_FUNCTION_ARGS)
 				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
 				 errmsg("older_than must not be negative")));
 
+	ig_check_writable("ignisign_purge()");
 	ig_owner_enter(&state);
 	if (!has_privs_of_role(caller, GetUserId()))
 		ereport(ERROR,

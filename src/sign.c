@@ -503,6 +503,7 @@ ig_sign(IgSignRequest *request, const pg_uuid_t *id)
 	check_documents(request);
 	ig_check_server(request->server, caller);
 
+	ig_check_writable("ignisign_sign()");
 	ig_owner_enter(&state);
 	SPI_connect();
 	ig_queue_own();

@@ -10,7 +10,8 @@
  * has no extension, to WANTED when it ended for any other reason.
  *
  * A command that needs the database for itself holds the slot: the worker is
- * asked to end, and none is started until the slot is released.
+ * asked to end, which it does when the calls under way have come back or, after
+ * a while, at once; and none is started until the slot is released.
  *
  * All of it is lost in a crash restart, together with all workers; the
  * launcher then looks at every database again.
@@ -50,6 +51,7 @@ typedef struct IgSlot
 	int			holders;		/* commands that keep the worker away */
 	bool		stop;			/* the worker is to end */
 	bool		for_good;		/* the worker found nothing to do here */
+	bool		again;			/* somebody asked for it all the same */
 	int			pid;
 	PGPROC	   *proc;
 	int			failures;		/* in a row */
@@ -167,6 +169,7 @@ take_slot(Oid database)
 		slot->holders = 0;
 		slot->stop = false;
 		slot->for_good = false;
+		slot->again = false;
 		slot->pid = 0;
 		slot->proc = NULL;
 		slot->failures = 0;
@@ -190,6 +193,17 @@ wake_launcher(void)
 {
 	if (slots->launcher)
 		SetLatch(&slots->launcher->procLatch);
+}
+
+/*
+ * Wake the slot's worker; the lock is held, shared will do: whoever writes
+ * "again" at the same time writes the same.
+ */
+static void
+wake_worker(IgSlot *slot)
+{
+	slot->again = true;
+	SetLatch(&slot->proc->procLatch);
 }
 
 /* The worker of this slot ended without success; the lock is held. */
@@ -224,7 +238,7 @@ ig_slots_want(Oid database)
 				(errmsg("no worker for the database with OID %u: ignisign.max_databases (%d) is reached",
 						database, slots->nslots)));
 	else if (slot->state == IG_SLOT_RUNNING)
-		SetLatch(&slot->proc->procLatch);
+		wake_worker(slot);
 	else if (slot->state != IG_SLOT_STARTING)
 	{
 		slot->state = IG_SLOT_WANTED;
@@ -249,7 +263,7 @@ ig_slots_wake(Oid database)
 	slot = find_slot(database);
 	known = (slot != NULL && slot->state != IG_SLOT_FREE);
 	if (known && slot->state == IG_SLOT_RUNNING)
-		SetLatch(&slot->proc->procLatch);
+		wake_worker(slot);
 	LWLockRelease(slots_lock);
 
 	if (!known)
@@ -362,6 +376,8 @@ ig_slots_release(Oid database)
 		slot->stop = false;
 		if (slot->state == IG_SLOT_FREE)
 			free_slot(slot);
+		else if (slot->state == IG_SLOT_RUNNING)
+			wake_worker(slot);
 		wake_launcher();
 	}
 	LWLockRelease(slots_lock);
@@ -490,9 +506,9 @@ detach_worker(int code, Datum arg)
 	LWLockAcquire(slots_lock, LW_EXCLUSIVE);
 	slot->pid = 0;
 	slot->proc = NULL;
-	if (slot->for_good)
+	if (slot->for_good && !slot->again)
 		free_slot(slot);
-	else if (slot->stop)
+	else if (slot->for_good || slot->stop)
 	{
 		slot->state = IG_SLOT_WANTED;
 		slot->next_start = 0;
@@ -543,11 +559,30 @@ ig_slots_attach_worker(Oid database)
 	return true;
 }
 
-/* There is nothing to do in this database; end without being restarted. */
+/*
+ * There seems to be nothing to do in this database.  Who asks for a worker from
+ * here on is not to be missed: the caller looks once more.
+ */
 void
-ig_slots_leave_for_good(void)
+ig_slots_about_to_leave(void)
 {
+	LWLockAcquire(slots_lock, LW_EXCLUSIVE);
+	my_slot->again = false;
+	LWLockRelease(slots_lock);
+}
+
+/*
+ * End without being started again, unless somebody asked for a worker since
+ * ig_slots_about_to_leave, or "again" says that there is something to do.
+ */
+void
+ig_slots_leave(bool again)
+{
+	LWLockAcquire(slots_lock, LW_EXCLUSIVE);
 	my_slot->for_good = true;
+	if (again)
+		my_slot->again = true;
+	LWLockRelease(slots_lock);
 }
 
 /* Whether somebody wants this worker to end. */

@@ -56,7 +56,8 @@ extern void ig_slots_forget(Oid database);
 
 /* For the worker. */
 extern bool ig_slots_attach_worker(Oid database);
-extern void ig_slots_leave_for_good(void);
+extern void ig_slots_about_to_leave(void);
+extern void ig_slots_leave(bool again);
 extern bool ig_slots_stop_requested(void);
 extern void ig_slots_broadcast(void);
 

@@ -151,14 +151,16 @@ process_utility(PlannedStmt *pstmt, const char *query_string,
 	Node	   *parsetree = pstmt->utilityStmt;
 	ProcessUtility_hook_type next = prev_process_utility ? prev_process_utility : standard_ProcessUtility;
 	Oid			held = InvalidOid;
-	char	   *created = NULL;
+	char	   *wanted = NULL;
 	bool		commit_prepared = false;
 
 	if (context == PROCESS_UTILITY_TOPLEVEL && !RecoveryInProgress())
 	{
 		held = database_to_hold(parsetree);
 		if (IsA(parsetree, CreatedbStmt))
-			created = pstrdup(castNode(CreatedbStmt, parsetree)->dbname);
+			wanted = pstrdup(castNode(CreatedbStmt, parsetree)->dbname);
+		else if (IsA(parsetree, AlterDatabaseStmt))
+			wanted = pstrdup(castNode(AlterDatabaseStmt, parsetree)->dbname);
 		else if (IsA(parsetree, TransactionStmt))
 			commit_prepared = castNode(TransactionStmt, parsetree)->kind == TRANS_STMT_COMMIT_PREPARED;
 	}
@@ -168,10 +170,13 @@ process_utility(PlannedStmt *pstmt, const char *query_string,
 
 	next(pstmt, query_string, read_only_tree, context, params, query_env, dest, qc);
 
-	/* The copy of a database may have the extension, too. */
-	if (created != NULL)
+	/*
+	 * The copy of a database may have the extension, too, and one that allows
+	 * connections again may have a queue.
+	 */
+	if (wanted != NULL)
 	{
-		Oid			database = get_database_oid(created, true);
+		Oid			database = get_database_oid(wanted, true);
 
 		if (OidIsValid(database))
 			ig_want_at_commit(database);
@@ -180,6 +185,11 @@ process_utility(PlannedStmt *pstmt, const char *query_string,
 	/* What was queued in the prepared transaction is there now. */
 	if (commit_prepared)
 		ig_slots_wake(MyDatabaseId);
+
+	/* No hook tells of a GRANT; calls may be held back for want of one. */
+	if (IsA(parsetree, GrantStmt) &&
+		castNode(GrantStmt, parsetree)->objtype == OBJECT_FOREIGN_SERVER)
+		ig_wake_at_commit();
 }
 
 /*

@@ -160,6 +160,7 @@ ignisign_webhook(PG_FUNCTION_ARGS)
 	ig_check_server(server, caller);
 
 	ig_uuid_v7(id);
+	ig_check_writable("ignisign_webhook()");
 	ig_owner_enter(&state);
 	SPI_connect();
 	ig_queue_own();

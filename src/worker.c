@@ -20,6 +20,8 @@
 #include "ignisign.h"
 
 #include "access/xact.h"
+#include "catalog/pg_authid.h"
+#include "catalog/pg_extension.h"
 #include "catalog/pg_type.h"
 #include "commands/extension.h"
 #include "miscadmin.h"
@@ -28,6 +30,7 @@
 #include "postmaster/interrupt.h"
 #include "storage/ipc.h"
 #include "storage/latch.h"
+#include "storage/lmgr.h"
 #include "tcop/tcopprot.h"
 #include "utils/builtins.h"
 #include "utils/guc.h"
@@ -37,6 +40,7 @@
 
 #include "apply.h"
 #include "calls.h"
+#include "compat.h"
 #include "flight.h"
 #include "import.h"
 #include "lanes.h"
@@ -54,6 +58,9 @@
 /* Answers that are applied in one transaction. */
 #define MAX_ANSWERS			500
 
+/* How long the statistics of an idle worker are kept back, in ms. */
+#define STATISTICS_PAUSE	1000
+
 extern PGDLLEXPORT void ignisign_worker_main(Datum arg);
 
 static MemoryContext turn_context;	/* reset after each turn */
@@ -65,6 +72,9 @@ static bool in_transaction = false;
 static TimestampTz next_turn = 0;	/* something is due then; 0: nothing */
 static bool parked = false;		/* the queue is not this database's */
 static bool warned = false;		/* and that has been said */
+static bool stopping = false;	/* somebody wants the database for himself */
+static Oid	my_extension = InvalidOid;	/* as it was at the start */
+static TimestampTz report_at = 0;	/* statistics are due then; 0: none are */
 
 /* SIGTERM: end at the next turn, or at once where a lock is waited for. */
 static void
@@ -87,6 +97,18 @@ begin_transaction(void)
 	pgstat_report_activity(STATE_RUNNING, "working on the queue");
 }
 
+/*
+ * Tell the statistics system what was done, for autovacuum to come in time.
+ * Not at each commit, it decides itself; what it keeps back is due a moment
+ * later, and then forced, because a worker with nothing to do has no next commit.
+ */
+static void
+report_statistics(bool force)
+{
+	report_at = pgstat_report_stat(force) > 0 ?
+		TimestampTzPlusMilliseconds(GetCurrentTimestamp(), STATISTICS_PAUSE) : 0;
+}
+
 /* Commit it; what was claimed is under way from here on. */
 static void
 commit_transaction(void)
@@ -95,8 +117,14 @@ commit_transaction(void)
 	CommitTransactionCommand();
 	MemoryContextSwitchTo(turn_context);
 	in_transaction = false;
-	pgstat_report_stat(false);
+	report_statistics(false);
 	pgstat_report_activity(STATE_IDLE, NULL);
+
+	/*
+	 * Whoever ends a worker that waits for a synchronous standby has it commit
+	 * all the same, but what the standby has not confirmed is not to be sent.
+	 */
+	CHECK_FOR_INTERRUPTS();
 }
 
 /* ---- Applying ---- */
@@ -564,11 +592,25 @@ claim_logins(List **flights)
 
 /* ---- The turn ---- */
 
-/* Whether the extension is (still) there, in a version that we know. */
+/*
+ * Whether the extension is (still) there.  DROP EXTENSION locks it before its
+ * tables, and so do we: neither meets the other half-way.
+ */
 static bool
 extension_exists(void)
 {
-	return OidIsValid(get_extension_oid(IG_EXTENSION, true));
+	Oid			extension = get_extension_oid(IG_EXTENSION, true);
+
+	if (!OidIsValid(extension))
+		return false;
+	LockDatabaseObject(ExtensionRelationId, extension, 0, AccessShareLock);
+	if (get_extension_oid(IG_EXTENSION, true) != extension)
+		return false;
+
+	/* One that was dropped and made anew has nothing to do with our calls. */
+	if (!OidIsValid(my_extension))
+		my_extension = extension;
+	return extension == my_extension;
 }
 
 /* Look whose queue it is, and say so when that changes. */
@@ -691,7 +733,7 @@ turn(List *finished, bool *gone)
 		end_flight(lfirst(lc));
 
 	check_origin();
-	if (ig_enabled && !parked)
+	if (ig_enabled && !parked && !stopping)
 	{
 		/* The clock goes on, and a call queued just now is due. */
 		now = GetCurrentTimestamp();
@@ -736,6 +778,20 @@ time_to_next_turn(void)
 	return TimestampDifferenceMilliseconds(GetCurrentTimestamp(), next_turn);
 }
 
+/* Wait for the latch, which makes it true, the network, or what is due. */
+static bool
+wait_for_work(void)
+{
+	TimestampTz until = next_turn;
+	bool		woken;
+
+	look_again(&until, report_at);
+	woken = ig_http_wait(until == 0 ? -1 : TimestampDifferenceMilliseconds(GetCurrentTimestamp(), until));
+	if (report_at != 0 && report_at <= GetCurrentTimestamp())
+		report_statistics(true);
+	return woken;
+}
+
 /* Settings that a database or role may have changed for its own sessions. */
 static void
 set_session(void)
@@ -750,6 +806,9 @@ set_session(void)
 		{"statement_timeout", "0"},
 		{"lock_timeout", "0"},
 		{"idle_in_transaction_session_timeout", "0"},
+#if PG_VERSION_NUM >= 170000
+		{"transaction_timeout", "0"},
+#endif
 		{"temp_file_limit", "-1"},
 		{"search_path", "pg_catalog, pg_temp"},
 		{"jit", "off"},
@@ -759,12 +818,17 @@ set_session(void)
 		 * statistics of a table say that grows and shrinks all the time.
 		 */
 		{"plan_cache_mode", "force_generic_plan"},
+		{"enable_indexscan", "on"},
+		{"enable_nestloop", "on"},
 		{"enable_seqscan", "off"},
 		{"enable_hashjoin", "off"},
 		{"enable_mergejoin", "off"},
 		{"enable_bitmapscan", "off"}
 	};
 
+	/* A database can have "role" among them. */
+	SetSessionAuthorization(BOOTSTRAP_SUPERUSERID, true);
+	SetCurrentRoleId(InvalidOid, false);
 	for (int i = 0; i < (int) lengthof(settings); i++)
 		SetConfigOption(settings[i][0], settings[i][1], PGC_SUSET, PGC_S_OVERRIDE);
 }
@@ -789,12 +853,32 @@ start_up(void)
 
 		/* In a copy, "sending" is another worker's, and stays as it is. */
 		if (ig_queue_is_ours(&other))
+		{
+			ig_lanes_forget_parked();
 			ig_queue_sort_out(TimestampTzPlusMilliseconds(GetCurrentTimestamp(), ig_reconcile_delay));
+		}
 	}
 	commit_transaction();
 	if (exists)
 		ig_http_init();
 	return exists;
+}
+
+/*
+ * End, because the extension is not there.  It may have been made since we
+ * looked, by somebody who found a worker here and did not ask for another one.
+ */
+pg_noreturn static void
+leave(void)
+{
+	bool		exists;
+
+	ig_slots_about_to_leave();
+	begin_transaction();
+	exists = OidIsValid(get_extension_oid(IG_EXTENSION, true));
+	commit_transaction();
+	ig_slots_leave(exists);
+	proc_exit(0);
 }
 
 /* Entry point of a database's worker; the argument is the database's OID. */
@@ -814,17 +898,19 @@ ignisign_worker_main(Datum arg)
 		proc_exit(0);
 	BackgroundWorkerInitializeConnectionByOid(database, InvalidOid, 0);
 	if (!start_up())
-	{
-		ig_slots_leave_for_good();
-		proc_exit(0);
-	}
+		leave();
 	ereport(DEBUG1, (errmsg_internal("ignisign worker started")));
 
-	while (!ShutdownRequestPending && !gone && !ig_slots_stop_requested())
+	while (!ShutdownRequestPending && !gone)
 	{
 		List	   *finished;
 
 		MemoryContextSwitchTo(turn_context);
+
+		/* What is under way is waited for; who cannot wait sends SIGTERM. */
+		stopping = ig_slots_stop_requested();
+		if (stopping && flying == NIL && unsent == NIL)
+			break;
 
 		if (ConfigReloadPending)
 		{
@@ -846,13 +932,13 @@ ignisign_worker_main(Datum arg)
 		if (unsent == NIL)
 		{
 			MemoryContextReset(turn_context);
-			woken = gone || ig_http_wait(time_to_next_turn());
+			woken = gone || wait_for_work();
 		}
 		else
 			woken = true;
 	}
 
 	if (gone)
-		ig_slots_leave_for_good();
+		leave();
 	proc_exit(0);
 }

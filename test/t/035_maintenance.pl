@@ -1,0 +1,77 @@
+# The worker is a good neighbour: it holds no snapshot and no transaction id
+# while it waits, tells autovacuum what it did, and is not slowed down by rows
+# that vacuum cannot remove.
+
+use strict;
+use warnings FATAL => 'all';
+
+use FindBin;
+use lib "$FindBin::RealBin/../lib";
+
+use IgnisignTest;
+use Test::More;
+
+my $sandbox = start_sandbox();
+my $node = new_node('maintenance', $sandbox,
+	autovacuum => 'off',
+	autovacuum_naptime => '1s',
+	'ignisign.refresh_interval' => '0');
+my $hex = unpack 'H*', pdf('contract');
+
+sub sign_many
+{
+	my ($word, $n) = @_;
+
+	$node->safe_psql('postgres', <<"SQL");
+SELECT count(ignisign_sign(title => '$word ' || i, document => '\\x$hex'::bytea,
+	signers => ARRAY[ignisign_signer('ann\@example.com', 'Ann', 'Lee')])) FROM generate_series(1, $n) i
+SQL
+	return;
+}
+
+# While it waits for the network, and while it is idle, it holds nothing.
+
+my $holds = "SELECT count(*) FROM pg_stat_activity WHERE backend_type = 'ignisign worker' AND datname = 'postgres' "
+  . "AND (backend_xmin IS NOT NULL OR backend_xid IS NOT NULL OR xact_start IS NOT NULL OR state <> 'idle')";
+my $locks = "SELECT count(*) FROM pg_locks WHERE pid = (SELECT DISTINCT worker_pid FROM ignisign_stats())";
+
+ok(wait_for($node, "SELECT ($holds) = 0"), 'an idle worker has no transaction');
+$sandbox->fault('one-call-sign count=3 delay=2500');
+sign_many('slow', 3);
+ok(wait_for($node, "SELECT count(*) = 3 FROM ignisign.call WHERE state = 'sending'"), 'three calls are under way');
+ok(wait_for($node, "SELECT ($holds) + ($locks) = 0"), 'a worker that waits for the network has no snapshot, no transaction id and no lock');
+is($node->safe_psql('postgres', "SELECT count(*) FROM ignisign.call WHERE state = 'sending'"), '3', 'the calls are still under way');
+
+# VACUUM removes what died before, while they are.
+
+$node->safe_psql('postgres', 'CREATE TABLE t AS SELECT 1; DELETE FROM t');
+my ($status, $out, $err) = $node->psql('postgres', 'VACUUM (VERBOSE) t');
+
+like($err, qr/1 removed, 0 remain, 0 are dead/, 'nor does it keep VACUUM from removing rows');
+ok(wait_for($node, "SELECT count(*) = 3 FROM ignisign.request WHERE sent_at IS NOT NULL"), 'they arrive');
+
+# What it did is known to the statistics when it is idle again.
+
+my $counted = "SELECT n_tup_upd >= 3 AND n_tup_del >= 6 FROM pg_stat_user_tables WHERE relid = 'ignisign.call'::regclass";
+
+ok(wait_for($node, "SELECT count(*) = 0 FROM ignisign.call"), 'the queue is empty');
+ok(wait_for($node, $counted), 'an idle worker has told what it did');
+
+# Under load it tells, too.
+
+$sandbox->fault('one-call-sign share=1 delay=50');
+sign_many('busy', 3000);
+ok( wait_for($node, "SELECT n_tup_upd > 100 AND (SELECT count(*) > 0 FROM ignisign.call WHERE operation = 'one-call-sign') FROM pg_stat_user_tables WHERE relid = 'ignisign.call'::regclass"),
+	'a busy worker tells');
+$sandbox->clear_faults;
+ok(wait_for($node, "SELECT count(*) = 0 FROM ignisign.call"), 'all are sent');
+
+# Autovacuum comes without being called.
+
+$node->safe_psql('postgres', 'ALTER SYSTEM SET autovacuum = on; SELECT pg_reload_conf()');
+ok(wait_for($node, "SELECT autovacuum_count > 0 FROM pg_stat_user_tables WHERE relid = 'ignisign.call'::regclass"),
+	'autovacuum cleans the queue');
+$node->safe_psql('postgres', 'ALTER SYSTEM SET autovacuum = off; SELECT pg_reload_conf()');
+
+$node->stop;
+done_testing();
