@@ -5,7 +5,7 @@
  *
  *-------------------------------------------------------------------------
  */
-#include "sandbox.h"
+#include "state.h"
 
 #include <openssl/evp.h>
 #include <openssl/hmac.h>
@@ -24,6 +24,31 @@ revoke_logins(void)
 {
 	RAND_bytes(signing_key, sizeof(signing_key));
 	have_signing_key = true;
+	note_login_key();
+}
+
+void
+record_login_key(Record *record, void *object)
+{
+	void	   *key = record->reading ? NULL : signing_key;
+	size_t		size = sizeof(signing_key);
+
+	(void) object;
+	record_blob(record, &key, &size);
+	if (!record->reading)
+		return;
+	have_signing_key = size == sizeof(signing_key);
+	if (have_signing_key)
+		memcpy(signing_key, key, sizeof(signing_key));
+	free(key);
+}
+
+/* Note what JWTs are signed with. */
+void
+note_login_key(void)
+{
+	if (have_signing_key)
+		state_note(STATE_LOGIN_KEY, NULL);
 }
 
 /* Bytes in base64url without padding, to be freed. */

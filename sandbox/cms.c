@@ -5,7 +5,7 @@
  *
  *-------------------------------------------------------------------------
  */
-#include "sandbox.h"
+#include "state.h"
 #include "certificate.h"
 
 #include <openssl/cms.h>
@@ -25,6 +25,7 @@ have_authority(void)
 		authority_key = EVP_EC_gen("P-256");
 		authority = authority_key ?
 			make_certificate(authority_key, "ignisign-sandbox signers CA", NULL, authority_key, NULL) : NULL;
+		note_authority();
 	}
 	return authority != NULL;
 }
@@ -117,4 +118,45 @@ make_cms(const Document *document, const Party *party, Buffer *cms)
 	return document->content != NULL ?
 		sign_as(party->signer, document->content, document->size, NULL, cms) :
 		sign_as(party->signer, "", 0, document->hash, cms);
+}
+
+/* The authority, as two texts in PEM. */
+void
+record_authority(Record *record, void *object)
+{
+	char	   *certificate = NULL;
+	char	   *key = NULL;
+
+	(void) object;
+	if (!record->reading)
+	{
+		BIO		   *bio = BIO_new(BIO_s_mem());
+
+		PEM_write_bio_PrivateKey(bio, authority_key, NULL, NULL, 0, NULL, NULL);
+		key = take_text(bio);
+		certificate = signing_authority();
+	}
+	record_text(record, &certificate);
+	record_text(record, &key);
+	if (record->reading && certificate != NULL && key != NULL)
+	{
+		BIO		   *bio = BIO_new_mem_buf(certificate, -1);
+
+		authority = PEM_read_bio_X509(bio, NULL, NULL, NULL);
+		BIO_free(bio);
+		bio = BIO_new_mem_buf(key, -1);
+		authority_key = PEM_read_bio_PrivateKey(bio, NULL, NULL, NULL);
+		BIO_free(bio);
+		record->bad = record->bad || authority == NULL || authority_key == NULL;
+	}
+	free(certificate);
+	free(key);
+}
+
+/* Note the authority, once it is there. */
+void
+note_authority(void)
+{
+	if (authority != NULL)
+		state_note(STATE_AUTHORITY, NULL);
 }

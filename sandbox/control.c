@@ -5,7 +5,7 @@
  *
  *-------------------------------------------------------------------------
  */
-#include "sandbox.h"
+#include "state.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -109,6 +109,7 @@ control_act(Call *call, Answer *answer, const char *id, const char *action)
 		return;
 	}
 	advance(request);
+	touch_request(request);
 	if (strcmp(action, "sign") == 0)
 		done = sign_party(request, cJSON_IsString(email) ? email->valuestring : NULL);
 	else if (strcmp(action, "expire") == 0)
@@ -178,6 +179,23 @@ answer_authority(Answer *answer)
 	free(text);
 }
 
+/* Forget all that has happened. */
+static void
+forget_all(void)
+{
+	journal_clear();
+	webhooks_reset();
+	store_reset();
+}
+
+void
+record_reset(Record *record, void *object)
+{
+	(void) object;
+	if (record->reading)
+		forget_all();
+}
+
 /* Answer a control call. */
 void
 control(Call *call, Answer *answer)
@@ -216,9 +234,8 @@ control(Call *call, Answer *answer)
 	else if (post && strcmp(path, "reset") == 0)
 	{
 		fault_clear();
-		journal_clear();
-		webhooks_reset();
-		store_reset();
+		state_reset();
+		forget_all();
 		answer_ok(answer);
 	}
 	else if (post && strcmp(path, "revoke-logins") == 0)

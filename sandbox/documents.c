@@ -39,6 +39,8 @@ named_document(Call *call, Answer *answer)
 	}
 	if (document->request)
 		advance(document->request);
+	if (strcmp(call->method, "GET") != 0)
+		touch_document(document);
 	return document;
 }
 

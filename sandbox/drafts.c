@@ -72,7 +72,10 @@ take_documents(Request *request, const cJSON *ids, Answer *answer)
 		return false;
 	}
 	for (int i = 0; i < n; i++)
+	{
 		list[i]->request = request;
+		touch_document(list[i]);
+	}
 	free(request->documents);
 	request->documents = list;
 	request->ndocuments = n;

@@ -83,6 +83,12 @@ read_word(Rule *rule, const char *word)
 		snprintf(fault->redirect, sizeof(fault->redirect), "%s", text);
 	else
 		return false;
+	if (!IS("count") && !IS("share") && !IS("seed"))
+	{
+		size_t		used = strlen(fault->words);
+
+		snprintf(fault->words + used, sizeof(fault->words) - used, "%s%s", used ? " " : "", word);
+	}
 #undef IS
 	return true;
 }

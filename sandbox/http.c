@@ -212,7 +212,8 @@ handle_api(Call *call, Answer *answer, Fault *fault)
 		broken = fault->close == 'a' ? "closed after" : damage(answer, fault);
 	}
 	journal_add(call, fault->close == 'b' || fault->close == 'a' ? 0 : answer->status,
-				broken, processed, now_ms() - started);
+				broken, fault->words, processed, now_ms() - started);
+	state_flush();
 	pthread_mutex_unlock(&lock);
 
 	pause_ms(fault->delay_after);
@@ -315,6 +316,7 @@ finish_call(struct MHD_Connection *connection, const char *method, Incoming *inc
 			control(&call, &answer);
 		else
 			answer_error(&answer, "INVALID_CONTEXT", "only from this machine", NULL);
+		state_flush();
 		pthread_mutex_unlock(&lock);
 	}
 	else if (!handle_api(&call, &answer, &fault))

@@ -5,7 +5,7 @@
  *
  *-------------------------------------------------------------------------
  */
-#include "sandbox.h"
+#include "state.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -19,6 +19,7 @@ typedef struct Entry
 	const char *operation;
 	int			status;			/* 0: none was sent */
 	const char *broken;			/* how the answer was broken, or NULL */
+	char	   *fault;			/* what was to go wrong, or NULL */
 	bool		processed;
 	char		created[ID_LENGTH + 1];
 	char	   *title;
@@ -33,23 +34,30 @@ static size_t nentries;
 static size_t first;			/* entries before it were cleared */
 static int64_t total_emails;
 
+/* Make room for one more. */
+static Entry *
+new_entry(void)
+{
+	if ((nentries & (nentries + 1)) == 0)
+		entries = xrealloc(entries, (nentries + 1) * 2 * sizeof(Entry));
+	return memset(&entries[nentries++], 0, sizeof(Entry));
+}
+
 /* Note a call. */
 void
-journal_add(const Call *call, int status, const char *broken, bool processed, int64_t duration)
+journal_add(const Call *call, int status, const char *broken, const char *fault, bool processed, int64_t duration)
 {
 	uint8_t		hash[32];
 	Entry	   *entry;
 
-	if ((nentries & (nentries + 1)) == 0)
-		entries = xrealloc(entries, (nentries + 1) * 2 * sizeof(Entry));
-	entry = &entries[nentries++];
-	memset(entry, 0, sizeof(*entry));
+	entry = new_entry();
 	entry->time = now_ms();
 	entry->method = xstrdup(call->method);
 	entry->path = call->query ? xprintf("%s?%s", call->path, call->query) : xstrdup(call->path);
 	entry->operation = call->operation ? call->operation : "";
 	entry->status = status;
 	entry->broken = broken;
+	entry->fault = fault[0] ? xstrdup(fault) : NULL;
 	entry->processed = processed;
 	memcpy(entry->created, call->created, sizeof(entry->created));
 	entry->title = call->title ? xstrdup(call->title) : NULL;
@@ -62,6 +70,7 @@ journal_add(const Call *call, int status, const char *broken, bool processed, in
 		entry->body_sha256 = to_hex(hash, sizeof(hash));
 	}
 	total_emails += call->emails;
+	state_note(STATE_ENTRY, entry);
 	if (options.verbose)
 	{
 		char		time[32];
@@ -79,6 +88,55 @@ journal_clear(void)
 {
 	first = nentries;
 	total_emails = 0;
+	state_note(STATE_CLEAR_JOURNAL, NULL);
+}
+
+void
+record_entry(Record *record, void *object)
+{
+	Entry	   *entry = object ? object : new_entry();
+	int64_t		size = (int64_t) entry->body_size;
+
+	record_number(record, &entry->time);
+	record_text(record, &entry->method);
+	record_text(record, &entry->path);
+	record_word(record, &entry->operation);
+	record_int(record, &entry->status);
+	record_word(record, &entry->broken);
+	record_text(record, &entry->fault);
+	record_flag(record, &entry->processed);
+	record_id(record, entry->created);
+	record_text(record, &entry->title);
+	record_int(record, &entry->emails);
+	record_number(record, &size);
+	record_text(record, &entry->body_sha256);
+	record_number(record, &entry->duration);
+	entry->body_size = (size_t) size;
+	if (record->reading)
+		total_emails += entry->emails;
+}
+
+/* What was noted before is no longer told; its numbers stay used. */
+void
+record_clear_journal(Record *record, void *object)
+{
+	(void) object;
+	if (record->reading)
+		journal_clear();
+}
+
+/* Note all entries. */
+void
+note_journal(void)
+{
+	for (size_t i = 0; i < nentries; i++)
+	{
+		if (i == first && first > 0)
+			state_note(STATE_CLEAR_JOURNAL, NULL);
+		state_note(STATE_ENTRY, &entries[i]);
+	}
+	if (first > 0 && first == nentries)
+		state_note(STATE_CLEAR_JOURNAL, NULL);
 }
 
 /* The calls after "since", of one operation unless NULL. */
@@ -105,6 +163,8 @@ journal_list(const char *operation, int64_t since, int64_t limit)
 		cJSON_AddNumberToObject(item, "status", entry->status);
 		if (entry->broken)
 			cJSON_AddStringToObject(item, "broken", entry->broken);
+		if (entry->fault)
+			cJSON_AddStringToObject(item, "fault", entry->fault);
 		cJSON_AddBoolToObject(item, "processed", entry->processed);
 		if (entry->created[0])
 			cJSON_AddStringToObject(item, "signatureRequestId", entry->created);
@@ -121,15 +181,33 @@ journal_list(const char *operation, int64_t since, int64_t limit)
 	return list;
 }
 
+/* Add 1 to the number of that name. */
+static void
+count_one(cJSON *object, const char *name)
+{
+	cJSON	   *count = cJSON_GetObjectItemCaseSensitive(object, name);
+
+	if (count)
+		cJSON_SetNumberValue(count, count->valuedouble + 1);
+	else
+		cJSON_AddNumberToObject(object, name, 1);
+}
+
 /* How much there is. */
 cJSON *
 journal_counts(bool titles)
 {
 	cJSON	   *counts = cJSON_CreateObject();
+	cJSON	   *faults = cJSON_AddObjectToObject(counts, "faults");
 
 	cJSON_AddNumberToObject(counts, "requests", (double) request_count());
 	cJSON_AddNumberToObject(counts, "emails", (double) total_emails);
 	cJSON_AddNumberToObject(counts, "calls", (double) (nentries - first));
+	for (size_t i = first; i < nentries; i++)
+	{
+		if (entries[i].fault)
+			count_one(faults, entries[i].fault);
+	}
 	if (titles)
 	{
 		cJSON	   *by_title = cJSON_AddObjectToObject(counts, "byTitle");
@@ -137,12 +215,8 @@ journal_counts(bool titles)
 		for (size_t i = 0; i < request_count(); i++)
 		{
 			const char *title = request_by_number(i)->title;
-			cJSON	   *count = cJSON_GetObjectItemCaseSensitive(by_title, title);
 
-			if (count)
-				cJSON_SetNumberValue(count, count->valuedouble + 1);
-			else
-				cJSON_AddNumberToObject(by_title, title, 1);
+			count_one(by_title, title ? title : "");
 		}
 	}
 	return counts;

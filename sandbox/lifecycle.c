@@ -50,6 +50,7 @@ static void
 sign(Request *request, Party *party, int64_t time)
 {
 	party->signed_at = time;
+	touch_request(request);
 	emit_signatures(request, party);
 }
 
@@ -71,6 +72,8 @@ void
 advance(Request *request)
 {
 	int64_t		now = now_ms();
+	const char *old_status = request->status;
+	const char *old_proof_status = request->proof_status;
 
 	if (strcmp(request->status, "LAUNCHING") == 0 &&
 		now >= request->published_at + options.launch_delay)
@@ -111,6 +114,8 @@ advance(Request *request)
 		if (ready)
 			emit_proof(request);
 	}
+	if (request->status != old_status || request->proof_status != old_proof_status)
+		touch_request(request);
 }
 
 /* Let one signer sign, or all (NULL); false: not possible. */

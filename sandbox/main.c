@@ -56,6 +56,7 @@ static const char help[] =
 "      --tls                  speak HTTPS, with a certificate made at start\n"
 "      --tls-dir DIR          where to write ca.pem, which clients need (default .)\n"
 "      --ready-file FILE      write the process id there when listening\n"
+"      --state FILE           keep everything there, and go on with what it holds\n"
 "      --verbose              print a line for each call\n"
 "\n"
 "What happens to requests (times in milliseconds):\n"
@@ -97,6 +98,7 @@ static const struct option long_options[] = {
 	{"tls", no_argument, NULL, 't'},
 	{"tls-dir", required_argument, NULL, 'T'},
 	{"ready-file", required_argument, NULL, 'r'},
+	{"state", required_argument, NULL, 'F'},
 	{"verbose", no_argument, NULL, 'v'},
 	{"launch-delay", required_argument, NULL, 'l'},
 	{"sign-after", required_argument, NULL, 's'},
@@ -190,6 +192,9 @@ read_options(int argc, char **argv)
 				break;
 			case 'r':
 				options.ready_file = optarg;
+				break;
+			case 'F':
+				options.state_file = optarg;
 				break;
 			case 'v':
 				options.verbose = true;
@@ -304,7 +309,11 @@ main(int argc, char **argv)
 	sigaddset(&signals, SIGINT);
 	pthread_sigmask(SIG_BLOCK, &signals, NULL);
 
-	if (!http_start() || !webhooks_start())
+	/* The port first: who has it has the file. */
+	pthread_mutex_lock(&lock);
+	ready = http_start() && state_start();
+	pthread_mutex_unlock(&lock);
+	if (!ready || !webhooks_start())
 		return 1;
 	ready = say_ready();
 	if (ready)

@@ -82,7 +82,10 @@ void
 make_proof(Document *document, Buffer *proof)
 {
 	if (document->proof.length == 0)
+	{
 		build_proof(document, &document->proof);
+		touch_document(document);
+	}
 	buffer_add(proof, document->proof.data, document->proof.length);
 }
 

@@ -52,6 +52,8 @@ named_request(Call *call, Answer *answer)
 		return NULL;
 	}
 	advance(request);
+	if (strcmp(call->method, "GET") != 0)
+		touch_request(request);
 	return request;
 }
 

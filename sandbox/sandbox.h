@@ -37,6 +37,7 @@ typedef struct Options
 	bool		tls;
 	const char *tls_dir;
 	const char *ready_file;
+	const char *state_file;		/* or NULL */
 	const char *hash_format;	/* base64, base64url, hex */
 	int			webhook_retries;
 	int64_t		webhook_retry_delay;
@@ -82,6 +83,7 @@ typedef struct Signer
 	const Profile *profile;
 	char	   *auth_secret;
 	bool		revoked;
+	bool		touched;		/* state.c's own */
 } Signer;
 
 extern const char *const signer_inputs[NINPUTS];
@@ -108,6 +110,7 @@ typedef struct Document
 	uint8_t		hash[32];
 	bool		deleted;
 	Buffer		proof;			/* empty: not made yet */
+	bool		touched;		/* state.c's own */
 } Document;
 
 /* A signer of a request, with the time when it signed or will. */
@@ -138,6 +141,7 @@ struct Request
 	int			nparties;
 	Document  **documents;
 	int			ndocuments;
+	bool		touched;		/* state.c's own */
 };
 
 extern App *first_app(void);
@@ -160,7 +164,17 @@ extern Document *make_document(App *app);
 extern void set_text(char **field, const char *text);
 extern Document *document_by_id(const char *id);
 extern void add_document(Document *document);
+extern Document *document_by_number(size_t number);
+extern size_t document_count(void);
 extern void store_reset(void);
+
+/* ---- The file of all this (state.c): changed objects are touched ---- */
+
+extern void touch_signer(Signer *signer);
+extern void touch_document(Document *document);
+extern void touch_request(Request *request);
+extern void state_flush(void);
+extern bool state_start(void);
 
 /* ---- States (lifecycle.c): bring a request up to date ---- */
 
@@ -372,6 +386,7 @@ extern void write_zip(const Member *members, int count, int64_t time, Buffer *zi
 /* What is to go wrong with a call; all zero: nothing. */
 typedef struct Fault
 {
+	char		words[96];		/* as it was asked for */
 	int			status;			/* answer this instead of processing */
 	char		text_body;		/* 0: the API's, 't': text, 'n': none */
 	char		retry_after[64];
@@ -390,7 +405,7 @@ extern bool fault_add(const char *spec, char *error, size_t size);
 extern void fault_clear(void);
 extern Fault fault_take(const char *operation);
 
-extern void journal_add(const Call *call, int status, const char *broken, bool processed, int64_t duration);
+extern void journal_add(const Call *call, int status, const char *broken, const char *fault, bool processed, int64_t duration);
 extern void journal_clear(void);
 extern cJSON *journal_list(const char *operation, int64_t since, int64_t limit);
 extern cJSON *journal_counts(bool titles);

@@ -44,6 +44,8 @@ named_signer(Call *call, Answer *answer)
 		answer_error(answer, "SIGNER_NOT_FOUND", "Signer not found", NULL);
 		return NULL;
 	}
+	if (strcmp(call->method, "GET") != 0)
+		touch_signer(signer);
 	return signer;
 }
 
@@ -72,6 +74,7 @@ missing_input(const App *app, const cJSON *json, const Signer *signer)
 static void
 complete_signer(Signer *signer, const cJSON *json)
 {
+	touch_signer(signer);
 	for (int k = 0; k < NINPUTS; k++)
 	{
 		if (signer->inputs[k] == NULL && get_text(json, signer_inputs[k]) != NULL)

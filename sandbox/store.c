@@ -281,6 +281,19 @@ document_by_id(const char *id)
 	return table_find(&documents_by_id, id);
 }
 
+/* Documents in the order in which they were made, counted from 0. */
+Document *
+document_by_number(size_t number)
+{
+	return documents[number];
+}
+
+size_t
+document_count(void)
+{
+	return ndocuments;
+}
+
 void
 add_document(Document *document)
 {
@@ -303,6 +316,7 @@ make_request(App *app, const char *type)
 	request->proof_status = "NOT_INITIALIZED";
 	request->created_at = now_ms();
 	add_request(request);
+	touch_request(request);
 	return request;
 }
 
@@ -316,6 +330,7 @@ make_document(App *app)
 	document->app = app;
 	document->created_at = now_ms();
 	add_document(document);
+	touch_document(document);
 	return document;
 }
 

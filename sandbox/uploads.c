@@ -221,6 +221,7 @@ delete_document(Call *call, Answer *answer)
 
 		if (request->documents[i] == document)
 			request->documents[i] = request->documents[--request->ndocuments];
+		touch_request(request);
 	}
 	document->deleted = true;
 	answer_id(answer, "documentId", document->id);

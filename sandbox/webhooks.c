@@ -10,7 +10,7 @@
  *
  *-------------------------------------------------------------------------
  */
-#include "sandbox.h"
+#include "state.h"
 
 #include <curl/curl.h>
 #include <stdatomic.h>
@@ -110,6 +110,7 @@ emit(App *app, const char *topic, const char *action, const char *nature, cJSON 
 		event->due = event->created_at + mode.delay;
 		events = grown(events, nevents);
 		events[nevents++] = event;
+		state_note(STATE_EVENT, event);
 	}
 	cJSON_Delete(content);
 }
@@ -184,6 +185,7 @@ make_token(App *app)
 	token->expires_at = now_ms() + options.token_lifetime;
 	tokens = grown(tokens, ntokens);
 	tokens[ntokens++] = token;
+	state_note(STATE_TOKEN, token);
 	return token->text;
 }
 
@@ -294,6 +296,7 @@ deliver(Event *event)
 		event->attempts++;
 		if ((status < 200 || status > 299) && event->attempts <= options.webhook_retries)
 			event->due = now_ms() + options.webhook_retry_delay;
+		state_note(STATE_EVENT, event);
 	}
 }
 
@@ -323,6 +326,7 @@ run(void *arg)
 			advance(request_by_number(i));
 		while (!stopping && (event = next_event(now_ms())) != NULL)
 			deliver(event);
+		state_flush();
 		pthread_mutex_unlock(&lock);
 		nanosleep(&nap, NULL);
 	}
@@ -443,6 +447,7 @@ register_endpoint(Call *call, const Field *fields, Answer *answer)
 	cJSON_Delete(body);
 	endpoints = grown(endpoints, nendpoints);
 	endpoints[nendpoints++] = endpoint;
+	state_note(STATE_ENDPOINT, endpoint);
 	answer_endpoints(call->app, answer);
 }
 
@@ -487,6 +492,7 @@ update_webhook(Call *call, Answer *answer)
 	set_text(&endpoint->url, get_text(body, "url"));
 	if (get_text(body, "description"))
 		set_text(&endpoint->description, get_text(body, "description"));
+	state_note(STATE_ENDPOINT, endpoint);
 	cJSON_Delete(body);
 	answer_endpoints(call->app, answer);
 }
@@ -500,6 +506,7 @@ delete_webhook(Call *call, Answer *answer)
 	if (endpoint == NULL)
 		return;
 	endpoint->deleted = true;
+	state_note(STATE_ENDPOINT, endpoint);
 	answer_endpoints(call->app, answer);
 }
 
@@ -515,6 +522,7 @@ mute_webhook(Call *call, Answer *answer)
 		return;
 	cJSON_Delete(endpoint->muted);
 	endpoint->muted = cJSON_DetachItemFromObjectCaseSensitive(body, "topics");
+	state_note(STATE_ENDPOINT, endpoint);
 	cJSON_Delete(body);
 	answer_json(answer, cJSON_CreateObject());
 }
@@ -628,6 +636,7 @@ resend_webhook_event(Call *call, Answer *answer)
 	cJSON_Delete(body);
 	event->due = now_ms();
 	event->attempts = 0;
+	state_note(STATE_EVENT, event);
 	answer_json(answer, cJSON_CreateObject());
 }
 
@@ -672,7 +681,124 @@ verify_webhook(Call *call, Answer *answer)
 	cJSON_AddFalseToObject(json, "badRelatedId");
 	cJSON_AddBoolToObject(json, "haveBeenConsumed", token != NULL);
 	if (token != NULL && !bad_target)
+	{
 		token->consumed = true;
+		state_note(STATE_TOKEN, token);
+	}
 	cJSON_Delete(body);
 	answer_json(answer, json);
+}
+
+/* ---- The file of all this ---- */
+
+/* Find an endpoint; NULL: it is not there. */
+static Endpoint *
+endpoint_by_id(const char *id)
+{
+	for (size_t i = 0; i < nendpoints; i++)
+	{
+		if (strcmp(endpoints[i]->id, id) == 0)
+			return endpoints[i];
+	}
+	return NULL;
+}
+
+void
+record_endpoint(Record *record, void *object)
+{
+	Endpoint   *endpoint = object;
+	char		id[ID_LENGTH + 1] = "";
+
+	if (endpoint != NULL)
+		memcpy(id, endpoint->id, sizeof(id));
+	record_id(record, id);
+	if (endpoint == NULL && (endpoint = endpoint_by_id(id)) == NULL)
+	{
+		endpoint = xcalloc(1, sizeof(Endpoint));
+		memcpy(endpoint->id, id, sizeof(id));
+		endpoints = grown(endpoints, nendpoints);
+		endpoints[nendpoints++] = endpoint;
+	}
+	record_app(record, &endpoint->app);
+	record_text(record, &endpoint->url);
+	record_text(record, &endpoint->description);
+	record_json(record, &endpoint->topics);
+	record_json(record, &endpoint->muted);
+	record_number(record, &endpoint->created_at);
+	record_flag(record, &endpoint->deleted);
+}
+
+void
+record_event(Record *record, void *object)
+{
+	Event	   *event = object;
+	char		id[ID_LENGTH + 1] = "";
+	char		endpoint[ID_LENGTH + 1] = "";
+
+	if (event != NULL)
+	{
+		memcpy(id, event->id, sizeof(id));
+		memcpy(endpoint, event->endpoint->id, sizeof(endpoint));
+	}
+	record_id(record, id);
+	for (size_t i = nevents; event == NULL && i-- > 0;)
+	{
+		if (strcmp(events[i]->id, id) == 0)
+			event = events[i];
+	}
+	if (event == NULL)
+	{
+		event = xcalloc(1, sizeof(Event));
+		memcpy(event->id, id, sizeof(id));
+		events = grown(events, nevents);
+		events[nevents++] = event;
+	}
+	record_id(record, endpoint);
+	record_text(record, &event->topic);
+	record_text(record, &event->action);
+	record_text(record, &event->nature);
+	record_json(record, &event->content);
+	record_number(record, &event->created_at);
+	record_number(record, &event->due);
+	record_int(record, &event->attempts);
+	record_int(record, &event->status);
+	if (record->reading && (event->endpoint = endpoint_by_id(endpoint)) == NULL)
+		record->bad = true;
+}
+
+void
+record_token(Record *record, void *object)
+{
+	Token	   *token = object;
+	char	   *text = token ? xstrdup(token->text) : NULL;
+
+	record_text(record, &text);
+	for (size_t i = ntokens; token == NULL && text != NULL && i-- > 0;)
+	{
+		if (strcmp(tokens[i]->text, text) == 0)
+			token = tokens[i];
+	}
+	if (token == NULL)
+	{
+		token = xcalloc(1, sizeof(Token));
+		strncpy(token->text, text ? text : "", sizeof(token->text) - 1);
+		tokens = grown(tokens, ntokens);
+		tokens[ntokens++] = token;
+	}
+	free(text);
+	record_app(record, &token->app);
+	record_number(record, &token->expires_at);
+	record_flag(record, &token->consumed);
+}
+
+/* Note all endpoints, events and tokens. */
+void
+note_webhooks(void)
+{
+	for (size_t i = 0; i < nendpoints; i++)
+		state_note(STATE_ENDPOINT, endpoints[i]);
+	for (size_t i = 0; i < nevents; i++)
+		state_note(STATE_EVENT, events[i]);
+	for (size_t i = 0; i < ntokens; i++)
+		state_note(STATE_TOKEN, tokens[i]);
 }

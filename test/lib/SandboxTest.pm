@@ -63,6 +63,7 @@ sub start_on_port
 	my ($self, @arguments) = @_;
 	my $ready = "$self->{dir}/ready";
 
+	unlink $ready;
 	$self->{pid} = fork // die "fork: $!";
 	if ($self->{pid} == 0)
 	{
