@@ -102,6 +102,19 @@ free_outgoing(void *closure)
 	free(out);
 }
 
+/* Add the date, by the clock of the sandbox. */
+static void
+add_date(struct MHD_Response *response)
+{
+	time_t		seconds = now_ms() / 1000;
+	struct tm	tm;
+	char		text[64];
+
+	gmtime_r(&seconds, &tm);
+	strftime(text, sizeof(text), "%a, %d %b %Y %H:%M:%S GMT", &tm);
+	MHD_add_response_header(response, "Date", text);
+}
+
 /* Turn an answer into a response; its body is taken over. */
 static struct MHD_Response *
 make_response(Answer *answer, const Fault *fault)
@@ -127,6 +140,7 @@ make_response(Answer *answer, const Fault *fault)
 		MHD_add_response_header(response, "Content-Type", fault->type);
 	else if (answer->content_type != NULL)
 		MHD_add_response_header(response, "Content-Type", answer->content_type);
+	add_date(response);
 	if (fault->retry_after[0])
 		MHD_add_response_header(response, "Retry-After", fault->retry_after);
 	if (fault->redirect[0])
@@ -416,7 +430,7 @@ http_start(void)
 		tls[1].ptr_value = key;
 	}
 	daemon_handle = MHD_start_daemon(MHD_USE_THREAD_PER_CONNECTION | MHD_USE_INTERNAL_POLLING_THREAD |
-									 MHD_USE_POLL | (options.tls ? MHD_USE_TLS : 0),
+									 MHD_USE_POLL | MHD_USE_SUPPRESS_DATE_NO_CLOCK | (options.tls ? MHD_USE_TLS : 0),
 									 (uint16_t) options.port, NULL, NULL, continue_call, NULL,
 									 MHD_OPTION_SOCK_ADDR, &address,
 									 MHD_OPTION_URI_LOG_CALLBACK, begin_call, NULL,

@@ -29,6 +29,7 @@ Options		options = {
 	.max_body = 50000000,
 	.max_status_ids = 100,
 	.page_size = 20,
+	.list_order = 'n',
 	.tls_dir = ".",
 	.hash_format = "base64",
 	.webhook_retries = 3,
@@ -67,8 +68,10 @@ static const char help[] =
 "      --proof-delay MS       from COMPLETED to the proof (default 300)\n"
 "\n"
 "What the API leaves open:\n"
+"      --tidy                 trim titles, and change odd characters of file names\n"
 "      --lenient              ignore unknown fields instead of refusing them\n"
-"      --list-order ORDER     newest (default) or oldest first\n"
+"      --list-order ORDER     newest (default) or oldest first, or mixed\n"
+"      --clock MS             run the clock so far ahead, or behind if negative\n"
 "      --page-size N          requests on a page of the list (default 20)\n"
 "      --max-body BYTES       largest body (default 50000000)\n"
 "      --max-status-ids N     most ids in a call of the batch status (default 100)\n"
@@ -105,7 +108,9 @@ static const struct option long_options[] = {
 	{"process-delay", required_argument, NULL, 'P'},
 	{"proof-delay", required_argument, NULL, 'd'},
 	{"lenient", no_argument, NULL, 'L'},
+	{"tidy", no_argument, NULL, 'y'},
 	{"list-order", required_argument, NULL, 'o'},
+	{"clock", required_argument, NULL, 'c'},
 	{"page-size", required_argument, NULL, 'z'},
 	{"max-body", required_argument, NULL, 'm'},
 	{"max-status-ids", required_argument, NULL, 'i'},
@@ -153,7 +158,7 @@ word(const char *name, const char *text, const char *const *words)
 static void
 read_options(int argc, char **argv)
 {
-	static const char *const orders[] = {"newest", "oldest", NULL};
+	static const char *const orders[] = {"newest", "oldest", "mixed", NULL};
 	static const char *const formats[] = {"base64", "base64url", "hex", NULL};
 	const int64_t day = 24 * 3600 * 1000;
 	bool		any_key = false;
@@ -211,11 +216,17 @@ read_options(int argc, char **argv)
 			case 'd':
 				options.proof_delay = number(name, optarg, 0, day);
 				break;
+			case 'y':
+				options.tidy = true;
+				break;
 			case 'L':
 				options.lenient = true;
 				break;
 			case 'o':
-				options.oldest_first = strcmp(word(name, optarg, orders), "oldest") == 0;
+				options.list_order = word(name, optarg, orders)[0];
+				break;
+			case 'c':
+				clock_offset = number(name, optarg, -365 * day, 365 * day);
 				break;
 			case 'z':
 				options.page_size = (int) number(name, optarg, 1, 10000);

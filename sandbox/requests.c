@@ -155,6 +155,33 @@ answer_published(Answer *answer, const Request *request)
 	answer_json(answer, result);
 }
 
+/* Trim a title, and leave one blank where there are more. */
+static void
+tidy_title(char *title)
+{
+	char	   *end = title;
+
+	for (const char *c = title; *c; c++)
+	{
+		if (*c != ' ' || (end > title && end[-1] != ' '))
+			*end++ = *c;
+	}
+	if (end > title && end[-1] == ' ')
+		end--;
+	*end = '\0';
+}
+
+/* Leave only plain characters in a file name. */
+static void
+tidy_file_name(char *name)
+{
+	for (char *c = name; *c; c++)
+	{
+		if (!isalnum((unsigned char) *c) && strchr(".-_", *c) == NULL)
+			*c = '_';
+	}
+}
+
 /* Make the request of a body that is valid; its contents are taken over. */
 static Request *
 make_signed_request(App *app, const cJSON *body, const Content *contents)
@@ -166,6 +193,8 @@ make_signed_request(App *app, const cJSON *body, const Content *contents)
 
 	set_text(&request->title, get_text(body, "title"));
 	set_text(&request->method, get_text(body, "signatureMethod"));
+	if (options.tidy)
+		tidy_title(request->title);
 	request->parties = xcalloc((size_t) cJSON_GetArraySize(signers), sizeof(Party));
 	cJSON_ArrayForEach(item, signers)
 		request->parties[request->nparties++].signer = upsert_signer(app, item);
@@ -180,6 +209,8 @@ make_signed_request(App *app, const cJSON *body, const Content *contents)
 		set_text(&document->file_name, get_text(item, "originalName"));
 		set_text(&document->mime_type, get_text(item, "mimeType"));
 		document->nature = is_pdf(document) ? "PDF" : "FILE";
+		if (options.tidy)
+			tidy_file_name(document->file_name);
 		sha256(document->content, document->size, document->hash);
 		request->documents[request->ndocuments++] = document;
 	}
@@ -282,6 +313,33 @@ query_page(Call *call, size_t first, size_t *page, Answer *answer)
 	return *page != 0;
 }
 
+/* qsort comparator of requests by their ids read backwards, which mixes them. */
+static int
+compare_mixed(const void *a, const void *b)
+{
+	const char *x = (*(Request *const *) a)->id;
+	const char *y = (*(Request *const *) b)->id;
+	int			i = ID_LENGTH - 1;
+
+	while (i > 0 && x[i] == y[i])
+		i--;
+	return x[i] - y[i];
+}
+
+/* All requests in the order of the list, to be freed. */
+static Request **
+listed_requests(void)
+{
+	size_t		n = request_count();
+	Request   **list = xcalloc(n, sizeof(Request *));
+
+	for (size_t i = 0; i < n; i++)
+		list[i] = request_by_number(options.list_order == 'o' ? i : n - 1 - i);
+	if (options.list_order == 'm')
+		qsort(list, n, sizeof(Request *), compare_mixed);
+	return list;
+}
+
 /* GET .../signature-requests?page= */
 void
 list_requests(Call *call, Answer *answer)
@@ -289,18 +347,20 @@ list_requests(Call *call, Answer *answer)
 	cJSON	   *json;
 	cJSON	   *list;
 	cJSON	   *paging;
+	Request   **requests;
 	size_t		page;
 	size_t		total = 0;
 	size_t		skip;
 
 	if (!check_app(call, answer) || !query_page(call, 1, &page, answer))
 		return;
+	requests = listed_requests();
 	json = cJSON_CreateObject();
 	list = cJSON_AddArrayToObject(json, "signatureRequests");
 	skip = (page - 1) * (size_t) options.page_size;
 	for (size_t i = 0; i < request_count(); i++)
 	{
-		Request    *request = request_by_number(options.oldest_first ? i : request_count() - 1 - i);
+		Request    *request = requests[i];
 		cJSON	   *item;
 
 		if (request->app != call->app)
@@ -315,6 +375,7 @@ list_requests(Call *call, Answer *answer)
 			cJSON_AddStringToObject(item, "docLabel", request->documents[0]->label);
 		cJSON_AddItemToArray(list, item);
 	}
+	free(requests);
 	paging = cJSON_AddObjectToObject(json, "paginationData");
 	cJSON_AddNumberToObject(paging, "total", (double) total);
 	cJSON_AddNumberToObject(paging, "page", (double) page);

@@ -30,8 +30,9 @@ typedef struct Options
 	int64_t		max_body;		/* bytes */
 	int			max_status_ids;
 	int			page_size;
-	bool		oldest_first;
+	char		list_order;		/* 'n'ewest or 'o'ldest first, 'm'ixed */
 	bool		lenient;
+	bool		tidy;
 	bool		no_url;
 	bool		verbose;
 	bool		tls;

@@ -104,13 +104,15 @@ buffer_free(Buffer *buffer)
 	memset(buffer, 0, sizeof(*buffer));
 }
 
+int64_t		clock_offset;
+
 int64_t
 now_ms(void)
 {
 	struct timespec now;
 
 	clock_gettime(CLOCK_REALTIME, &now);
-	return (int64_t) now.tv_sec * 1000 + now.tv_nsec / 1000000;
+	return (int64_t) now.tv_sec * 1000 + now.tv_nsec / 1000000 + clock_offset;
 }
 
 void

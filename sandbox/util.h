@@ -31,7 +31,8 @@ extern void buffer_add(Buffer *buffer, const void *data, size_t length);
 extern void buffer_printf(Buffer *buffer, const char *format,...) __attribute__((format(printf, 2, 3)));
 extern void buffer_free(Buffer *buffer);
 
-/* Milliseconds since 1970, and the same as the API writes it. */
+/* Milliseconds since 1970, by a clock that may be wrong, and as the API writes it. */
+extern int64_t clock_offset;
 extern int64_t now_ms(void);
 extern void format_time(int64_t ms, char text[32]);
 

@@ -75,7 +75,8 @@ static const IgOperationEntry operations[] = {
 		FIELDS(DOCUMENT_ID, {"signatureType", IG_SIGNER_PROOF_TYPE, true}, SIGNER_ID)
 	},
 	[IG_OP_CLOSE] = {
-		"close", "POST", REQUEST "/close", IG_REPEATABLE, FIELDS(REQUEST_ID)
+		"close", "POST", REQUEST "/close", IG_REPEATABLE, FIELDS(REQUEST_ID),
+		.done_code = "SIGNATURE_REQUEST_ALREADY_COMPLETED", .by_others = true
 	},
 	[IG_OP_RESEND_EMAIL] = {
 		"resend-email", "POST", REQUEST "/{signerId}/resend-email", IG_NO_BODY,
@@ -314,10 +315,18 @@ ig_api_not_yet(IgOperation op, int http_status, const char *code)
 		ig_is_one_of(code, codes);
 }
 
+/* Whether a refusal may not be one, as its code tells. */
+bool
+ig_api_code_counts(IgOperation op)
+{
+	return (operations[op].flags & IG_NOT_YET) || operations[op].done_code != NULL;
+}
+
 /* Whether a refusal means that an earlier attempt was carried out. */
 bool
-ig_api_done_already(IgOperation op, int http_status, const char *code)
+ig_api_done_already(IgOperation op, int http_status, const char *code, int attempts)
 {
 	return http_status >= 400 && http_status < 500 && code != NULL &&
-		operations[op].done_code != NULL && strcmp(code, operations[op].done_code) == 0;
+		operations[op].done_code != NULL && strcmp(code, operations[op].done_code) == 0 &&
+		(attempts > 1 || !operations[op].by_others);
 }

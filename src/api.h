@@ -247,8 +247,17 @@ extern bool ig_api_public(IgOperation op);
 /* Whether the operation sends a document's content, as multipart/form-data. */
 extern bool ig_api_sends_content(IgOperation op);
 
-/* Whether this refusal means that an earlier attempt was carried out. */
-extern bool ig_api_done_already(IgOperation op, int http_status, const char *code);
+/*
+ * Whether a refusal of the operation may not be one, which its code tells: see
+ * the next two.
+ */
+extern bool ig_api_code_counts(IgOperation op);
+
+/*
+ * Whether this refusal means that an earlier attempt was carried out; attempts
+ * are those made so far, this one included.
+ */
+extern bool ig_api_done_already(IgOperation op, int http_status, const char *code, int attempts);
 
 /*
  * Whether this refusal only means "not ready yet, ask again later", as for a

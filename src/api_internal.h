@@ -64,6 +64,7 @@ struct IgOperationEntry
 	IgReader	read;			/* NULL: any JSON will do, or none */
 	const char *part;			/* of multipart/form-data; NULL: JSON */
 	const char *done_code;		/* a refusal that means: it is done already */
+	bool		by_others;		/* or it was somebody else, if never tried before */
 };
 
 extern const IgOperationEntry *ig_api_entry(IgOperation op);

@@ -472,6 +472,20 @@ read_answer(IgFlight *flight)
 	return reach;
 }
 
+/*
+ * Whether the answer is a refusal of which not enough can be read to know what it
+ * means.  To ask again tells, where that does no harm.
+ */
+static bool
+is_unreadable_refusal(const IgFlight *flight)
+{
+	int			status = flight->transfer->http_status;
+
+	return status >= 400 && status < 500 && status != 401 && status != 403 &&
+		flight->code == NULL && ig_api_repeatable(flight->call.operation) &&
+		(flight->transfer->cut || ig_api_code_counts(flight->call.operation));
+}
+
 /* Judge what came of a flight. */
 void
 ig_flight_digest(IgFlight *flight)
@@ -505,10 +519,14 @@ ig_flight_digest(IgFlight *flight)
 	outcome.reach = transfer->reach;
 	outcome.http_status = transfer->http_status;
 	if (transfer->reach == IG_REACH_ANSWERED)
+	{
 		outcome.reach = read_answer(flight);
+		if (is_unreadable_refusal(flight))
+			outcome.reach = IG_REACH_BAD_ANSWER;
+	}
 	else
 		flight->error = pstrdup(transfer->error);
-	if (ig_api_done_already(flight->call.operation, outcome.http_status, flight->code))
+	if (ig_api_done_already(flight->call.operation, outcome.http_status, flight->code, flight->call.attempts))
 		outcome.http_status = 200;
 	outcome.code = flight->code;
 	outcome.not_yet = outcome.reach == IG_REACH_ANSWERED && flight->call.waits < MAX_WAITS &&

@@ -480,7 +480,9 @@ static bool
 drop_unsent(const pg_uuid_t *id)
 {
 	static IgStatement lock = {
-		.sql = "SELECT state FROM ignisign.call WHERE request = $1 "
+		.sql = "SELECT state, operation = 'publish' AND attempts > 0 "
+		"AND (http_status BETWEEN 400 AND 499 AND http_status NOT IN (401, 403, 408, 425, 429)) IS NOT TRUE "
+		"FROM ignisign.call WHERE request = $1 "
 		"AND operation NOT IN ('context', 'proof', 'signer-proof', 'close', 'resend-email') FOR UPDATE",
 		.types = {UUIDOID}
 	};
@@ -490,12 +492,17 @@ drop_unsent(const pg_uuid_t *id)
 	};
 	Datum		value = UUIDPGetDatum(id);
 	uint64		n = ig_spi_execute(&lock, &value, NULL);
+	bool		isnull;
 
 	for (uint64 i = 0; i < n; i++)
 	{
 		char	   *call_state = ig_spi_text(i, 1, CurrentMemoryContext);
 
 		if (strcmp(call_state, "pending") != 0 && strcmp(call_state, "dead") != 0)
+			return false;
+
+		/* A publication that was tried may have taken place, unless it was refused. */
+		if (DatumGetBool(ig_spi_datum(i, 2, &isnull)))
 			return false;
 	}
 	ig_spi_execute(&drop, &value, NULL);
@@ -630,7 +637,7 @@ ignisign_resend_email(PG_FUNCTION_ARGS)
 /*
  * ignisign_adopt() returns void
  *
- * Make this database the owner of its queue.  What its former owner had under
+ * Make this database the owner of its queue, unless it is.  What its former owner had under
  * way is looked for before it is sent again.  Errors: 42501 for who is not the
  * extension's owner.
  */
@@ -640,6 +647,7 @@ ignisign_adopt(PG_FUNCTION_ARGS)
 	static IgStatement forget = {.sql = "DELETE FROM ignisign.origin"};
 	IgOwnerState state;
 	Oid			caller = GetUserId();
+	char	   *other;
 
 	ig_check_writable("ignisign_adopt()");
 	ig_owner_enter(&state);
@@ -649,6 +657,13 @@ ignisign_adopt(PG_FUNCTION_ARGS)
 				 errmsg("permission denied to adopt the queue"),
 				 errhint("Only the extension's owner can.")));
 	SPI_connect();
+	if (ig_queue_is_ours(&other))
+	{
+		/* What is under way is so here, and its worker knows. */
+		SPI_finish();
+		ig_owner_leave(&state);
+		PG_RETURN_VOID();
+	}
 	ig_spi_execute(&forget, NULL, NULL);
 	ig_queue_own();
 	ig_lanes_forget_parked();

@@ -354,6 +354,8 @@ read_header(char *line, size_t size, size_t count, void *arg)
 				state->transfer.retry_after, sizeof(state->transfer.retry_after));
 	copy_header(line, length, "Content-Type",
 				state->transfer.content_type, sizeof(state->transfer.content_type));
+	copy_header(line, length, "Date",
+				state->transfer.date, sizeof(state->transfer.date));
 	return length;
 }
 
@@ -527,6 +529,7 @@ judge_reach(IgTransferState *state, CURLcode result)
 
 	if (result == CURLE_OK)
 		return IG_REACH_ANSWERED;
+	transfer->cut = transfer->http_status != 0;
 
 	/* A refusal is one even if its text is cut off. */
 	if (transfer->http_status >= 300)

@@ -51,9 +51,11 @@ typedef struct IgTransfer
 	void	   *user;			/* the caller's */
 	IgReach		reach;
 	int			http_status;	/* 0: none came */
+	bool		cut;			/* the answer broke off */
 	char		error[256];		/* empty when all went well */
 	char		retry_after[64];	/* header, or empty */
 	char		content_type[128];	/* header, or empty */
+	char		date[64];		/* header, or empty */
 	TimestampTz started_at;
 	int64		duration;		/* microseconds */
 	int64		bytes_sent;

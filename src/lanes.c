@@ -267,6 +267,14 @@ ig_lane_token_refused(IgLane *lane, int generation)
 	return true;
 }
 
+/* Whether the lane's calls can be made, be there room for more or not. */
+bool
+ig_lane_open(IgLane *lane, TimestampTz now)
+{
+	(void) ig_lane_room(lane, now);
+	return !lane->parked && lane->account != NULL && has_token(lane, now);
+}
+
 /* How many calls may be started now. */
 int
 ig_lane_room(IgLane *lane, TimestampTz now)

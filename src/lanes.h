@@ -51,6 +51,9 @@ extern IgLane *ig_lane(const char *server, const char *owner);
 /* How many calls may be started now.  Needs a transaction. */
 extern int	ig_lane_room(IgLane *lane, TimestampTz now);
 
+/* Whether its calls can be made now, with credentials, be there room or not. */
+extern bool ig_lane_open(IgLane *lane, TimestampTz now);
+
 /* What its calls are sent with; NULL: there is no token yet. */
 extern const char *ig_lane_bearer(const IgLane *lane);
 

@@ -129,9 +129,9 @@ days_from_epoch(int year, int month, int day)
 	return years * 365 + leap_days + (shifted * 306 + 5) / 10 + day - 1 - 719468;
 }
 
-/* Read the date of RFC 9110's preferred format; -1: it is none. */
-static int64_t
-read_http_date(const char *value)
+/* Read the date of RFC 9110's preferred format. */
+int64_t
+ig_policy_http_date(const char *value)
 {
 	static const char months[] = "JanFebMarAprMayJunJulAugSepOctNovDec";
 	char		name[4];
@@ -176,7 +176,7 @@ ig_policy_retry_after(const char *value, int64_t now)
 		return seconds > IG_MAX_RETRY_AFTER / 1000 ? IG_MAX_RETRY_AFTER : seconds * 1000;
 	}
 
-	seconds = read_http_date(value);
+	seconds = ig_policy_http_date(value);
 	if (seconds < 0)
 		return -1;
 	if (seconds * 1000 <= now)

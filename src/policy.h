@@ -78,6 +78,9 @@ extern int64_t ig_policy_backoff(int attempt, int64_t base, int64_t cap,
 #define IG_MAX_RETRY_AFTER (INT64_C(24) * 3600 * 1000)
 extern int64_t ig_policy_retry_after(const char *value, int64_t now);
 
+/* Read the date of a header: Unix time in seconds, -1 for what is none. */
+extern int64_t ig_policy_http_date(const char *value);
+
 /*
  * How long until an open request is looked at again: class k covers ages up
  * to 30 * base * 4^k and is refreshed every base * 4^k, at most hourly.

@@ -333,8 +333,9 @@ ig_queue_claim(const IgDue *due, int ndue, TimestampTz now, int *n)
 }
 
 /*
- * The calls of an account that are in the given state, with one of the given
- * titles unless titles is NULL, and due at "now" unless that is 0.
+ * The calls of an account, or of all (NULL), that are in the given state, with
+ * one of the given titles unless titles is NULL, and due at "now" unless that is
+ * 0.
  */
 IgCall *
 ig_queue_in_state(const char *state, const char *server, const char *owner,
@@ -345,7 +346,7 @@ ig_queue_in_state(const char *state, const char *server, const char *owner,
 		"c.attempts, c.waits, c.looks, c.claimed_at, r.title, r.signature_method, "
 		"r.signature_request_id, NULL::text AS document_id, c.signer, NULL::text AS signer_id, NULL::text AS args "
 		"FROM ignisign.call c JOIN ignisign.request r ON r.id = c.request "
-		"WHERE c.state = $1 AND c.server = $2 AND c.owner = $3 AND c.operation = $4 "
+		"WHERE c.state = $1 AND ($2 IS NULL OR c.server = $2) AND ($3 IS NULL OR c.owner = $3) AND c.operation = $4 "
 		"AND ($5 IS NULL OR r.title = ANY ($5)) AND ($6 IS NULL OR c.run_at <= $6) "
 		"ORDER BY c.claimed_at, c.id LIMIT 10000",
 		.types = {TEXTOID, NAMEOID, NAMEOID, TEXTOID, TEXTARRAYOID, TIMESTAMPTZOID}
@@ -357,11 +358,15 @@ ig_queue_in_state(const char *state, const char *server, const char *owner,
 
 	SPI_connect();
 	values[0] = CStringGetTextDatum(state);
-	values[1] = DirectFunctionCall1(namein, CStringGetDatum(server));
-	values[2] = DirectFunctionCall1(namein, CStringGetDatum(owner));
+	values[1] = server ? DirectFunctionCall1(namein, CStringGetDatum(server)) : (Datum) 0;
+	values[2] = owner ? DirectFunctionCall1(namein, CStringGetDatum(owner)) : (Datum) 0;
 	values[3] = CStringGetTextDatum(ig_api_operation_name(IG_OP_ONE_CALL_SIGN));
 	values[4] = titles ? ig_text_array(titles, ntitles) : (Datum) 0;
 	values[5] = TimestampTzGetDatum(now);
+	if (server == NULL)
+		nulls[1] = 'n';
+	if (owner == NULL)
+		nulls[2] = 'n';
 	if (titles == NULL)
 		nulls[4] = 'n';
 	if (now == 0)
@@ -417,7 +422,10 @@ bounded_text(const char *text)
 	return pnstrdup(text, length);
 }
 
-/* The calls stay: to be sent later, to be looked for, or dead. */
+/*
+ * The calls stay: to be sent later, to be looked for, or dead.  Unless a person
+ * has decided meanwhile.
+ */
 void
 ig_queue_reschedule(const IgReschedule *items, int n)
 {
@@ -428,7 +436,7 @@ ig_queue_reschedule(const IgReschedule *items, int n)
 		"http_status = u.http_status, code = u.code, last_error = u.error "
 		"FROM unnest($1, $2, $3, $4, $5, $6, $7, $8, $9, $10) AS "
 		"u (request, id, state, run_at, given_back, waited, looks, http_status, code, error) "
-		"WHERE c.request = u.request AND c.id = u.id",
+		"WHERE c.request = u.request AND c.id = u.id AND c.state IN ('sending', 'unknown')",
 		.types = {UUIDARRAYOID, INT8ARRAYOID, TEXTARRAYOID, TIMESTAMPTZARRAYOID, INT4ARRAYOID,
 		INT4ARRAYOID, INT4ARRAYOID, INT4ARRAYOID, TEXTARRAYOID, TEXTARRAYOID}
 	};

@@ -8,8 +8,7 @@
  * idempotency key and no look-up by an id of ours, but there is a list: it is
  * read back to the time when the first of them was sent, and the contexts of
  * those are read that have the title of one of ours and that no row of ours
- * knows.  They are compared by title, signers, file names and the documents'
- * hashes.
+ * knows, and compared with ours (likeness.c).
  *
  * Requests that are equal in all of these are interchangeable, so it is a
  * matching of multisets: each of Ignisign's is taken by one of ours at most.
@@ -20,22 +19,28 @@
  * like one of ours in all but the hashes, or does not tell enough, a person
  * decides with ignisign_resolve().  And as long as an equal request is under
  * way at this moment, whose answer may name the very request that was found,
- * the decision is put off.
+ * the decision is put off; by whatever role, because roles can share an account.
  *
- * The scan itself is in memory.  If it fails half-way, it begins anew later.
+ * Nothing that is not documented is relied on: neither the order of the list,
+ * nor the size of its pages, nor that the clocks agree.  A request that was
+ * imported while ours was in doubt, and turns out to be ours, gives way to it.
+ *
+ * The scan itself is in memory.  A read that fails is repeated; if it fails for
+ * good, or too often, the scan begins anew later.
  *
  *-------------------------------------------------------------------------
  */
 #include "ignisign.h"
 
 #include "catalog/pg_type.h"
-#include "common/sha2.h"
+#include "common/pg_prng.h"
+#include "mb/pg_wchar.h"
 #include "utils/builtins.h"
 #include "utils/datetime.h"
-#include "utils/formatting.h"
 #include "utils/memutils.h"
 
 #include "apply.h"
+#include "likeness.h"
 #include "reconcile.h"
 #include "spi.h"
 
@@ -44,6 +49,9 @@
 
 /* More pages than this are not read in one scan. */
 #define MAX_PAGES			20000
+
+/* So many reads may fail one after another. */
+#define MAX_FAILURES		20
 
 /* Contexts that are read side by side. */
 #define SIDE_BY_SIDE		8
@@ -55,11 +63,9 @@
 typedef struct IgCandidate
 {
 	char	   *id;
-	char	   *likeness;		/* title, signers, file names */
-	char	   *documents;		/* file names with hashes */
+	IgLikeness	likeness;		/* the title as listed, the rest once it is read */
 	bool		read;
-	bool		vague;			/* signers or file names are not told */
-	bool		gone;			/* claimed by a row, or no longer there */
+	bool		gone;			/* claimed by a row */
 	bool		taken;
 } IgCandidate;
 
@@ -68,27 +74,34 @@ struct IgScan
 	MemoryContext context;
 	IgLane	   *lane;
 	TimestampTz begun_at;
-	TimestampTz since;
-	char	  **titles;			/* in order, each once */
+	TimestampTz sent_since;		/* when the first of them was sent */
+	TimestampTz since;			/* the same by the API's clock, and some more */
+	char	  **titles;			/* as they are in the rows */
+	char	  **likely_titles;	/* as they are compared, in order */
 	int			ntitles;
 	int64	   *due;			/* ids of the calls that were due */
 	int			ndue;
 	bool		listed;			/* all pages have been read */
 	bool		failed;
+	int			failures;		/* reads that failed, one after another */
+	TimestampTz not_before;		/* of the next read; 0: at once */
 	int			outstanding;
 	int			page;			/* to be read next */
 	int			pages_read;
+	int64		seen;			/* requests on them */
 	int			step;			/* 1: newest first; -1: backwards; 0: not known */
+	bool		disordered;		/* the list is in no order of time */
+	TimestampTz edge;			/* time next to the page to be read; 0: not known */
 	List	   *candidates;
 	int			next;			/* candidate to be read */
+	List	   *again;			/* candidates whose read failed */
 };
 
 /* One of ours, in the form in which candidates are compared. */
 typedef struct IgOurs
 {
 	IgCall	   *call;
-	char	   *likeness;
-	char	   *documents;
+	IgLikeness	likeness;
 	bool		under_way;
 } IgOurs;
 
@@ -123,21 +136,20 @@ ig_scan_begin(IgLane *lane, TimestampTz now)
 	scan->since = now;
 	scan->page = 1;
 	scan->titles = palloc(n * sizeof(char *));
+	scan->likely_titles = palloc(n * sizeof(char *));
+	scan->ntitles = n;
 	scan->due = palloc(n * sizeof(int64));
 	for (int i = 0; i < n; i++)
 	{
 		scan->due[scan->ndue++] = calls[i].id;
 		scan->titles[i] = pstrdup(calls[i].title);
+		scan->likely_titles[i] = ig_likeness_title(pg_server_to_any(calls[i].title, strlen(calls[i].title), PG_UTF8));
 		if (calls[i].claimed_at != 0)
 			scan->since = Min(scan->since, calls[i].claimed_at);
 	}
+	scan->sent_since = scan->since;
 	scan->since = TimestampTzPlusMilliseconds(scan->since, -CLOCK_SKEW);
-	qsort(scan->titles, n, sizeof(char *), compare_strings);
-	for (int i = 0; i < n; i++)
-	{
-		if (i == 0 || strcmp(scan->titles[i], scan->titles[scan->ntitles - 1]) != 0)
-			scan->titles[scan->ntitles++] = scan->titles[i];
-	}
+	qsort(scan->likely_titles, n, sizeof(char *), compare_strings);
 	MemoryContextSwitchTo(old);
 
 	lane->scanning = true;
@@ -187,137 +199,161 @@ read_time(const char *text, TimestampTz *result)
 	return true;
 }
 
-/* A page of the list has come. */
-static void
-take_page(IgScan *scan, const IgApiAnswer *answer)
+/* How the times on a page of the list go. */
+typedef struct IgOrder
 {
-	TimestampTz first = 0;
-	TimestampTz last = 0;
-	bool		dated = false;
-	int64		page_size = answer->page_size > 0 ? answer->page_size : answer->nitems;
-	int64		pages = answer->total >= 0 && page_size > 0 ?
-		(answer->total + page_size - 1) / page_size : -1;
-	MemoryContext old = MemoryContextSwitchTo(scan->context);
+	bool		dated;			/* any is told */
+	bool		rises;			/* between any two */
+	bool		falls;
+	TimestampTz first;
+	TimestampTz last;
+} IgOrder;
 
-	for (int i = 0; i < answer->nitems; i++)
+/* Take note of the next time on a page. */
+static void
+follow_order(IgOrder *order, TimestampTz created)
+{
+	if (!order->dated)
+		order->first = created;
+	else if (created > order->last)
+		order->rises = true;
+	else if (created < order->last)
+		order->falls = true;
+	order->last = created;
+	order->dated = true;
+}
+
+/* Where to go on after a page: the order of the list shows on the way. */
+static void
+turn_page(IgScan *scan, const IgOrder *order, const IgApiAnswer *answer)
+{
+	int64		pages = answer->total > answer->nitems && answer->nitems > 0 ?
+		(answer->total + answer->nitems - 1) / answer->nitems : 1;
+
+	scan->seen += answer->nitems;
+	if (++scan->pages_read == 1)
 	{
-		const IgApiListItem *item = &answer->items[i];
-		TimestampTz created;
-
-		if (read_time(item->created_at, &created))
+		/* The newest ones are on the last page, which is as long as this one. */
+		if (order->rises && !order->falls && pages > 1)
 		{
-			if (!dated)
-				first = created;
-			last = created;
-			dated = true;
-			if (created < scan->since)
-				continue;
+			scan->step = -1;
+			scan->page = (int) Min(pages, INT_MAX);
+			return;
 		}
-		if (item->title != NULL && item->signature_request_id != NULL &&
-			bsearch(&item->title, scan->titles, scan->ntitles, sizeof(char *), compare_strings))
-		{
-			IgCandidate *candidate = palloc0(sizeof(IgCandidate));
-
-			candidate->id = pstrdup(item->signature_request_id);
-			scan->candidates = lappend(scan->candidates, candidate);
-		}
-	}
-	MemoryContextSwitchTo(old);
-
-	/* The order is not documented: the first page that has one shows it. */
-	if (++scan->pages_read == 1 && dated && first < last && pages > 1)
-	{
-		scan->step = -1;
-		scan->page = (int) Min(pages, MAX_PAGES);
-		return;
-	}
-	if (scan->step == 0 && dated && first > last)
 		scan->step = 1;
+	}
 
-	if (scan->pages_read >= MAX_PAGES)
-		scan->listed = true;
-	else if (scan->step < 0)
+	/* On the way to the older ones no newer one is met, within a page or on the next. */
+	if (scan->step > 0 ? order->rises : order->falls)
+		scan->disordered = true;
+	if (order->dated && scan->edge != 0 && scan->edge < (scan->step > 0 ? order->first : order->last))
+		scan->disordered = true;
+	if (order->dated)
+		scan->edge = scan->step > 0 ? order->last : order->first;
+
+	if (scan->step < 0)
 	{
 		scan->page--;
-		scan->listed = scan->page <= 1 || (dated && first < scan->since);
+		scan->listed = scan->page <= 1 ||
+			(!scan->disordered && order->dated && order->first < scan->since);
 	}
 	else
 	{
 		scan->page++;
-		scan->listed = answer->nitems == 0 || (pages >= 0 && scan->page > pages) ||
-			(scan->step > 0 && dated && last < scan->since);
+		scan->listed = answer->nitems == 0 || (answer->total >= 0 && scan->seen >= answer->total) ||
+			(!scan->disordered && order->falls && order->last < scan->since);
 	}
-}
-
-/* The hash of a document in hex, or "?" when it cannot be read as a SHA-256. */
-static char *
-readable_hash(const char *text)
-{
-	static const char digits[] = "0123456789abcdef";
-	uint8		hash[PG_SHA256_DIGEST_LENGTH];
-	char	   *hex;
-
-	if (text == NULL || !ig_api_read_sha256(text, hash))
-		return "?";
-	hex = palloc(2 * sizeof(hash) + 1);
-	for (int i = 0; i < (int) sizeof(hash); i++)
+	if (!scan->listed && scan->pages_read >= MAX_PAGES)
 	{
-		hex[2 * i] = digits[hash[i] >> 4];
-		hex[2 * i + 1] = digits[hash[i] & 15];
+		ereport(WARNING,
+				(errmsg("ignisign: calls with unknown outcome on server \"%s\" cannot be looked for: the list of requests has more than %d pages",
+						NameStr(scan->lane->server), MAX_PAGES)));
+		scan->failed = true;
 	}
-	hex[2 * sizeof(hash)] = '\0';
-	return hex;
 }
 
-/* Join strings in order. */
-static char *
-join_sorted(char **strings, int n)
-{
-	StringInfoData joined;
-
-	qsort(strings, n, sizeof(char *), compare_strings);
-	initStringInfo(&joined);
-	for (int i = 0; i < n; i++)
-		appendStringInfo(&joined, "%s\n", strings[i]);
-	return joined.data;
-}
-
-/* The parts that are compared at first, in one string. */
-static char *
-make_likeness(const char *title, const char *emails, const char *names)
-{
-	return psprintf("%s\001%s\001%s", title, emails, names);
-}
-
-/* A candidate's context has come. */
+/*
+ * Look so much further back as the API's clock is behind ours; its answer tells
+ * what time it has.
+ */
 static void
-take_context(IgCandidate *candidate, const IgApiAnswer *answer)
+heed_clock(IgScan *scan, const IgTransfer *transfer)
 {
-	char	  **emails = palloc0(Max(answer->nsigners, 1) * sizeof(char *));
-	char	  **names = palloc0(Max(answer->ndocuments, 1) * sizeof(char *));
-	char	  **documents = palloc0(Max(answer->ndocuments, 1) * sizeof(char *));
+	int64		theirs = transfer->date[0] ? ig_policy_http_date(transfer->date) : -1;
+	int64		ours = (transfer->started_at - SetEpochTimestamp()) / USECS_PER_SEC;
 
-	candidate->read = true;
-	candidate->vague = answer->nsigners == 0 || answer->ndocuments == 0 || answer->title == NULL;
-	for (int i = 0; i < answer->nsigners; i++)
+	if (theirs >= 0 && theirs < ours)
+		scan->since -= (ours - theirs) * USECS_PER_SEC;
+}
+
+/* A page of the list has come. */
+static void
+take_page(IgScan *scan, const IgApiAnswer *answer)
+{
+	IgOrder		order;
+	MemoryContext old = MemoryContextSwitchTo(scan->context);
+
+	memset(&order, 0, sizeof(order));
+	for (int i = 0; i < answer->nitems; i++)
 	{
-		const char *email = answer->signers[i].email;
+		const IgApiListItem *item = &answer->items[i];
+		TimestampTz created;
+		char	   *title;
 
-		candidate->vague = candidate->vague || email == NULL;
-		emails[i] = email ? asc_tolower(email, strlen(email)) : pstrdup("");
+		if (read_time(item->created_at, &created))
+		{
+			follow_order(&order, created);
+			if (created < scan->since)
+				continue;
+		}
+		title = item->title ? ig_likeness_title(item->title) : NULL;
+		if (title != NULL && item->signature_request_id != NULL &&
+			bsearch(&title, scan->likely_titles, scan->ntitles, sizeof(char *), compare_strings))
+		{
+			IgCandidate *candidate = palloc0(sizeof(IgCandidate));
+
+			candidate->id = pstrdup(item->signature_request_id);
+			candidate->likeness.title = title;
+			scan->candidates = lappend(scan->candidates, candidate);
+		}
 	}
-	for (int i = 0; i < answer->ndocuments; i++)
+	MemoryContextSwitchTo(old);
+	turn_page(scan, &order, answer);
+}
+
+/* A read failed: it is repeated, unless that is of no use. */
+static void
+take_failure(IgScan *scan, const IgFlight *flight, IgCandidate *candidate)
+{
+	int64		delay;
+
+	if (flight->decision.verdict != IG_RETRY || ++scan->failures > MAX_FAILURES)
 	{
-		const char *name = answer->documents[i].file_name;
-
-		candidate->vague = candidate->vague || name == NULL;
-		names[i] = pstrdup(name ? name : "");
-		documents[i] = psprintf("%s\t%s", names[i], readable_hash(answer->documents[i].document_hash));
+		scan->failed = true;
+		return;
 	}
-	candidate->likeness = make_likeness(answer->title ? answer->title : "",
-										join_sorted(emails, answer->nsigners),
-										join_sorted(names, answer->ndocuments));
-	candidate->documents = join_sorted(documents, answer->ndocuments);
+	delay = Max(flight->decision.delay,
+				ig_policy_backoff(scan->failures, ig_retry_delay, ig_max_retry_delay,
+								  pg_prng_uint64(&pg_global_prng_state)));
+	scan->not_before = TimestampTzPlusMilliseconds(GetCurrentTimestamp(), delay);
+	if (candidate)
+		scan->again = lappend(scan->again, candidate);
+}
+
+/* The candidate that a flight reads. */
+static IgCandidate *
+candidate_of(IgScan *scan, const IgFlight *flight)
+{
+	ListCell   *lc;
+
+	foreach(lc, scan->candidates)
+	{
+		IgCandidate *candidate = lfirst(lc);
+
+		if (!candidate->gone && strcmp(candidate->id, flight->call.signature_request_id) == 0)
+			return candidate;
+	}
+	return NULL;
 }
 
 /* A call of the scan has come back. */
@@ -325,48 +361,51 @@ void
 ig_scan_answered(IgScan *scan, IgFlight *flight)
 {
 	MemoryContext old = MemoryContextSwitchTo(scan->context);
+	bool		list = flight->call.operation == IG_OP_LIST;
+	IgCandidate *candidate = list ? NULL : candidate_of(scan, flight);
+	bool		done = flight->decision.verdict == IG_DONE;
 
 	scan->outstanding--;
-	if (flight->call.operation == IG_OP_LIST)
+	if (done)
+		scan->failures = 0;
+	if (done && list)
 	{
-		if (flight->decision.verdict == IG_DONE)
-			take_page(scan, &flight->answer);
-		else
-			scan->failed = true;
+		if (scan->pages_read == 0)
+			heed_clock(scan, flight->transfer);
+		take_page(scan, &flight->answer);
 	}
-	else
+	else if (candidate && done)
 	{
-		ListCell   *lc;
-
-		foreach(lc, scan->candidates)
-		{
-			IgCandidate *candidate = lfirst(lc);
-
-			if (strcmp(candidate->id, flight->call.signature_request_id) != 0)
-				continue;
-			if (flight->decision.verdict == IG_DONE)
-				take_context(candidate, &flight->answer);
-			else if (flight->transfer && flight->transfer->http_status == 404)
-				candidate->gone = true;
-			else
-				scan->failed = true;
-		}
+		ig_likeness_of_context(&candidate->likeness, &flight->answer);
+		candidate->read = true;
 	}
+	else if (candidate && flight->transfer && flight->transfer->http_status == 404)
+	{
+		/* It is listed, and cannot be read: it may be any of that title. */
+		candidate->likeness.vague = true;
+		candidate->read = true;
+	}
+	else if (!done)
+		take_failure(scan, flight, candidate);
 	MemoryContextSwitchTo(old);
 }
 
-/* Leave out what a row of ours knows already. */
+/*
+ * Leave out what a row of ours knows already.  What was imported since the first
+ * of them was sent may be one of them: see ig_apply_sent.
+ */
 static void
 drop_known(IgScan *scan)
 {
 	static IgStatement known = {
-		.sql = "SELECT signature_request_id FROM ignisign.request WHERE signature_request_id = ANY ($1)",
-		.types = {TEXTARRAYOID}
+		.sql = "SELECT signature_request_id FROM ignisign.request WHERE signature_request_id = ANY ($1) "
+		"AND (delivery <> 'imported' OR created_at < $2)",
+		.types = {TEXTARRAYOID, TIMESTAMPTZOID}
 	};
 	int			n = list_length(scan->candidates);
 	const char **ids = palloc(Max(n, 1) * sizeof(char *));
 	ListCell   *lc;
-	Datum		value;
+	Datum		values[2];
 	int			i = 0;
 
 	if (n == 0)
@@ -376,8 +415,9 @@ drop_known(IgScan *scan)
 	qsort(ids, n, sizeof(char *), compare_strings);
 
 	SPI_connect();
-	value = ig_text_array(ids, n);
-	n = (int) ig_spi_execute(&known, &value, NULL);
+	values[0] = ig_text_array(ids, n);
+	values[1] = TimestampTzGetDatum(scan->sent_since);
+	n = (int) ig_spi_execute(&known, values, NULL);
 	ids = palloc(Max(n, 1) * sizeof(char *));
 	for (i = 0; i < n; i++)
 		ids[i] = ig_spi_text(i, 1, CurrentMemoryContext);
@@ -418,24 +458,23 @@ drop_repeated(IgScan *scan)
 	}
 }
 
-/* Our calls in a state, in the form in which candidates are compared. */
+/*
+ * Our calls in a state, in the form in which candidates are compared; of all
+ * servers and roles where these are NULL.
+ */
 static List *
-read_ours(IgScan *scan, const char *state, List *ours)
+read_ours(IgScan *scan, const char *state, const char *server, const char *owner, List *ours)
 {
 	static IgStatement read = {
-		.sql = "SELECT (SELECT string_agg(lower(s.email COLLATE \"C\") || E'\\n', '' ORDER BY lower(s.email COLLATE \"C\")) "
-		"FROM ignisign.signer s WHERE s.request = q.id), "
-		"(SELECT string_agg(d.file_name || E'\\n', '' ORDER BY d.file_name COLLATE \"C\") "
-		"FROM ignisign.document d WHERE d.request = q.id), "
-		"(SELECT string_agg(x.t || E'\\n', '' ORDER BY x.t COLLATE \"C\") FROM "
-		"(SELECT d.file_name || E'\\t' || coalesce(encode(d.sha256, 'hex'), '?') AS t "
-		"FROM ignisign.document d WHERE d.request = q.id) x) "
+		.sql = "SELECT (SELECT string_agg(lower(s.email COLLATE \"C\"), E'\\n') FROM ignisign.signer s WHERE s.request = q.id), "
+		"(SELECT string_agg(d.file_name, E'\\n') FROM ignisign.document d WHERE d.request = q.id), "
+		"(SELECT string_agg(coalesce(encode(d.sha256, 'hex'), '?'), E'\\n') FROM ignisign.document d WHERE d.request = q.id) "
 		"FROM unnest($1) WITH ORDINALITY AS q (id, n) ORDER BY q.n",
 		.types = {UUIDARRAYOID}
 	};
 	MemoryContext context = CurrentMemoryContext;
 	int			n;
-	IgCall	   *calls = ig_queue_in_state(state, NameStr(scan->lane->server), NameStr(scan->lane->owner),
+	IgCall	   *calls = ig_queue_in_state(state, server, owner,
 										  (const char *const *) scan->titles, scan->ntitles, 0, &n);
 	Datum	   *ids = palloc(Max(n, 1) * sizeof(Datum));
 	Datum		value;
@@ -452,30 +491,16 @@ read_ours(IgScan *scan, const char *state, List *ours)
 	{
 		MemoryContext old = MemoryContextSwitchTo(context);
 		IgOurs	   *our = palloc0(sizeof(IgOurs));
-		char	   *emails = ig_spi_text(i, 1, context);
-		char	   *names = ig_spi_text(i, 2, context);
-		char	   *documents = ig_spi_text(i, 3, context);
 
 		our->call = &calls[i];
-		our->likeness = make_likeness(calls[i].title, emails ? emails : "", names ? names : "");
-		our->documents = documents ? documents : "";
+		ig_likeness_of_rows(&our->likeness, calls[i].title, ig_spi_text(i, 1, context),
+							ig_spi_text(i, 2, context), ig_spi_text(i, 3, context));
 		our->under_way = strcmp(state, "sending") == 0;
 		ours = lappend(ours, our);
 		MemoryContextSwitchTo(old);
 	}
 	SPI_finish();
 	return ours;
-}
-
-/* Whether two lists of documents have the same content, as far as is known. */
-static bool
-same_documents(const char *a, const char *b, bool exactly)
-{
-	if (strcmp(a, b) == 0)
-		return true;
-
-	/* The file names are equal, or it would not have come to this. */
-	return !exactly && (strstr(a, "\t?\n") != NULL || strstr(b, "\t?\n") != NULL);
 }
 
 /* The candidate that is this one of ours, or NULL. */
@@ -488,9 +513,8 @@ find_candidate(IgScan *scan, const IgOurs *our, bool exactly)
 	{
 		IgCandidate *candidate = lfirst(lc);
 
-		if (!candidate->gone && !candidate->taken && candidate->read && !candidate->vague &&
-			strcmp(candidate->likeness, our->likeness) == 0 &&
-			same_documents(candidate->documents, our->documents, exactly))
+		if (!candidate->gone && !candidate->taken && candidate->read && !candidate->likeness.vague &&
+			(exactly ? ig_likeness_equal : ig_likeness_seems_equal) (&candidate->likeness, &our->likeness))
 			return candidate;
 	}
 	return NULL;
@@ -506,8 +530,7 @@ equal_under_way(List *ours, const IgOurs *our)
 	{
 		IgOurs	   *other = lfirst(lc);
 
-		if (other->under_way && strcmp(other->likeness, our->likeness) == 0 &&
-			same_documents(other->documents, our->documents, false))
+		if (other->under_way && ig_likeness_seems_equal(&other->likeness, &our->likeness))
 			return true;
 	}
 	return false;
@@ -523,18 +546,19 @@ may_be_there(IgScan *scan, const IgOurs *our)
 	{
 		IgCandidate *candidate = lfirst(lc);
 
-		if (candidate->gone || candidate->taken || !candidate->read)
-			continue;
-		if (candidate->vague || strcmp(candidate->likeness, our->likeness) == 0)
+		if (!candidate->gone && !candidate->taken && candidate->read &&
+			ig_likeness_may_be_equal(&candidate->likeness, &our->likeness))
 			return true;
 	}
 	return false;
 }
 
-/* Whether the call was due when the scan began. */
+/* Whether the call was due when the scan began, and was not sent since. */
 static bool
 was_due(IgScan *scan, const IgCall *call)
 {
+	if (call->claimed_at >= scan->begun_at)
+		return false;
 	for (int i = 0; i < scan->ndue; i++)
 	{
 		if (scan->due[i] == call->id)
@@ -587,7 +611,7 @@ static void
 decide(IgScan *scan)
 {
 	TimestampTz now = GetCurrentTimestamp();
-	List	   *ours = read_ours(scan, "unknown", NIL);
+	List	   *ours = read_ours(scan, "unknown", NameStr(scan->lane->server), NameStr(scan->lane->owner), NIL);
 	int			nours = list_length(ours);
 	IgSent	   *sent = palloc(Max(nours, 1) * sizeof(IgSent));
 	const IgCall **found = palloc(Max(nours, 1) * sizeof(IgCall *));
@@ -596,7 +620,7 @@ decide(IgScan *scan)
 	int			nsent = 0;
 	int			nleft = 0;
 
-	ours = read_ours(scan, "sending", ours);
+	ours = read_ours(scan, "sending", NULL, NULL, ours);
 	drop_known(scan);
 
 	/* Those whose hashes agree go first, so that they are not taken by others. */
@@ -673,14 +697,39 @@ end_scan(IgScan *scan)
 	MemoryContextDelete(scan->context);
 }
 
+/* The next candidate to be read, or NULL. */
+static IgCandidate *
+next_candidate(IgScan *scan)
+{
+	IgCandidate *candidate;
+
+	if (scan->again != NIL)
+	{
+		candidate = linitial(scan->again);
+		scan->again = list_delete_first(scan->again);
+		return candidate;
+	}
+	while (scan->next < list_length(scan->candidates))
+	{
+		candidate = list_nth(scan->candidates, scan->next++);
+		if (!candidate->gone)
+			return candidate;
+	}
+	return NULL;
+}
+
 /* The next calls to make for the scan. */
 List *
-ig_scan_next(IgScan *scan, bool *over)
+ig_scan_next(IgScan *scan, TimestampTz now, TimestampTz *when, bool *over)
 {
 	List	   *flights = NIL;
+	IgCandidate *candidate;
+
+	bool		probe = scan->lane->parked && scan->pages_read == 0 && ig_lane_room(scan->lane, now) > 0;
 
 	*over = false;
-	if (scan->failed)
+	*when = 0;
+	if (scan->failed || (scan->lane->parked && !probe))
 	{
 		if (scan->outstanding == 0)
 		{
@@ -690,25 +739,29 @@ ig_scan_next(IgScan *scan, bool *over)
 		}
 		return NIL;
 	}
+	if (scan->listed && scan->next == 0 && scan->outstanding == 0 && scan->again == NIL)
+	{
+		drop_repeated(scan);
+		drop_known(scan);
+	}
+	if (scan->not_before > now)
+	{
+		*when = scan->not_before;
+		return NIL;
+	}
+	if (!probe && !ig_lane_open(scan->lane, now))
+	{
+		*when = ig_lane_next(scan->lane, now);
+		return NIL;
+	}
 	if (!scan->listed)
 	{
 		if (scan->outstanding == 0)
 			flights = lappend(flights, scan_flight(scan, IG_OP_LIST, NULL));
 		return flights;
 	}
-
-	if (scan->next == 0 && scan->outstanding == 0)
-	{
-		drop_repeated(scan);
-		drop_known(scan);
-	}
-	while (scan->outstanding < SIDE_BY_SIDE && scan->next < list_length(scan->candidates))
-	{
-		IgCandidate *candidate = list_nth(scan->candidates, scan->next++);
-
-		if (!candidate->gone)
-			flights = lappend(flights, scan_flight(scan, IG_OP_CONTEXT, candidate->id));
-	}
+	while (scan->outstanding < SIDE_BY_SIDE && (candidate = next_candidate(scan)) != NULL)
+		flights = lappend(flights, scan_flight(scan, IG_OP_CONTEXT, candidate->id));
 	if (flights == NIL && scan->outstanding == 0)
 	{
 		decide(scan);

@@ -23,9 +23,10 @@ extern IgScan *ig_scan_begin(IgLane *lane, TimestampTz now);
 /*
  * The next calls to make for it, as flights that are not built yet.  Needs a
  * transaction, which decides the calls when nothing is left to be asked; the
- * scan is then over, and *over is set.
+ * scan is then over, and *over is set.  *when is the time to ask again, 0 when
+ * an answer tells.
  */
-extern List *ig_scan_next(IgScan *scan, bool *over);
+extern List *ig_scan_next(IgScan *scan, TimestampTz now, TimestampTz *when, bool *over);
 
 /* A call of the scan has come back. */
 extern void ig_scan_answered(IgScan *scan, IgFlight *flight);

@@ -496,8 +496,10 @@ claim_scans(List **flights, TimestampTz now, TimestampTz *next)
 	foreach(lc, scans)
 	{
 		bool		over;
-		List	   *calls = ig_scan_next(lfirst(lc), &over);
+		TimestampTz when;
+		List	   *calls = ig_scan_next(lfirst(lc), now, &when, &over);
 
+		look_again(next, when);
 		*flights = list_concat(*flights, calls);
 		if (over)
 		{
@@ -569,7 +571,7 @@ claim_refreshes(List **flights, TimestampTz now, TimestampTz *next)
 		IgLane	   *lane = ig_lane(NameStr(batch->server), NameStr(batch->owner));
 
 		/* An account that is held back misses this round. */
-		if (lane->parked || (ig_lane_room(lane, now) == 0 && (lane->account == NULL || lane->wants_token)))
+		if (!ig_lane_open(lane, now))
 			continue;
 		*flights = lappend(*flights, ig_flight_create_refresh(batch, lane));
 		refreshes++;

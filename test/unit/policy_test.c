@@ -41,6 +41,8 @@ test_decisions(void)
 	ok(decide(IG_REACH_NOT_SENT, 0, NULL, false, 5).verdict == IG_DEAD, "but not forever");
 	ok(decide(IG_REACH_BAD_ANSWER, 200, NULL, false, 1).verdict == IG_RECONCILE, "an unusable 200 is looked for");
 	ok(decide(IG_REACH_BAD_ANSWER, 200, NULL, true, 1).verdict == IG_RETRY, "or asked again");
+	ok(ig_policy_http_date("Sun, 06 Nov 1994 08:49:37 GMT") == 784111777, "the date of an answer");
+	ok(ig_policy_http_date("yesterday") == -1, "is none");
 	ok(decide(IG_REACH_ANSWERED, 799, NULL, false, 1).verdict == IG_RECONCILE, "an impossible status is no answer");
 
 	outcome.http_status = 503;
