@@ -77,13 +77,18 @@ uninstall-sandbox:
 clean-sandbox:
 	$(MAKE) -C sandbox clean
 
-.PHONY: unit clean-unit dist help
+.PHONY: unit clean-unit chaos dist help
 
 unit:
 	$(MAKE) -C test/unit check
 
 clean-unit:
 	$(MAKE) -C test/unit clean
+
+# Faults and crashes at random, in a private server: make chaos SEED=7 N=20000
+
+chaos:
+	CHAOS_SEED='$(SEED)' CHAOS_N='$(N)' PG_CONFIG='$(PG_CONFIG)' ./dev test --no-install chaos
 
 # Release for PGXN: what is committed, as a zip.
 
@@ -100,6 +105,7 @@ help:
 	@echo 'check         run all tests, in a private server'
 	@echo 'installcheck  run the tests in a running server that preloads ignisign'
 	@echo 'unit          run the unit tests, without a server'
+	@echo 'chaos         test with faults and crashes at random; SEED=, N='
 	@echo 'clean         remove what was built'
 	@echo 'dist          make the zip for PGXN'
 
