@@ -88,10 +88,10 @@ CREATE TABLE ignisign.signer
 CREATE TABLE ignisign.session
 (
 	request				uuid		NOT NULL,
-	signer				integer		NOT NULL,
+	signer_id			text		NOT NULL,
 	token				text,
 	auth_secret			text,
-	PRIMARY KEY (request, signer)
+	PRIMARY KEY (request, signer_id)
 );
 
 CREATE TABLE ignisign.document
@@ -274,6 +274,7 @@ COMMENT ON TABLE ignisign.origin IS 'the cluster and database that own the queue
 COMMENT ON TABLE ignisign.request IS 'signature requests; status is the API''s word, NULL until it is known';
 COMMENT ON TABLE ignisign.signer IS 'signers of each request, numbered from 1';
 COMMENT ON TABLE ignisign.session IS 'what a page of one''s own needs to let a signer sign; see ignisign_session()';
+COMMENT ON COLUMN ignisign.session.signer_id IS 'Ignisign''s id of the signer, which may be known before it is known whose it is';
 COMMENT ON COLUMN ignisign.request.delivery IS 'one-call; staged: as a draft that is published when all is there; imported: made elsewhere';
 COMMENT ON COLUMN ignisign.request.external_id IS 'the caller''s reference; a staged request without one is sent its id';
 COMMENT ON COLUMN ignisign.request.statements IS 'what signers have to tick, in Markdown';

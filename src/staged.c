@@ -20,20 +20,15 @@
 #include "ignisign.h"
 
 #include "catalog/pg_type.h"
-#include "fmgr.h"
-#include "funcapi.h"
 #include "mb/pg_wchar.h"
-#include "miscadmin.h"
 #include "utils/builtins.h"
 #include "utils/fmgrprotos.h"
 
 #include "errors.h"
-#include "functions.h"
 #include "queue.h"
+#include "session.h"
 #include "spi.h"
 #include "staged.h"
-
-PG_FUNCTION_INFO_V1(ignisign_session);
 
 /* Queue the steps of a request that can be taken now. */
 void
@@ -196,31 +191,6 @@ ig_staged_check(const pg_uuid_t *request)
 		check_step(request, IG_OP_CREATE_SIGNER, 0, n);
 }
 
-/* Keep what lets embedded signers sign. */
-static void
-store_session(const IgCall *call, const char *signer_id, const char *token, const char *auth_secret)
-{
-	static IgStatement store = {
-		.sql = "INSERT INTO ignisign.session AS o (request, signer, token, auth_secret) "
-		"SELECT request, n, $3, $4 FROM ignisign.signer WHERE request = $1 AND signer_id = $2 "
-		"ON CONFLICT (request, signer) DO UPDATE SET token = coalesce(excluded.token, o.token), "
-		"auth_secret = coalesce(excluded.auth_secret, o.auth_secret)",
-		.types = {UUIDOID, TEXTOID, TEXTOID, TEXTOID}
-	};
-	Datum		values[4];
-	char		nulls[5] = "    ";
-
-	if (token == NULL && auth_secret == NULL)
-		return;
-	values[0] = UUIDPGetDatum(&call->request);
-	values[1] = CStringGetTextDatum(signer_id);
-	values[2] = token ? CStringGetTextDatum(token) : (Datum) 0;
-	nulls[2] = token ? ' ' : 'n';
-	values[3] = auth_secret ? CStringGetTextDatum(auth_secret) : (Datum) 0;
-	nulls[3] = auth_secret ? ' ' : 'n';
-	ig_spi_execute(&store, values, nulls);
-}
-
 /* Record that a step was taken, and queue those that follow. */
 void
 ig_staged_apply(const IgCall *call, const IgApiAnswer *answer)
@@ -285,55 +255,7 @@ ig_staged_apply(const IgCall *call, const IgApiAnswer *answer)
 		values[2] = Int32GetDatum(call->signer ? call->signer : call->document);
 		ig_spi_execute(statement, values, NULL);
 	}
-	if (call->operation == IG_OP_CREATE_SIGNER)
-		store_session(call, answer->signer_id, NULL, answer->auth_secret);
-	for (int i = 0; i < answer->nembedded; i++)
-		store_session(call, answer->embedded[i].signer_id, answer->embedded[i].token, NULL);
+	ig_session_keep(call, answer);
 	ig_staged_advance(&call->request);
 	SPI_finish();
-}
-
-/*
- * ignisign_session(request uuid) returns setof record
- *
- * What a page of one's own needs to let embedded signers sign: one row for each
- * of them whose profile is such.  Errors: IG012 when there is no such request.
- */
-Datum
-ignisign_session(PG_FUNCTION_ARGS)
-{
-	static IgStatement read = {
-		.sql = "SELECT r.owner::text, s.n, r.signature_request_id, s.signer_id, o.token, o.auth_secret "
-		"FROM ignisign.request r "
-		"LEFT JOIN (ignisign.session o JOIN ignisign.signer s ON s.request = o.request AND s.n = o.signer) "
-		"ON o.request = r.id "
-		"WHERE r.id = $1 ORDER BY s.n",
-		.types = {UUIDOID}
-	};
-	const pg_uuid_t *id = PG_GETARG_UUID_P(0);
-	ReturnSetInfo *result = (ReturnSetInfo *) fcinfo->resultinfo;
-	Oid			caller = GetUserId();
-	Datum		value = UUIDPGetDatum(id);
-	IgOwnerState state;
-	uint64		n;
-
-	InitMaterializedSRF(fcinfo, 0);
-	ig_owner_enter(&state);
-	SPI_connect();
-	n = ig_spi_execute(&read, &value, NULL);
-	if (n == 0 || !ig_may_see(caller, ig_spi_text(0, 1, CurrentMemoryContext)))
-		ig_no_such_request(id);
-	for (uint64 i = 0; i < n; i++)
-	{
-		Datum		values[5];
-		bool		nulls[5];
-
-		for (int c = 0; c < 5; c++)
-			values[c] = ig_spi_datum(i, c + 2, &nulls[c]);
-		if (!nulls[0])
-			tuplestore_putvalues(result->setResult, result->setDesc, values, nulls);
-	}
-	SPI_finish();
-	ig_owner_leave(&state);
-	return (Datum) 0;
 }

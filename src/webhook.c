@@ -238,12 +238,12 @@ apply_event(const pg_uuid_t *id)
 		"event AS ("
 		"INSERT INTO ignisign.event (request, source, kind, value, detail) "
 		"SELECT request, 'webhook', topic, action, error ->> 'errorCode' FROM settled WHERE request IS NOT NULL) "
-		"INSERT INTO ignisign.session AS o (request, signer, token) "
-		"SELECT w.request, s.n, e.signer ->> 'token' FROM settled w "
-		"CROSS JOIN LATERAL jsonb_path_query(w.content, '$.signers.signersEmbedded[*]') AS e (signer) "
-		"JOIN ignisign.signer s ON s.request = w.request AND s.signer_id = e.signer ->> 'signerId' "
-		"WHERE e.signer ->> 'token' IS NOT NULL "
-		"ON CONFLICT (request, signer) DO UPDATE SET token = excluded.token",
+		"INSERT INTO ignisign.session AS o (request, signer_id, token) "
+		"SELECT DISTINCT ON (e.signer ->> 'signerId') w.request, e.signer ->> 'signerId', e.signer ->> 'token' "
+		"FROM settled w CROSS JOIN LATERAL jsonb_path_query(w.content, '$.signers.signersEmbedded[*]') AS e (signer) "
+		"WHERE w.request IS NOT NULL AND e.signer ->> 'token' IS NOT NULL "
+		"AND e.signer ->> 'signerId' ~ '^[0-9a-fA-F]{24}$' "
+		"ON CONFLICT (request, signer_id) DO UPDATE SET token = excluded.token",
 		.types = {UUIDOID, UUIDOID}
 	};
 	pg_uuid_t	request;
