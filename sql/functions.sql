@@ -20,6 +20,10 @@ SELECT pg_temp.refusal(format('SELECT ignisign_fetch_proof(%L)', :'nobody'));
 SELECT pg_temp.refusal(format('SELECT ignisign_fetch_proof(%L, ''PDF'')', :'nobody'));
 SELECT pg_temp.refusal(format('SELECT ignisign_fetch_proof(%L, ''CADES'')', :'nobody'));
 SELECT pg_temp.refusal(format('SELECT ignisign_fetch_proof(%L, signer => 1)', :'nobody'));
+SELECT pg_temp.refusal(format('SELECT ignisign_check_signers(%L::uuid, ARRAY[''bob@example.com''])', :'nobody'));
+SELECT pg_temp.refusal(format('SELECT ignisign_check_signers(%L::uuid, ARRAY[''bob@example.com'', ''bob''])', :'nobody'));
+SELECT pg_temp.refusal(format('SELECT ignisign_check_signers(%L::uuid, ARRAY[NULL])', :'nobody'));
+SELECT pg_temp.refusal(format('SELECT ignisign_check_signers(%L::uuid, ''{}'')', :'nobody'));
 SELECT pg_temp.refusal('SELECT ignisign_resolve(NULL)');
 SELECT pg_temp.refusal('SELECT ignisign_retry(-1)');
 SELECT pg_temp.refusal('SELECT ignisign_discard(-1)');
@@ -38,6 +42,7 @@ SELECT pg_temp.refusal(format('SELECT ignisign_wait(%L)', :'id'));
 ROLLBACK;
 SELECT pg_temp.refusal(format('SELECT ignisign_refresh(%L)', :'id'));
 SELECT pg_temp.refusal(format('SELECT ignisign_fetch_proof(%L)', :'id'));
+SELECT pg_temp.refusal(format('SELECT ignisign_check_signers(request => %L, emails => ARRAY[''bob@example.com''])', :'id'));
 SELECT pg_temp.refusal(format('SELECT ignisign_resolve(%L)', :'id'));
 SELECT id AS call FROM ignisign.call WHERE request = :'id' \gset
 SELECT regexp_replace(pg_temp.refusal(format('SELECT ignisign_retry(%s)', :call)), 'call \d+', 'call N');
@@ -84,6 +89,8 @@ DELETE FROM ignisign.call WHERE request = :'id';
 UPDATE ignisign.request SET signature_request_id = '67a1c0de0000000000000002' WHERE id = :'id';
 SELECT pg_temp.refusal(format('SELECT ignisign_fetch_proof(%L)', :'id'));
 SELECT pg_temp.refusal(format('SELECT ignisign_fetch_proof(%L, document => 2)', :'id'));
+SELECT ignisign_check_signers(:'id'::uuid, ARRAY['bob@example.com']) AS call \gset
+SELECT operation, args FROM ignisign.call WHERE id = :call;
 SELECT ignisign_cancel(:'id');
 SELECT operation, state FROM ignisign.call WHERE request = :'id';
 -- Reminded: who is not known, who is, twice, and when it is too late.

@@ -17,7 +17,9 @@
 #include "mb/pg_wchar.h"
 #include "miscadmin.h"
 #include "utils/builtins.h"
+#include "utils/array.h"
 #include "utils/fmgrprotos.h"
+#include "utils/json.h"
 #include "utils/jsonb.h"
 
 #include "bytes.h"
@@ -31,6 +33,7 @@
 
 PG_FUNCTION_INFO_V1(ignisign_ask);
 PG_FUNCTION_INFO_V1(ignisign_ask_with_file);
+PG_FUNCTION_INFO_V1(ignisign_check_request_signers);
 PG_FUNCTION_INFO_V1(ignisign_result);
 PG_FUNCTION_INFO_V1(ignisign_content);
 
@@ -135,6 +138,94 @@ ignisign_ask_with_file(PG_FUNCTION_ARGS)
 	ig_check_document(&document, 1, 1);
 	PG_RETURN_INT64(ask(text_to_cstring(PG_GETARG_TEXT_PP(0)), json_text(PG_GETARG_DATUM(1)),
 						&document, NameStr(*PG_GETARG_NAME(5))));
+}
+
+/* The arguments of the question whether signers can be added. */
+static char *
+check_signers_args(const char *signature_request_id, ArrayType *emails)
+{
+	StringInfoData args;
+	Datum	   *values;
+	bool	   *nulls;
+	int			n;
+
+	deconstruct_array(emails, TEXTOID, -1, false, TYPALIGN_INT, &values, &nulls, &n);
+	initStringInfo(&args);
+	appendStringInfoString(&args, "{\"signatureRequestId\": ");
+	escape_json(&args, signature_request_id);
+	appendStringInfoString(&args, ", \"emails\": [");
+	for (int i = 0; i < n; i++)
+	{
+		if (i > 0)
+			appendStringInfoChar(&args, ',');
+		escape_json(&args, TextDatumGetCString(values[i]));
+	}
+	appendStringInfoString(&args, "]}");
+	return args.data;
+}
+
+/* Check e-mail addresses, of which there must be one at least. */
+static void
+check_emails(ArrayType *emails)
+{
+	Datum	   *values;
+	bool	   *nulls;
+	int			n;
+
+	if (ARR_NDIM(emails) != 1)
+		ereport(ERROR,
+				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+				 errmsg("emails must be a one-dimensional array of e-mail addresses, at least one")));
+	deconstruct_array(emails, TEXTOID, -1, false, TYPALIGN_INT, &values, &nulls, &n);
+	for (int i = 0; i < n; i++)
+	{
+		if (nulls[i])
+			ereport(ERROR,
+					(errcode(ERRCODE_NULL_VALUE_NOT_ALLOWED),
+					 errmsg("emails must not contain NULL")));
+		if (!ig_api_valid_email(TextDatumGetCString(values[i])))
+			ereport(ERROR,
+					(errcode(IG_ERRCODE_INVALID_EMAIL),
+					 errmsg("invalid e-mail address \"%s\"", TextDatumGetCString(values[i])),
+					 errhint("An address looks like ann@example.com.")));
+	}
+}
+
+/*
+ * ignisign_check_signers(request uuid, emails text[]) returns bigint
+ *
+ * Queue the question whether these signers can be added to a request of ours;
+ * returns the call's id.  Errors: 22023, 22004 and IG003 for the addresses, IG012
+ * when there is no such request, 55000 when it was not sent yet.
+ */
+Datum
+ignisign_check_request_signers(PG_FUNCTION_ARGS)
+{
+	const pg_uuid_t *request = PG_GETARG_UUID_P(0);
+	ArrayType  *emails = PG_GETARG_ARRAYTYPE_P(1);
+	Oid			caller = GetUserId();
+	IgOperation operation;
+	IgOwnerState state;
+	pg_uuid_t	id;
+	char	   *owner;
+	char	   *server;
+	char	   *signature_request_id;
+	char	   *args;
+	int64		call;
+
+	check_emails(emails);
+	ig_uuid_v7(&id);
+	ig_owner_enter(&state);
+	SPI_connect();
+	server = ig_lock_sent_request(request, caller, &owner, &signature_request_id);
+	args = check_signers_args(signature_request_id, emails);
+	operation = check_operation("check-signers", args);
+	call = ig_queue_add_alone(&id, operation, 0, args, owner, server);
+	SPI_finish();
+	ig_owner_leave(&state);
+
+	ig_wake_at_commit();
+	PG_RETURN_INT64(call);
 }
 
 /* ---- Answers ---- */

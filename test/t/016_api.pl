@@ -72,6 +72,7 @@ is_deeply(
 	answer("ignisign_check_signers('$request', ARRAY['new\@example.com', 'john\@example.com'])"),
 	{ emails => ['new@example.com'], canBeAdded => JSON::PP::false },
 	'check-signers-can-be-added');
+ok(answer("ignisign_check_signers(request => '$id', emails => ARRAY['new\@example.com'])")->{canBeAdded}, 'the same by our id');
 like(refusal("ignisign_check_signers('$nobody', ARRAY['new\@example.com'])"),
 	qr/SIGNATURE_REQUEST_NOT_FOUND: HTTP status 404/, 'of a request that is not there');
 
