@@ -568,7 +568,7 @@ RETURNS trigger
 AS 'MODULE_PATHNAME' LANGUAGE C;
 
 COMMENT ON FUNCTION ignisign_sign_trigger() IS
-'AFTER INSERT OR UPDATE row trigger that signs the row; arguments: the columns of title, document, signers and id, then file_name=column, mime_type=column, method=NAME, server=NAME';
+'AFTER INSERT OR UPDATE row trigger that signs the row; arguments: the columns of title, document, signers and id, then options such as file_name=column, expires_at=column, method=NAME, server=NAME';
 
 /* ---- Looking ---- */
 
@@ -919,6 +919,13 @@ CREATE FUNCTION ignisign_check_signers(
 RETURNS bigint
 LANGUAGE sql VOLATILE
 RETURN ignisign.ask('check-signers', pg_catalog.jsonb_strip_nulls(pg_catalog.jsonb_build_object('signatureRequestId', signature_request_id, 'emails', emails)), server);
+
+CREATE FUNCTION ignisign_check_signers(request uuid, emails text[])
+RETURNS bigint
+AS 'MODULE_PATHNAME', 'ignisign_check_request_signers' LANGUAGE C VOLATILE STRICT;
+
+COMMENT ON FUNCTION ignisign_check_signers(uuid, text[]) IS
+'queue the question whether these signers can be added to a request of ignisign_sign()';
 
 COMMENT ON FUNCTION ignisign_check_signers(text, text[], name) IS
 'queue the question whether signers with these addresses can be added to a request';

@@ -45,6 +45,34 @@ INSERT INTO contract (id, title, pdf, email) VALUES (1, 'One', 'x', 'ann@example
 SELECT s.email FROM contract c JOIN ignisign.signer s ON s.request = c.signature_id;
 ROLLBACK;
 
+-- What only staged delivery carries, from columns of the row.
+ALTER TABLE contract ADD description text, ADD language varchar(2), ADD reference text, ADD until timestamptz,
+	ADD copies varchar[], ADD terms text[], ADD day date;
+CREATE OR REPLACE TRIGGER sign AFTER INSERT ON contract FOR EACH ROW
+	EXECUTE FUNCTION ignisign_sign_trigger('title', 'pdf', 'email', 'signature_id', 'server=regress_trigger',
+		'description=description', 'language=language', 'external_id=reference', 'expires_at=until',
+		'recipients=copies', 'statements=terms');
+BEGIN;
+INSERT INTO contract (id, title, pdf, email, description, language, reference, until, copies, terms)
+	VALUES (1, 'All', '%PDF-1', 'ann@example.com', 'Flat 3', 'EN', 'lease-7', '2999-01-01 00:00+00', ARRAY['archive@example.com'], ARRAY['I agree']),
+	(2, 'Few', '%PDF-1', 'ann@example.com', 'Flat 4', NULL, NULL, NULL, '{}', NULL),
+	(3, 'None', '%PDF-1', 'ann@example.com', NULL, NULL, NULL, NULL, NULL, NULL);
+SELECT r.title, r.delivery, r.description, r.language, r.external_id, r.expires_at = '2999-01-01 00:00+00' AS until, r.recipients, r.statements,
+	(SELECT string_agg(operation, ' ') FROM ignisign.call q WHERE q.request = r.id) AS calls
+FROM contract c JOIN ignisign.request r ON r.id = c.signature_id ORDER BY c.id;
+SELECT array_append(recipients, 'x'::text) FROM ignisign.request WHERE title = 'All';
+ROLLBACK;
+SELECT pg_temp.refusal('INSERT INTO contract (id, title, pdf, email, until) VALUES (1, ''t'', ''%PDF-1'', ''ann@example.com'', ''2001-01-01'')');
+SELECT pg_temp.refusal('INSERT INTO contract (id, title, pdf, email, copies) VALUES (1, ''t'', ''%PDF-1'', ''ann@example.com'', ARRAY[NULL])');
+SELECT pg_temp.refusal('INSERT INTO contract (id, title, pdf, email, copies) VALUES (1, ''t'', ''%PDF-1'', ''ann@example.com'', ARRAY[''archive''])');
+SELECT pg_temp.refusal('INSERT INTO contract (id, title, pdf, email, description) VALUES (1, ''t'', ''%PDF-1'', ''ann@example.com'', '''')');
+CREATE OR REPLACE TRIGGER sign AFTER INSERT ON contract FOR EACH ROW
+	EXECUTE FUNCTION ignisign_sign_trigger('title', 'pdf', 'email', 'signature_id', 'server=regress_trigger', 'delivery=staged');
+BEGIN;
+INSERT INTO contract (id, title, pdf, email) VALUES (1, 'Staged', '%PDF-1', 'ann@example.com');
+SELECT r.delivery FROM contract c JOIN ignisign.request r ON r.id = c.signature_id;
+ROLLBACK;
+
 -- Errors name trigger, table and column.
 SELECT pg_temp.refusal('INSERT INTO contract (id, pdf, email) VALUES (1, ''x'', ''ann@example.com'')');
 \set VERBOSITY default
@@ -64,6 +92,15 @@ SELECT pg_temp.with_trigger(:'after', '''id'', ''pdf'', ''email'', ''signature_i
 SELECT pg_temp.with_trigger(:'after', '''title'', ''pdf''');
 SELECT pg_temp.with_trigger(:'after', '''title'', ''pdf'', ''email'', ''signature_id'', ''color=red''');
 SELECT pg_temp.with_trigger(:'after', '''title'', ''pdf'', ''email'', ''signature_id'', ''server=regress_none''');
+SELECT pg_temp.with_trigger(:'after', '''title'', ''pdf'', ''email'', ''signature_id'', ''server=regress_trigger'', ''delivery=later''');
+SELECT pg_temp.with_trigger(:'after', '''title'', ''pdf'', ''email'', ''signature_id'', ''description=nothing''');
+SELECT pg_temp.with_trigger(:'after', '''title'', ''pdf'', ''email'', ''signature_id'', ''language=id''');
+SELECT pg_temp.with_trigger(:'after', '''title'', ''pdf'', ''email'', ''signature_id'', ''external_id=pdf''');
+SELECT pg_temp.with_trigger(:'after', '''title'', ''pdf'', ''email'', ''signature_id'', ''expires_at=day''');
+SELECT pg_temp.with_trigger(:'after', '''title'', ''pdf'', ''email'', ''signature_id'', ''recipients=email''');
+SELECT pg_temp.with_trigger(:'after', '''title'', ''pdf'', ''email'', ''signature_id'', ''statements=title''');
+SELECT pg_temp.with_trigger(:'after', '''title'', ''pdf'', ''email'', ''signature_id'', ''desc=description''');
+SELECT pg_temp.with_trigger(:'after', '''title'', ''pdf'', ''email'', ''signature_id'', ''delivery''');
 SELECT pg_temp.with_trigger('AFTER INSERT ON contract', '''title'', ''pdf'', ''email'', ''signature_id''');
 DROP TRIGGER sign ON contract;
 SELECT pg_temp.with_trigger('BEFORE INSERT ON contract FOR EACH ROW', '''title'', ''pdf'', ''email'', ''signature_id''');

@@ -85,6 +85,9 @@ extern void ig_insert_document(const IgSignDocument *document, int n, const pg_u
 /* Signers from jsonb in the API's field names. */
 extern IgSignSigner *ig_signers_from_jsonb(Datum jsonb, int *nsigners);
 
+/* Check an array of text by its name, that nothing in it is NULL; returns 0 for an empty one. */
+extern Datum ig_text_array_argument(Datum value, const char *name);
+
 /* Whether there is a request with this id, whoever owns it. */
 extern bool ig_request_exists(const pg_uuid_t *id);
 

@@ -254,20 +254,26 @@ check_not_null(FunctionCallInfo fcinfo, const char *const *names, int n)
 	}
 }
 
-/* An argument that is an array of text, none of it NULL; 0: there is none. */
-static Datum
-text_array(FunctionCallInfo fcinfo, int argno, const char *name)
+/* An array of text, none of it NULL; 0: it is empty. */
+Datum
+ig_text_array_argument(Datum value, const char *name)
 {
-	ArrayType  *array;
+	ArrayType  *array = DatumGetArrayTypePCopy(value);
 
-	if (PG_ARGISNULL(argno))
-		return (Datum) 0;
-	array = PG_GETARG_ARRAYTYPE_P(argno);
+	/* Of character varying, it is the same but for this. */
+	ARR_ELEMTYPE(array) = TEXTOID;
 	if (ARR_NDIM(array) > 1 || array_contains_nulls(array))
 		ereport(ERROR,
 				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
 				 errmsg("%s must be a one-dimensional array without NULLs", name)));
 	return ARR_NDIM(array) == 0 ? (Datum) 0 : PointerGetDatum(array);
+}
+
+/* An argument that is an array of text; 0: there is none. */
+static Datum
+text_array(FunctionCallInfo fcinfo, int argno, const char *name)
+{
+	return PG_ARGISNULL(argno) ? (Datum) 0 : ig_text_array_argument(PG_GETARG_DATUM(argno), name);
 }
 
 /* The arguments that all forms of ignisign_sign() have after the server. */

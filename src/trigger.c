@@ -35,8 +35,15 @@ typedef struct IgTrigger
 	int			id;
 	int			file_name;
 	int			mime_type;
+	int			description;
+	int			language;
+	int			external_id;
+	int			expires_at;
+	int			recipients;
+	int			statements;
 	const char *method;
 	const char *server;
+	const char *delivery;		/* NULL: as needed */
 } IgTrigger;
 
 /* The trigger's name. */
@@ -112,27 +119,74 @@ find_text_column(const IgTrigger *trigger, const char *name)
 	return column;
 }
 
+/* What an option's value is. */
+typedef enum IgOptionKind
+{
+	OPTION_NAME,				/* a word */
+	OPTION_TEXT,				/* a column of a text type */
+	OPTION_TEXTS,				/* a column of an array of these */
+	OPTION_TIME					/* a column of timestamp with time zone */
+} IgOptionKind;
+
+/* Find the column that an option names, and check its type. */
+static int
+find_option_column(const IgTrigger *trigger, IgOptionKind kind, const char *name)
+{
+	int			column;
+	Oid			type;
+
+	if (kind == OPTION_TEXT)
+		return find_text_column(trigger, name);
+	column = find_column(trigger, name);
+	type = column_type(trigger, column);
+	if (kind == OPTION_TEXTS && type != TEXTARRAYOID && type != VARCHARARRAYOID)
+		refuse_type(trigger, column, "text[] or character varying[]");
+	if (kind == OPTION_TIME && type != TIMESTAMPTZOID)
+		refuse_type(trigger, column, "timestamp with time zone");
+	return column;
+}
+
 /* Read one of the arguments after the first four: name=value. */
 static void
 read_option(IgTrigger *trigger, const char *option)
 {
+	const struct
+	{
+		const char *name;
+		IgOptionKind kind;
+		int		   *column;
+		const char **word;
+	}			options[] = {
+		{"file_name", OPTION_TEXT, &trigger->file_name, NULL},
+		{"mime_type", OPTION_TEXT, &trigger->mime_type, NULL},
+		{"description", OPTION_TEXT, &trigger->description, NULL},
+		{"language", OPTION_TEXT, &trigger->language, NULL},
+		{"external_id", OPTION_TEXT, &trigger->external_id, NULL},
+		{"expires_at", OPTION_TIME, &trigger->expires_at, NULL},
+		{"recipients", OPTION_TEXTS, &trigger->recipients, NULL},
+		{"statements", OPTION_TEXTS, &trigger->statements, NULL},
+		{"method", OPTION_NAME, NULL, &trigger->method},
+		{"server", OPTION_NAME, NULL, &trigger->server},
+		{"delivery", OPTION_NAME, NULL, &trigger->delivery}
+	};
 	const char *value = strchr(option, '=');
-	int			length = value ? value - option : 0;
+	size_t		length = value ? value - option : 0;
 
-	if (length == 9 && strncmp(option, "file_name", length) == 0)
-		trigger->file_name = find_text_column(trigger, value + 1);
-	else if (length == 9 && strncmp(option, "mime_type", length) == 0)
-		trigger->mime_type = find_text_column(trigger, value + 1);
-	else if (length == 6 && strncmp(option, "method", length) == 0)
-		trigger->method = value + 1;
-	else if (length == 6 && strncmp(option, "server", length) == 0)
-		trigger->server = value + 1;
-	else
-		ereport(ERROR,
-				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
-				 errmsg("trigger \"%s\" on table \"%s\": invalid argument \"%s\"",
-						trigger_name(trigger), table_name(trigger), option),
-				 errhint("After the four columns, arguments are file_name=column, mime_type=column, method=NAME and server=NAME.")));
+	for (int i = 0; i < (int) lengthof(options); i++)
+	{
+		if (strlen(options[i].name) != length || strncmp(options[i].name, option, length) != 0)
+			continue;
+		if (options[i].kind == OPTION_NAME)
+			*options[i].word = value + 1;
+		else
+			*options[i].column = find_option_column(trigger, options[i].kind, value + 1);
+		return;
+	}
+	ereport(ERROR,
+			(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+			 errmsg("trigger \"%s\" on table \"%s\": invalid argument \"%s\"",
+					trigger_name(trigger), table_name(trigger), option),
+			 errhint("After the four columns, arguments are file_name=column, mime_type=column, description=column, language=column, external_id=column, expires_at=column, recipients=column, statements=column, method=NAME, server=NAME and delivery=NAME.")));
 }
 
 /* Read the trigger's arguments. */
@@ -185,16 +239,34 @@ needed_value(const IgTrigger *trigger, int column)
 	return value;
 }
 
-/* The value of a text column, or NULL. */
-static char *
-text_value(const IgTrigger *trigger, int column)
+/* The value of a column that may be NULL, or not named at all: 0 then. */
+static Datum
+optional_value(const IgTrigger *trigger, int column)
 {
 	bool		isnull = true;
 	Datum		value = (Datum) 0;
 
 	if (column != 0)
 		value = heap_getattr(trigger->row, column, RelationGetDescr(trigger->data->tg_relation), &isnull);
-	return isnull ? NULL : TextDatumGetCString(value);
+	return isnull ? (Datum) 0 : value;
+}
+
+/* The value of a text column, or NULL. */
+static char *
+text_value(const IgTrigger *trigger, int column)
+{
+	Datum		value = optional_value(trigger, column);
+
+	return value == (Datum) 0 ? NULL : TextDatumGetCString(value);
+}
+
+/* The value of a column of text[], or 0. */
+static Datum
+texts_value(const IgTrigger *trigger, int column)
+{
+	Datum		value = optional_value(trigger, column);
+
+	return value == (Datum) 0 ? value : ig_text_array_argument(value, column_name(trigger, column));
 }
 
 /* The signers of the row. */
@@ -344,6 +416,13 @@ ignisign_sign_trigger(PG_FUNCTION_ARGS)
 	request.ndocuments = 1;
 	request.signature_method = trigger.method;
 	request.server = trigger.server;
+	request.delivery = trigger.delivery;
+	request.description = text_value(&trigger, trigger.description);
+	request.language = text_value(&trigger, trigger.language);
+	request.external_id = text_value(&trigger, trigger.external_id);
+	request.expires_at = DatumGetTimestampTz(optional_value(&trigger, trigger.expires_at));
+	request.recipients = texts_value(&trigger, trigger.recipients);
+	request.statements = texts_value(&trigger, trigger.statements);
 	ig_sign(&request, &id);
 
 	error_context_stack = callback.previous;
