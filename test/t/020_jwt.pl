@@ -82,6 +82,34 @@ $sandbox->control('POST', 'revoke-logins');
 $sandbox->fault('login count=2 status=503');
 sent('After an outage');
 
+# What cannot log in delays nobody else: neither who has a key, nor another
+# secret; and nothing is sent without a token meanwhile.
+sub refused { return scalar grep { ($_->{status} // 0) == 401 } $sandbox->journal }
+sub failed_logins { return $node->safe_psql('postgres', "SELECT count(*) FROM ignisign.attempt WHERE operation = 'login' AND http_status = 503") }
+
+$sandbox->fault('login share=1 status=503');
+$node->restart;
+my $failures = failed_logins();
+my $waiting = $node->safe_psql('postgres', sign_sql('Waiting', 'ann@example.com'));
+ok(wait_for(sub { failed_logins() >= $failures + 2 }), 'logins fail');
+my $refused = refused();
+$node->safe_psql('postgres', "SELECT ignisign_connect('" . $sandbox->key . "', base_url => '" . $sandbox->url . "', server => 'keyed', for_role => 'public')");
+my $keyed = $node->safe_psql('postgres', sign_sql('Keyed', 'bob@example.com') =~ s/\)\z/, server => 'keyed')/r);
+ok(wait_for($node, "SELECT sent_at IS NOT NULL FROM ignisign_status('$keyed')"), 'meanwhile who has a key is served');
+is($node->safe_psql('postgres', "SELECT state FROM ignisign_status('$waiting')"), 'queued', 'the other one waits');
+ok(wait_for(sub { failed_logins() >= $failures + 4 }), 'logins fail again');
+is(refused(), $refused, 'and nothing is sent without a token');
+$sandbox->clear_faults;
+$node->reload;
+ok(wait_for($node, "SELECT sent_at IS NOT NULL FROM ignisign_status('$waiting')"), 'then it logs in and goes on');
+$node->safe_psql('postgres', "CREATE SERVER wrong FOREIGN DATA WRAPPER ignisign OPTIONS (base_url '" . $sandbox->url . "');"
+	  . " CREATE USER MAPPING FOR PUBLIC SERVER wrong OPTIONS ($mapping, secret 'sk_development_hunter2')");
+my $never = $node->safe_psql('postgres', sign_sql('Never', 'eve@example.com') =~ s/\)\z/, server => 'wrong')/r);
+ok(wait_for($node, "SELECT count(*) = 1 FROM ignisign.parked WHERE server = 'wrong'"), 'a wrong secret parks its own account');
+sent('Meanwhile');
+is($node->safe_psql('postgres', "SELECT state FROM ignisign_status('$never')"), 'queued', 'and no other');
+$node->safe_psql('postgres', "SELECT ignisign_discard_request('$never'); DROP SERVER wrong CASCADE; DROP SERVER keyed CASCADE");
+
 # Tokens of a short life are renewed before they end.
 $node->stop;
 $sandbox->stop;
