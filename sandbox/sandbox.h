@@ -51,7 +51,7 @@ extern pthread_mutex_t lock;
 
 /* ---- The store (store.c) ---- */
 
-#define NPROFILES 3
+#define NPROFILES 4
 
 /* A signer profile: what it needs to know of a signer, how he signs. */
 typedef struct Profile

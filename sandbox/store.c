@@ -106,9 +106,10 @@ add_app(const char *key)
 	char		env[16];
 	char		uuid[37];
 	uint8_t		hash[32];
-	static const char *const names[] = {"By e-mail", "By e-mail and SMS", "Embedded"};
+	static const char *const names[] = {"By e-mail", "By e-mail and SMS", "Embedded", "By e-mail and name"};
 	static const char *const email[] = {"email", NULL};
 	static const char *const with_phone[] = {"email", "firstName", "lastName", "phoneNumber", NULL};
+	static const char *const with_names[] = {"email", "firstName", "lastName", NULL};
 	static const char *const names_and_phone[] = {"firstName", "lastName", "phoneNumber", NULL};
 	static const char *const none[] = {NULL};
 
@@ -130,12 +131,12 @@ add_app(const char *key)
 	for (int i = 0; i < NPROFILES; i++)
 	{
 		Profile    *profile = &app->profiles[i];
-		char	   *hex = to_hex(hash + 10 * i, ID_LENGTH / 2);
+		char	   *hex = to_hex(hash + 10 * i % 25, ID_LENGTH / 2);
 
 		memcpy(profile->id, hex, ID_LENGTH + 1);
 		free(hex);
 		profile->name = names[i];
-		profile->inputs_needed = i == 1 ? with_phone : email;
+		profile->inputs_needed = i == 1 ? with_phone : i == 3 ? with_names : email;
 		profile->optional_inputs = i == 1 ? none : names_and_phone;
 		profile->embedded = i == 2;
 	}

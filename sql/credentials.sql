@@ -17,7 +17,7 @@ FROM unnest(ARRAY['https://api.example.com', 'http://127.0.0.1:8017', 'http://lo
 -- Numbers, lists and paths.
 SELECT option, pg_temp.refusal(format('CREATE SERVER s FOREIGN DATA WRAPPER ignisign OPTIONS (%s)', option))
 FROM unnest(ARRAY['timeout ''0''', 'timeout ''soon''', 'max_attempts ''99999999999''', 'proof_types ''PDF''',
-	'proof_types ''''', 'proof_types ''CADES,C2PA''', 'allow_http ''maybe''', 'ca_file ''ca.pem''']) option;
+	'proof_types ''''', 'proof_types ''CADES,C2PA''', 'allow_http ''maybe''', 'check_inputs ''maybe''', 'ca_file ''ca.pem''']) option;
 
 -- Keys: the wrong part is named, the key is not repeated.
 CREATE SERVER regress_server FOREIGN DATA WRAPPER ignisign OPTIONS (base_url 'http://127.0.0.1:8017', timeout '5000');

@@ -81,7 +81,20 @@ CREATE TABLE ignisign.signer
 	approver			boolean		NOT NULL DEFAULT false,
 	signer_id			text,
 	signed_at			timestamptz,
+	checked_at			timestamptz,
 	PRIMARY KEY (request, n)
+);
+
+/* What signer profiles need to know of a signer, as the API last told. */
+CREATE TABLE ignisign.signer_profile
+(
+	server				name		NOT NULL,
+	owner				name		NOT NULL,
+	signer_profile_id	text		NOT NULL,
+	inputs_needed		text[]		NOT NULL,
+	optional_inputs		text[]		NOT NULL,
+	read_at				timestamptz	NOT NULL DEFAULT now(),
+	PRIMARY KEY (server, owner, signer_profile_id)
 );
 
 /* What a page of one's own needs to let a signer sign; read by ignisign_session(). */
@@ -273,6 +286,8 @@ CREATE TABLE ignisign.parked
 COMMENT ON TABLE ignisign.origin IS 'the cluster and database that own the queue';
 COMMENT ON TABLE ignisign.request IS 'signature requests; status is the API''s word, NULL until it is known';
 COMMENT ON TABLE ignisign.signer IS 'signers of each request, numbered from 1';
+COMMENT ON TABLE ignisign.signer_profile IS 'what signer profiles need to know of a signer, as the API last told';
+COMMENT ON COLUMN ignisign.signer.checked_at IS 'when this signer was found to have what the profile needs; NULL: not yet, or there is no profile';
 COMMENT ON TABLE ignisign.session IS 'what a page of one''s own needs to let a signer sign; see ignisign_session()';
 COMMENT ON COLUMN ignisign.session.signer_id IS 'Ignisign''s id of the signer, which may be known before it is known whose it is';
 COMMENT ON COLUMN ignisign.request.delivery IS 'one-call; staged: as a draft that is published when all is there; imported: made elsewhere';
@@ -330,6 +345,7 @@ COMMENT ON COLUMN ignisign.attempt.call IS 'id of the call; NULL for a refresh o
 SELECT pg_catalog.pg_extension_config_dump('ignisign.origin', '');
 SELECT pg_catalog.pg_extension_config_dump('ignisign.request', '');
 SELECT pg_catalog.pg_extension_config_dump('ignisign.signer', '');
+SELECT pg_catalog.pg_extension_config_dump('ignisign.signer_profile', '');
 SELECT pg_catalog.pg_extension_config_dump('ignisign.session', '');
 SELECT pg_catalog.pg_extension_config_dump('ignisign.document', '');
 SELECT pg_catalog.pg_extension_config_dump('ignisign.proof', '');
@@ -365,6 +381,7 @@ COMMENT ON FUNCTION ignisign.may_see(name) IS 'whether the current role has the 
 ALTER TABLE ignisign.origin ENABLE ROW LEVEL SECURITY;
 ALTER TABLE ignisign.request ENABLE ROW LEVEL SECURITY;
 ALTER TABLE ignisign.signer ENABLE ROW LEVEL SECURITY;
+ALTER TABLE ignisign.signer_profile ENABLE ROW LEVEL SECURITY;
 ALTER TABLE ignisign.session ENABLE ROW LEVEL SECURITY;
 ALTER TABLE ignisign.document ENABLE ROW LEVEL SECURITY;
 ALTER TABLE ignisign.proof ENABLE ROW LEVEL SECURITY;
@@ -384,6 +401,8 @@ CREATE POLICY own ON ignisign.result FOR SELECT
 CREATE POLICY own ON ignisign.webhook FOR SELECT
 	USING (ignisign.may_see(owner));
 CREATE POLICY own ON ignisign.attempt FOR SELECT
+	USING (ignisign.may_see(owner));
+CREATE POLICY own ON ignisign.signer_profile FOR SELECT
 	USING (ignisign.may_see(owner));
 CREATE POLICY own ON ignisign.parked FOR SELECT
 	USING (ignisign.may_see(owner));

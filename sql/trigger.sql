@@ -60,7 +60,7 @@ INSERT INTO contract (id, title, pdf, email, description, language, reference, u
 SELECT r.title, r.delivery, r.description, r.language, r.external_id, r.expires_at = '2999-01-01 00:00+00' AS until, r.recipients, r.statements,
 	(SELECT string_agg(operation, ' ') FROM ignisign.call q WHERE q.request = r.id) AS calls
 FROM contract c JOIN ignisign.request r ON r.id = c.signature_id ORDER BY c.id;
-SELECT array_append(recipients, 'x'::text) FROM ignisign.request WHERE title = 'All';
+SELECT recipients = ARRAY['archive@example.com'] FROM ignisign.request WHERE title = 'All';
 ROLLBACK;
 SELECT pg_temp.refusal('INSERT INTO contract (id, title, pdf, email, until) VALUES (1, ''t'', ''%PDF-1'', ''ann@example.com'', ''2001-01-01'')');
 SELECT pg_temp.refusal('INSERT INTO contract (id, title, pdf, email, copies) VALUES (1, ''t'', ''%PDF-1'', ''ann@example.com'', ARRAY[NULL])');

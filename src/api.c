@@ -128,6 +128,10 @@ static const IgOperationEntry operations[] = {
 		"check-authenticity", "POST", DOCUMENT "/check-authenticity", IG_REPEATABLE,
 		FIELDS(DOCUMENT_ID), .part = "file"
 	},
+	[IG_OP_INPUTS_NEEDED] = {
+		"inputs-needed", "GET", APP "/signer-profiles/{signerProfileId}/inputs-needed", IG_REPEATABLE,
+		FIELDS({"signerProfileId", IG_ID, true}), .read = ig_read_inputs
+	},
 	[IG_OP_VERIFY_WEBHOOK] = {
 		"verify-webhook", "POST", "/v4/tokens/webhook-verification/checking-consumption", IG_REPEATABLE,
 		FIELDS({"token", IG_STRING, true}, {"appId", IG_STRING, true}, {"appEnv", IG_STRING, true}),
@@ -189,10 +193,6 @@ static const IgOperationEntry operations[] = {
 	{"signer-profiles", "GET", APP "/signer-profiles", IG_REPEATABLE},
 	{
 		"signer-profile", "GET", APP "/signer-profiles/{signerProfileId}", IG_REPEATABLE,
-		FIELDS({"signerProfileId", IG_ID, true})
-	},
-	{
-		"inputs-needed", "GET", APP "/signer-profiles/{signerProfileId}/inputs-needed", IG_REPEATABLE,
 		FIELDS({"signerProfileId", IG_ID, true})
 	},
 	{

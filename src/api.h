@@ -40,6 +40,7 @@ typedef enum IgOperation
 	IG_OP_PUBLISH,
 	IG_OP_UPLOAD_DOCUMENT,
 	IG_OP_CHECK_AUTHENTICITY,
+	IG_OP_INPUTS_NEEDED,
 	IG_OP_VERIFY_WEBHOOK,
 	IG_OP_WEBHOOK_LOG,
 	IG_OP_IMPORT,
@@ -201,6 +202,11 @@ typedef struct IgApiAnswer
 	const char *auth_secret;
 	IgApiEmbedded *embedded;
 	int			nembedded;
+	/* inputs-needed */
+	const char **inputs_needed;
+	int			ninputs_needed;
+	const char **optional_inputs;
+	int			noptional_inputs;
 	/* login */
 	const char *token;
 	/* verify-webhook */

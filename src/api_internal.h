@@ -84,6 +84,7 @@ extern bool ig_read_context(cJSON *tree, IgApiAnswer *answer, char *error);
 extern bool ig_read_list(cJSON *tree, IgApiAnswer *answer, char *error);
 extern bool ig_read_document(cJSON *tree, IgApiAnswer *answer, char *error);
 extern bool ig_read_signer(cJSON *tree, IgApiAnswer *answer, char *error);
+extern bool ig_read_inputs(cJSON *tree, IgApiAnswer *answer, char *error);
 extern bool ig_read_login(cJSON *tree, IgApiAnswer *answer, char *error);
 extern bool ig_read_verification(cJSON *tree, IgApiAnswer *answer, char *error);
 extern bool ig_read_events(cJSON *tree, IgApiAnswer *answer, char *error);

@@ -322,6 +322,37 @@ ig_read_signer(cJSON *tree, IgApiAnswer *answer, char *error)
 	return true;
 }
 
+/* The strings of a member that is an array; false: no memory. */
+static bool
+strings_member(const cJSON *object, const char *name, const char ***strings, int *n)
+{
+	int			size;
+	const cJSON *array = array_member(object, name, &size);
+	const cJSON *item;
+
+	*strings = calloc((size_t) size + 1, sizeof(char *));
+	if (*strings == NULL)
+		return false;
+	cJSON_ArrayForEach(item, array)
+	{
+		if (cJSON_IsString(item))
+			(*strings)[(*n)++] = item->valuestring;
+	}
+	return true;
+}
+
+/* The answer to inputs-needed. */
+bool
+ig_read_inputs(cJSON *tree, IgApiAnswer *answer, char *error)
+{
+	if (!cJSON_IsArray(cJSON_GetObjectItemCaseSensitive(tree, "inputsNeeded")))
+		return ig_refuse(error, "it has no inputsNeeded");
+	if (!strings_member(tree, "inputsNeeded", &answer->inputs_needed, &answer->ninputs_needed) ||
+		!strings_member(tree, "optionalInputs", &answer->optional_inputs, &answer->noptional_inputs))
+		return ig_refuse(error, "out of memory");
+	return true;
+}
+
 /* The answer to login. */
 bool
 ig_read_login(cJSON *tree, IgApiAnswer *answer, char *error)
@@ -438,6 +469,8 @@ ig_api_answer_free(IgApiAnswer *answer)
 	free(answer->statuses);
 	free(answer->items);
 	free(answer->embedded);
+	free(answer->inputs_needed);
+	free(answer->optional_inputs);
 	for (int i = 0; i < answer->nevents; i++)
 		cJSON_free(answer->events[i].json);
 	free(answer->events);

@@ -227,7 +227,7 @@ ignisign_grant(PG_FUNCTION_ARGS)
 	execute(psprintf("GRANT USAGE ON SCHEMA ignisign TO %s", role));
 	execute(psprintf("GRANT SELECT ON ignisign.request, ignisign.signer, ignisign.document, "
 					 "ignisign.proof, ignisign.call, ignisign.result, ignisign.webhook, ignisign.attempt, ignisign.event, "
-					 "ignisign.parked, ignisign.requests TO %s", role));
+					 "ignisign.parked, ignisign.signer_profile, ignisign.requests TO %s", role));
 
 	/* The functions for everyday use, as the extension has them. */
 	if (SPI_execute("SELECT pg_catalog.string_agg(p.oid::pg_catalog.regprocedure::pg_catalog.text, ', ') "

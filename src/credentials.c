@@ -75,6 +75,7 @@ static const IgOption valid_options[] = {
 	{"max_attempts", ForeignServerRelationId, false, check_number, 1, 1000000},
 	{"max_in_flight", ForeignServerRelationId, false, check_number, 1, 1000},
 	{"proof_types", ForeignServerRelationId, false, check_proof_types, 0, 0},
+	{"check_inputs", ForeignServerRelationId, false, check_boolean, 0, 0},
 	{"api_key", UserMappingRelationId, false, check_key, 0, 0},
 	{"api_key_file", UserMappingRelationId, true, check_path, 0, 0},
 	{"app_id", UserMappingRelationId, false, check_app_id, 0, 0},
@@ -554,6 +555,17 @@ ig_account_allowed(const char *server_name, const char *role, char **problem)
 	else
 		return true;
 	return false;
+}
+
+/* Whether what signer profiles need is checked before a request is sent. */
+bool
+ig_server_checks_inputs(const char *name)
+{
+	ForeignServer *server = GetForeignServerByName(name, false);
+	bool		result = true;
+
+	(void) parse_bool(option_value(server->options, "check_inputs", "true"), &result);
+	return result;
 }
 
 /* Check that the role may use the server. */

@@ -42,6 +42,9 @@ typedef struct IgAccount
 extern IgAccount *ig_account_load(const char *server, const char *role,
 								  char **problem);
 
+/* Whether what signer profiles need is checked before a request is sent; the server exists. */
+extern bool ig_server_checks_inputs(const char *server);
+
 /*
  * Whether the role of that name exists and may use the server: what was queued
  * with a right that is gone since is not sent.  False: *problem says why.

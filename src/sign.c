@@ -19,6 +19,7 @@
 #include "bytes.h"
 #include "credentials.h"
 #include "errors.h"
+#include "inputs.h"
 #include "queue.h"
 #include "sign.h"
 #include "spi.h"
@@ -488,6 +489,18 @@ ig_insert_document(const IgSignDocument *document, int n, const pg_uuid_t *id)
 	ig_spi_execute(&insert, values, nulls);
 }
 
+/* Whether what signer profiles need is to be checked. */
+static bool
+wants_inputs_checked(const IgSignRequest *request)
+{
+	for (int i = 0; i < request->nsigners; i++)
+	{
+		if (request->signers[i].signer_profile_id)
+			return ig_server_checks_inputs(request->server);
+	}
+	return false;
+}
+
 /* Check a request as the current role, and queue it. */
 void
 ig_sign(IgSignRequest *request, const pg_uuid_t *id)
@@ -495,6 +508,8 @@ ig_sign(IgSignRequest *request, const pg_uuid_t *id)
 	Oid			caller = GetUserId();
 	char	   *owner = GetUserNameFromId(caller, false);
 	IgOwnerState state;
+	bool		staged;
+	bool		ready;
 
 	check_title(request->title);
 	check_method(request->signature_method);
@@ -502,6 +517,7 @@ ig_sign(IgSignRequest *request, const pg_uuid_t *id)
 	check_delivery(request);
 	check_documents(request);
 	ig_check_server(request->server, caller);
+	staged = strcmp(request->delivery, "staged") == 0;
 
 	ig_check_writable("ignisign_sign()");
 	ig_owner_enter(&state);
@@ -511,12 +527,14 @@ ig_sign(IgSignRequest *request, const pg_uuid_t *id)
 	insert_signers(request, id);
 	for (int i = 0; i < request->ndocuments; i++)
 		ig_insert_document(&request->documents[i], i + 1, id);
-	if (strcmp(request->delivery, "staged") == 0)
-	{
+	if (staged)
 		ig_staged_check(id);
+
+	/* Where something is to be asked first, the answer has it sent. */
+	ready = !wants_inputs_checked(request) || ig_inputs_check(id);
+	if (ready && staged)
 		ig_staged_advance(id);
-	}
-	else
+	else if (ready)
 		ig_queue_add(id, IG_OP_ONE_CALL_SIGN, 0, 0, "", owner, request->server, GetCurrentTimestamp());
 	SPI_finish();
 	ig_owner_leave(&state);

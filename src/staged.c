@@ -91,6 +91,11 @@ values_of(IgOperation step)
 		"FROM ignisign.signer WHERE request = $1 AND n = $3",
 		.types = {UUIDOID, INT4OID, INT4OID, TEXTOID, TEXTOID}
 	};
+	static IgStatement inputs_needed = {
+		.sql = "SELECT jsonb_build_object('signerProfileId', signer_profile_id)::text "
+		"FROM ignisign.signer WHERE request = $1 AND n = $3",
+		.types = {UUIDOID, INT4OID, INT4OID, TEXTOID, TEXTOID}
+	};
 	static IgStatement update_request = {
 		.sql = "SELECT jsonb_strip_nulls(jsonb_build_object('title', r.title, 'description', r.description, "
 		"'language', r.language, 'externalId', coalesce(r.external_id, r.id::text), "
@@ -120,6 +125,8 @@ values_of(IgOperation step)
 			return &upload_hash;
 		case IG_OP_CREATE_SIGNER:
 			return &create_signer;
+		case IG_OP_INPUTS_NEEDED:
+			return &inputs_needed;
 		case IG_OP_UPDATE_REQUEST:
 			return &update_request;
 		default:

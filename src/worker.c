@@ -43,6 +43,7 @@
 #include "compat.h"
 #include "flight.h"
 #include "import.h"
+#include "inputs.h"
 #include "lanes.h"
 #include "queue.h"
 #include "reconcile.h"
@@ -191,11 +192,25 @@ apply_success(IgFlight *flight, IgSent *sent, int *nsent)
 			ig_webhook_apply_log(&flight->call, &flight->answer);
 		else if (flight->call.operation == IG_OP_IMPORT)
 			ig_import_apply_page(&flight->call, &flight->answer);
+		else if (flight->call.operation == IG_OP_INPUTS_NEEDED)
+			ig_inputs_keep(&flight->call, &flight->answer);
 		ig_apply_result(flight);
 		return;
 	}
 	switch (flight->call.operation)
 	{
+		case IG_OP_INPUTS_NEEDED:
+			{
+				char	   *missing = ig_inputs_apply(&flight->call, &flight->answer);
+
+				/* It would be refused: nothing is sent before a person has seen to it. */
+				if (missing)
+				{
+					flight->decision.verdict = IG_DEAD;
+					flight->error = MemoryContextStrdup(flight->context, missing);
+				}
+				break;
+			}
 		case IG_OP_CREATE_REQUEST:
 		case IG_OP_INIT_DOCUMENT:
 		case IG_OP_UPLOAD_FILE:

@@ -102,7 +102,7 @@ like(refusal("ignisign_get_document('$shell')"), qr/DOCUMENT_NOT_FOUND/, 'and go
 
 # Signers and their profiles.
 my $profiles = answer('ignisign_signer_profiles()');
-is(scalar @$profiles, 3, 'signer profiles');
+is(scalar @$profiles, 4, 'signer profiles');
 my ($phone) = grep { $_->{name} eq 'By e-mail and SMS' } @$profiles;
 my ($embedded) = grep { $_->{integrationMode} eq 'EMBEDDED' } @$profiles;
 is(answer("ignisign_signer_profile('$phone->{_id}')")->{name}, $phone->{name}, 'one of them');
