@@ -62,6 +62,8 @@ take_documents(Request *request, const cJSON *ids, Answer *answer)
 			code = "CANNOT_UPDATE_OR_PUBLISH_SIGNATURE_REQUEST__AT_LEAST_ONE_DOCUMENT_HAVE_ALREADY_A_SIGNATURE";
 		else if (document->nature == NULL)
 			code = "CANNOT_UPDATE_OR_PUBLISH_SIGNATURE_REQUEST__AT_LEAST_ONE_DOCUMENT_HAVE_NO_CONTENT";
+		else if (strcmp(document->nature, "PRIVATE_FILE") == 0 && document->label == NULL)
+			code = "CANNOT_UPDATE_OR_PUBLISH_SIGNATURE_REQUEST__AT_LEAST_ONE_DOCUMENT_ARE_NOT_CREATED_OR_IS_INVALID";
 		else
 			list[n++] = document;
 	}

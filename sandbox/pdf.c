@@ -123,6 +123,24 @@ read_pdf(qpdf_data qpdf, const char *name, const void *data, size_t size)
 		qpdf_get_num_pages(qpdf) > 0;
 }
 
+/* Whether a PDF is encrypted, be it with a password that opens it or not. */
+bool
+is_encrypted(const void *data, size_t size)
+{
+	qpdf_data	qpdf;
+	bool		result = false;
+
+	if (memmem(data, size, "/Encrypt", 8) == NULL)
+		return false;
+	qpdf = qpdf_init();
+	if (read_pdf(qpdf, "document", data, size))
+		result = qpdf_is_encrypted(qpdf);
+	else if (qpdf_has_error(qpdf))
+		result = qpdf_get_error_code(qpdf, qpdf_get_error(qpdf)) == qpdf_e_password;
+	qpdf_cleanup(&qpdf);
+	return result;
+}
+
 /* Add fields for signatures to the last page, which show nothing there. */
 static void
 add_fields(qpdf_data qpdf, int count)

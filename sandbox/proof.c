@@ -17,6 +17,15 @@ is_pdf(const Document *document)
 	return document->mime_type != NULL && strcmp(document->mime_type, "application/pdf") == 0;
 }
 
+/* What the API calls a file like this one. */
+const char *
+file_nature(const Document *document)
+{
+	if (!is_pdf(document))
+		return "FILE";
+	return is_encrypted(document->content, document->size) ? "PDF_ENCRYPTED" : "PDF";
+}
+
 /* Say what was signed, by whom and when. */
 static void
 write_receipt(const Document *document, Buffer *lines)

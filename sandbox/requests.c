@@ -208,7 +208,7 @@ make_signed_request(App *app, const cJSON *body, const Content *contents)
 		document->size = contents[request->ndocuments].size;
 		set_text(&document->file_name, get_text(item, "originalName"));
 		set_text(&document->mime_type, get_text(item, "mimeType"));
-		document->nature = is_pdf(document) ? "PDF" : "FILE";
+		document->nature = file_nature(document);
 		if (options.tidy)
 			tidy_file_name(document->file_name);
 		sha256(document->content, document->size, document->hash);

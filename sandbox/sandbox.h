@@ -100,7 +100,7 @@ typedef struct Document
 	App		   *app;
 	Request    *request;		/* NULL: not tied to one yet */
 	int64_t		created_at;
-	const char *nature;			/* PDF, FILE, DATA_JSON, PRIVATE_FILE; NULL: no content yet */
+	const char *nature;			/* PDF, PDF_ENCRYPTED, FILE, DATA_JSON, PRIVATE_FILE; NULL: no content yet */
 	char	   *file_name;		/* or NULL, as all that follow */
 	char	   *mime_type;
 	char	   *external_id;
@@ -358,6 +358,8 @@ extern uint8_t *download(const char *url, size_t *size);
 
 /* Proofs (proof.c, pdf.c, zip.c). */
 extern bool is_pdf(const Document *document);
+extern const char *file_nature(const Document *document);
+extern bool is_encrypted(const void *data, size_t size);
 extern void make_proof(Document *document, Buffer *proof);
 extern char *signing_authority(void);
 extern bool sign_bytes(const Signer *signer, const void *data, size_t size, Buffer *signature);

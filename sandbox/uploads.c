@@ -51,7 +51,8 @@ set_file(Document *document, Upload *upload, Answer *answer)
 	}
 	set_text(&document->file_name, upload->file_name);
 	set_text(&document->mime_type, upload->mime_type);
-	set_content(document, pdf ? "PDF" : "FILE", upload->content.data, upload->content.length);
+	set_content(document, "FILE", upload->content.data, upload->content.length);
+	document->nature = file_nature(document);
 	return true;
 }
 
@@ -140,6 +141,21 @@ provide_file(Call *call, Answer *answer)
 	free_names(&upload);
 }
 
+/* Whether another document of the same request is data in JSON. */
+static bool
+has_data_beside(const Document *document)
+{
+	for (size_t i = 0; document->request != NULL && i < document_count(); i++)
+	{
+		const Document *other = document_by_number(i);
+
+		if (other != document && other->request == document->request && !other->deleted &&
+			other->nature != NULL && strcmp(other->nature, "DATA_JSON") == 0)
+			return true;
+	}
+	return false;
+}
+
 /* POST /v4/documents/:documentId/data-json-content */
 void
 provide_json(Call *call, Answer *answer)
@@ -151,6 +167,12 @@ provide_json(Call *call, Answer *answer)
 
 	if (document == NULL || (body = parse_fields(call, fields, answer)) == NULL)
 		return;
+	if (has_data_beside(document))
+	{
+		cJSON_Delete(body);
+		answer_error(answer, "ONLY_ONE_JSON_PER_SIGNATURE_REQUEST_IS_ALLOWED", "The signature request has data already", NULL);
+		return;
+	}
 	text = cJSON_PrintUnformatted(cJSON_GetObjectItemCaseSensitive(body, "jsonContent"));
 	cJSON_Delete(body);
 	set_text(&document->mime_type, "application/json");

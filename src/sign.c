@@ -31,6 +31,9 @@
 #define MAX_SIGNERS			100
 #define MAX_DOCUMENTS		100
 
+/* A PDF's beginning is looked for in so many bytes, as readers do. */
+#define PDF_HEAD			1024
+
 /* Most bytes of a body that the vendor's own client sends. */
 #define MAX_ONE_CALL		50000000
 
@@ -243,11 +246,33 @@ ig_check_document(IgSignDocument *document, int n, int of)
 				 errhint("It must have 1 to %d characters, all of them printable.", MAX_NAME_LENGTH)));
 }
 
+/* Check what depends on the kind of a document that is signed. */
+static void
+check_kind(const IgSignDocument *document, int n)
+{
+	static const char begin[] = "%PDF-";
+
+	if (document->kind == IG_SIGN_PRIVATE && document->label == NULL)
+		ereport(ERROR,
+				(errcode(IG_ERRCODE_INVALID_DOCUMENT),
+				 errmsg("private document %d has no label", n),
+				 errhint("The signers see its label in place of its content.")));
+	if (document->kind == IG_SIGN_FILE && document->content != NULL &&
+		strcmp(document->mime_type, "application/pdf") == 0 &&
+		memmem(VARDATA_ANY(document->content), Min(VARSIZE_ANY_EXHDR(document->content), PDF_HEAD),
+			   begin, strlen(begin)) == NULL)
+		ereport(ERROR,
+				(errcode(IG_ERRCODE_INVALID_DOCUMENT),
+				 errmsg("document %d is not a PDF", n),
+				 errhint("Its MIME type or file name says so. Give it the right one, or content that begins with %%PDF-.")));
+}
+
 /* Check the documents. */
 static void
 check_documents(IgSignRequest *request)
 {
 	Size		total = 0;
+	int			json = 0;		/* number of the one that is data */
 
 	if (request->ndocuments == 0)
 		ereport(ERROR,
@@ -263,6 +288,14 @@ check_documents(IgSignRequest *request)
 	for (int i = 0; i < request->ndocuments; i++)
 	{
 		ig_check_document(&request->documents[i], i + 1, request->ndocuments);
+		check_kind(&request->documents[i], i + 1);
+		if (request->documents[i].kind == IG_SIGN_JSON && json != 0)
+			ereport(ERROR,
+					(errcode(IG_ERRCODE_INVALID_DOCUMENT),
+					 errmsg("documents %d and %d are both data in JSON", json, i + 1),
+					 errhint("A request can have one; put the data together.")));
+		if (request->documents[i].kind == IG_SIGN_JSON)
+			json = i + 1;
 		if (request->documents[i].content)
 			total += VARSIZE_ANY_EXHDR(request->documents[i].content);
 	}

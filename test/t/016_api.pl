@@ -93,6 +93,8 @@ like(refusal("ignisign_original('$shell')"), qr/DOCUMENT_NOT_PROVIDED/, 'and gon
 my $data = answer("ignisign_init_document('$draft')")->{documentId};
 is(answer("ignisign_upload_json('$data', '{\"amount\": 12, \"none\": null}')")->{dataJsonContent},
 	'{"none":null,"amount":12}', 'data in JSON');
+like(refusal("ignisign_upload_json('" . answer("ignisign_init_document('$draft')")->{documentId} . "', '{}')"),
+	qr/ONLY_ONE_JSON_PER_SIGNATURE_REQUEST_IS_ALLOWED/, 'of which a request has one');
 my $private = answer("ignisign_init_document('$draft', label => 'Secret')")->{documentId};
 is(answer("ignisign_upload_hash('$private', sha256('secret'))")->{documentNature}, 'PRIVATE_FILE', 'a private document');
 is(answer("ignisign_get_document('$private')")->{documentHash},

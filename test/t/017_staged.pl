@@ -91,6 +91,11 @@ for my $case (
 	[ "document => '\\x$hex', description => ''", qr/description must be a string that is not empty/ ],
 	[ "documents => ARRAY[ignisign_document(url => 'https://x.example/a.pdf')], language => 'EN'", qr/given by URL, which a staged request cannot carry/ ],
 	[ "documents => ARRAY[ignisign_document(document_id => '42')]", qr/invalid id of document 1/ ],
+	[ "documents => ARRAY[ignisign_document(url => 'https://x.example/a.pdf')], delivery => 'staged'", qr/given by URL, which a staged request cannot carry/ ],
+	[ "documents => ARRAY[ignisign_document(json => '{}'), ignisign_document('x'), ignisign_document(json => '[1]')]", qr/documents 1 and 3 are both data in JSON/ ],
+	[ "documents => ARRAY[ignisign_document('secret', private => true)]", qr/private document 1 has no label/ ],
+	[ "documents => ARRAY[ignisign_document('no pdf', 'a.pdf')]", qr/document 1 is not a PDF/ ],
+	[ "document => 'no pdf', mime_type => 'application/pdf'", qr/document 1 is not a PDF/ ],
 	[ "documents => ARRAY[ignisign_document('x', json => '{}')]", qr/a document in JSON has no other content/ ])
 {
 	my ($out, $err) = ('', '');
@@ -106,6 +111,20 @@ my $upload = $node->safe_psql('postgres', "SELECT ignisign_upload_document('\\x$
 my $document = $node->safe_psql('postgres', "SELECT ignisign_result($upload, '30 s') ->> 'documentId'");
 is(published(sign("documents => ARRAY[ignisign_document(document_id => '$document')]"), 'uploaded before')->{documents}[0]{_id},
 	$document, 'is the one that is signed');
+
+# Files of any kind, and PDFs that nobody may read: by either way they are what
+# they are, and have their proof.
+my $locked = unpack 'H*', pdf('Locked') =~ s{/Root 1 0 R}{/Root 1 0 R /ID [<00> <00>] /Encrypt << /Filter /Standard /V 1 /R 2 /P -44 /O <@{[ '00' x 32 ]}> /U <@{[ '00' x 32 ]}> >>}r;
+for my $delivery ('one-call', 'staged')
+{
+	my $files = sign("documents => ARRAY[ignisign_document('\\x$locked', 'locked.pdf'), ignisign_document('\\x504b0304', 'a.docx'), ignisign_document('a,b', 'a.csv')], delivery => '$delivery'");
+	my $published = published($files, "files, $delivery");
+
+	is_deeply([ map { $_->{documentNature} } @{ $published->{documents} } ], [qw(PDF_ENCRYPTED FILE FILE)], "$delivery: what they are");
+	$sandbox->sign($published->{_id});
+	is($node->safe_psql('postgres', "SELECT ignisign_wait('$files', 'PROOF', '60 s')"), 't', "$delivery: signed");
+	is($node->safe_psql('postgres', "SELECT count(*) FROM ignisign.proof WHERE request = '$files' AND substr(content, 1, 4) = '%PDF'"), '3', "$delivery: with proofs");
+}
 
 # Embedded signers.
 my $profiles = $node->safe_psql('postgres', 'SELECT ignisign_signer_profiles()');

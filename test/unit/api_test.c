@@ -58,6 +58,26 @@ test_email(void)
 }
 
 static void
+test_inputs(void)
+{
+	IgApiAnswer answer;
+
+	ok(read_text(IG_OP_INPUTS_NEEDED, "{\"inputsNeeded\":[\"email\",7,\"firstName\"],\"optionalInputs\":[\"phoneNumber\"]}", &answer),
+	   "inputs-needed is read");
+	ok(answer.ninputs_needed == 2 && answer.noptional_inputs == 1, "what is no string is passed over");
+	is(answer.inputs_needed[1], "firstName", "what is needed");
+	is(answer.optional_inputs[0], "phoneNumber", "and what is optional");
+	ig_api_answer_free(&answer);
+	ok(read_text(IG_OP_INPUTS_NEEDED, "{\"inputsNeeded\":[]}", &answer) && answer.ninputs_needed == 0, "nothing may be needed");
+	ig_api_answer_free(&answer);
+	ok(!read_text(IG_OP_INPUTS_NEEDED, "{\"signerProfileId\":\"" ID "\"}", &answer), "but it must be told");
+	ok(!read_text(IG_OP_INPUTS_NEEDED, "[]", &answer), "in an object");
+	ok(ig_api_known_signer_proof_type("CADES") && !ig_api_known_proof_type("CADES"), "a proof of one signer");
+	ok(ig_api_known_proof_type("SIGNED_DATA") && !ig_api_known_signer_proof_type("SIGNED_DATA"), "a proof of a document");
+	ok(!ig_api_known_proof_type("C2PA") && !ig_api_known_signer_proof_type("JWSDET"), "what the API does not make");
+}
+
+static void
 test_build(void)
 {
 	const IgApiSigner signers[] = {{"ann@example.com", "Ann \"A\"", NULL, NULL}};
@@ -300,6 +320,7 @@ main(void)
 {
 	test_key();
 	test_email();
+	test_inputs();
 	test_build();
 	test_read();
 	test_hash();
