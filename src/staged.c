@@ -26,7 +26,7 @@
 
 #include "errors.h"
 #include "queue.h"
-#include "session.h"
+#include "signing_session.h"
 #include "spi.h"
 #include "staged.h"
 
@@ -262,7 +262,7 @@ ig_staged_apply(const IgCall *call, const IgApiAnswer *answer)
 		values[2] = Int32GetDatum(call->signer ? call->signer : call->document);
 		ig_spi_execute(statement, values, NULL);
 	}
-	ig_session_keep(call, answer);
+	ig_signing_session_keep(call, answer);
 	ig_staged_advance(&call->request);
 	SPI_finish();
 }

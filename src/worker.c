@@ -48,7 +48,7 @@
 #include "queue.h"
 #include "reconcile.h"
 #include "refresh.h"
-#include "session.h"
+#include "signing_session.h"
 #include "slots.h"
 #include "spi.h"
 #include "staged.h"
@@ -228,7 +228,7 @@ apply_success(IgFlight *flight, IgSent *sent, int *nsent)
 		case IG_OP_ONE_CALL_SIGN:
 			sent[*nsent].request = &flight->call.request;
 			sent[(*nsent)++].signature_request_id = flight->answer.signature_request_id;
-			ig_session_keep(&flight->call, &flight->answer);
+			ig_signing_session_keep(&flight->call, &flight->answer);
 			break;
 		case IG_OP_STATUS:
 			apply_refresh(flight);

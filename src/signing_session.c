@@ -1,6 +1,6 @@
 /*-------------------------------------------------------------------------
  *
- * session.c
+ * signing_session.c
  *	  What a page of one's own needs to let a signer sign.
  *
  * A session is kept by Ignisign's id of the signer: the answer to a request in
@@ -18,7 +18,7 @@
 #include "utils/builtins.h"
 
 #include "functions.h"
-#include "session.h"
+#include "signing_session.h"
 #include "spi.h"
 
 PG_FUNCTION_INFO_V1(ignisign_session);
@@ -47,7 +47,7 @@ keep(const IgCall *call, const char *signer_id, const char *token, const char *a
 
 /* Keep what an answer brings. */
 void
-ig_session_keep(const IgCall *call, const IgApiAnswer *answer)
+ig_signing_session_keep(const IgCall *call, const IgApiAnswer *answer)
 {
 	SPI_connect();
 	if (answer->signer_id != NULL && answer->auth_secret != NULL)

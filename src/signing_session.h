@@ -1,12 +1,12 @@
 /*-------------------------------------------------------------------------
  *
- * session.h
+ * signing_session.h
  *	  What a page of one's own needs to let a signer sign.
  *
  *-------------------------------------------------------------------------
  */
-#ifndef IGNISIGN_SESSION_H
-#define IGNISIGN_SESSION_H
+#ifndef IGNISIGN_SIGNING_SESSION_H
+#define IGNISIGN_SIGNING_SESSION_H
 
 #include "postgres.h"
 
@@ -16,6 +16,6 @@
  * Keep what an answer brings for embedded signers: one that makes a signer, or
  * publishes a request.  In the worker's transaction.
  */
-extern void ig_session_keep(const IgCall *call, const IgApiAnswer *answer);
+extern void ig_signing_session_keep(const IgCall *call, const IgApiAnswer *answer);
 
-#endif							/* IGNISIGN_SESSION_H */
+#endif							/* IGNISIGN_SIGNING_SESSION_H */
