@@ -302,6 +302,20 @@ extern void ig_api_read_error(const char *body, size_t length,
 							  IgApiAnswer *answer);
 extern void ig_api_answer_free(IgApiAnswer *answer);
 
+/*
+ * Show every text of an answer that may be stored or compared, for it to be
+ * replaced by another one; some are NULL.
+ */
+typedef void (*IgApiVisitor) (const char **text, void *arg);
+
+extern void ig_api_answer_texts(IgApiAnswer *answer, IgApiVisitor visit, void *arg);
+
+/*
+ * Write JSON's escapes of characters beyond ASCII as the characters, in place:
+ * not every encoding of a database has an equivalent for each.
+ */
+extern void ig_api_json_unescape(char *json);
+
 /* Whether a request in this status will never change again. */
 extern bool ig_api_status_is_final(const char *status);
 

@@ -478,3 +478,119 @@ ig_api_answer_free(IgApiAnswer *answer)
 	memset(answer, 0, sizeof(*answer));
 }
 
+/* Show every text of an answer that may be stored or compared. */
+void
+ig_api_answer_texts(IgApiAnswer *answer, IgApiVisitor visit, void *arg)
+{
+	const char **alone[] = {
+		&answer->signature_request_id, &answer->status, &answer->title, &answer->external_id,
+		&answer->created_at, &answer->signature_method, &answer->proof_status,
+		&answer->document_id, &answer->signer_id, &answer->auth_secret
+	};
+
+	for (size_t i = 0; i < sizeof(alone) / sizeof(alone[0]); i++)
+		visit(alone[i], arg);
+	for (int i = 0; i < answer->nsigners; i++)
+	{
+		visit(&answer->signers[i].signer_id, arg);
+		visit(&answer->signers[i].email, arg);
+		visit(&answer->signers[i].first_name, arg);
+		visit(&answer->signers[i].last_name, arg);
+	}
+	for (int i = 0; i < answer->ndocuments; i++)
+	{
+		visit(&answer->documents[i].document_id, arg);
+		visit(&answer->documents[i].file_name, arg);
+		visit(&answer->documents[i].mime_type, arg);
+		visit(&answer->documents[i].nature, arg);
+		visit(&answer->documents[i].status, arg);
+	}
+	for (int i = 0; i < answer->nstatuses; i++)
+	{
+		visit(&answer->statuses[i].signature_request_id, arg);
+		visit(&answer->statuses[i].status, arg);
+	}
+	for (int i = 0; i < answer->nitems; i++)
+	{
+		visit(&answer->items[i].signature_request_id, arg);
+		visit(&answer->items[i].title, arg);
+		visit(&answer->items[i].status, arg);
+		visit(&answer->items[i].external_id, arg);
+		visit(&answer->items[i].created_at, arg);
+	}
+	for (int i = 0; i < answer->nembedded; i++)
+	{
+		visit(&answer->embedded[i].signer_id, arg);
+		visit(&answer->embedded[i].token, arg);
+	}
+	for (int i = 0; i < answer->nevents; i++)
+		visit(&answer->events[i].event_id, arg);
+}
+
+/* The four digits after \u, or -1. */
+static int
+unicode_escape(const char *text)
+{
+	unsigned int code;
+	int			length = 0;
+
+	if (text[0] != '\\' || text[1] != 'u' || strspn(text + 2, "0123456789abcdefABCDEF") < 4 ||
+		sscanf(text + 2, "%4x%n", &code, &length) != 1 || length != 4)
+		return -1;
+	return (int) code;
+}
+
+/* Write a character in UTF-8; returns how many bytes it has. */
+static int
+write_utf8(char *to, unsigned int code)
+{
+	if (code < 0x800)
+	{
+		to[0] = (char) (0xC0 | code >> 6);
+		to[1] = (char) (0x80 | (code & 0x3F));
+		return 2;
+	}
+	if (code < 0x10000)
+	{
+		to[0] = (char) (0xE0 | code >> 12);
+		to[1] = (char) (0x80 | (code >> 6 & 0x3F));
+		to[2] = (char) (0x80 | (code & 0x3F));
+		return 3;
+	}
+	to[0] = (char) (0xF0 | code >> 18);
+	to[1] = (char) (0x80 | (code >> 12 & 0x3F));
+	to[2] = (char) (0x80 | (code >> 6 & 0x3F));
+	to[3] = (char) (0x80 | (code & 0x3F));
+	return 4;
+}
+
+/* Write JSON's escapes of characters beyond ASCII as the characters. */
+void
+ig_api_json_unescape(char *json)
+{
+	char	   *to = json;
+
+	while (*json)
+	{
+		int			code = unicode_escape(json);
+		int			low;
+
+		if (code < 0x80)
+		{
+			if (json[0] == '\\' && json[1] != '\0')
+				*to++ = *json++;
+			*to++ = *json++;
+			continue;
+		}
+		json += 6;
+		if (code >= 0xD800 && code < 0xDC00 &&
+			(low = unicode_escape(json)) >= 0xDC00 && low < 0xE000)
+		{
+			to += write_utf8(to, 0x10000 + ((unsigned int) (code - 0xD800) << 10) + (unsigned int) (low - 0xDC00));
+			json += 6;
+		}
+		else
+			to += write_utf8(to, code >= 0xD800 && code < 0xE000 ? 0xFFFD : (unsigned int) code);
+	}
+	*to = '\0';
+}

@@ -297,7 +297,7 @@ apply_signers(const IgCall *call, const IgApiAnswer *answer)
 		"UPDATE ignisign.signer s SET signer_id = coalesce(u.signer_id, s.signer_id), "
 		"signed_at = coalesce(s.signed_at, CASE WHEN u.signed THEN now() END) "
 		"FROM unnest($2, $3, $4) AS u (email, signer_id, signed) "
-		"JOIN ignisign.signer o ON o.request = $1 AND lower(o.email) = lower(u.email) "
+		"JOIN ignisign.signer o ON o.request = $1 AND lower(o.email COLLATE \"C\") = lower(u.email COLLATE \"C\") "
 		"WHERE s.request = $1 AND s.n = o.n "
 		"AND (s.signer_id IS DISTINCT FROM u.signer_id OR u.signed AND s.signed_at IS NULL) "
 		"RETURNING s.request, s.email, s.signed_at IS NOT NULL AND o.signed_at IS NULL AS new) "

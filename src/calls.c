@@ -25,6 +25,7 @@
 #include "bytes.h"
 #include "calls.h"
 #include "credentials.h"
+#include "encoding.h"
 #include "errors.h"
 #include "functions.h"
 #include "queue.h"
@@ -254,13 +255,14 @@ ig_apply_result(IgFlight *flight)
 	nulls[6] = nulls[7] = nulls[8] = 'n';
 	if (flight->json && transfer->body_length > 0)
 	{
-		values[6] = DirectFunctionCall1(jsonb_in, CStringGetDatum(pg_any_to_server(body, transfer->body_length, PG_UTF8)));
+		ig_api_json_unescape(body);
+		values[6] = DirectFunctionCall1(jsonb_in, CStringGetDatum(ig_from_wire(body, IG_REPLACEMENT)));
 		nulls[6] = ' ';
 	}
 	else if (!flight->json)
 	{
 		values[7] = PointerGetDatum(ig_bytea(body, transfer->body_length));
-		values[8] = CStringGetTextDatum(transfer->content_type);
+		values[8] = CStringGetTextDatum(ig_from_wire(transfer->content_type, IG_REPLACEMENT));
 		nulls[7] = nulls[8] = ' ';
 	}
 	SPI_connect();

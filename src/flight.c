@@ -10,11 +10,11 @@
 
 #include "catalog/pg_type.h"
 #include "common/pg_prng.h"
-#include "mb/pg_wchar.h"
 #include "utils/builtins.h"
 #include "utils/json.h"
 #include "utils/memutils.h"
 
+#include "encoding.h"
 #include "flight.h"
 #include "spi.h"
 #include "staged.h"
@@ -125,13 +125,17 @@ typedef struct Contract
 } Contract;
 
 /*
- * Text as the API takes it: UTF-8.  A database in another encoding is
- * converted; SQL_ASCII is checked.
+ * A text as the API takes it; NULL for NULL.  One that cannot be converted was
+ * refused when it was queued; should one be here all the same, the call fails.
  */
 static char *
-to_wire(const char *text)
+to_wire(IgFlight *flight, const char *text)
 {
-	return text ? pg_server_to_any(text, strlen(text), PG_UTF8) : NULL;
+	char	   *result = text ? ig_to_wire(text) : NULL;
+
+	if (text != NULL && result == NULL)
+		flight->error = "a text of the request cannot be converted to UTF-8";
+	return result;
 }
 
 /* Read the signers of the flight's request. */
@@ -153,10 +157,10 @@ read_signers(IgFlight *flight, Contract *contract)
 	{
 		IgApiSigner *signer = &contract->signers[i];
 
-		signer->email = to_wire(ig_spi_text(i, 1, context));
-		signer->first_name = to_wire(ig_spi_text(i, 2, context));
-		signer->last_name = to_wire(ig_spi_text(i, 3, context));
-		signer->signer_profile_id = to_wire(ig_spi_text(i, 4, context));
+		signer->email = to_wire(flight, ig_spi_text(i, 1, context));
+		signer->first_name = to_wire(flight, ig_spi_text(i, 2, context));
+		signer->last_name = to_wire(flight, ig_spi_text(i, 3, context));
+		signer->signer_profile_id = to_wire(flight, ig_spi_text(i, 4, context));
 	}
 }
 
@@ -188,9 +192,9 @@ read_documents(IgFlight *flight, Contract *contract)
 		Datum		slice;
 		bool		isnull;
 
-		document->file_name = to_wire(ig_spi_text(i, 1, context));
-		document->mime_type = to_wire(ig_spi_text(i, 2, context));
-		document->url = to_wire(ig_spi_text(i, 3, context));
+		document->file_name = to_wire(flight, ig_spi_text(i, 1, context));
+		document->mime_type = to_wire(flight, ig_spi_text(i, 2, context));
+		document->url = to_wire(flight, ig_spi_text(i, 3, context));
 		document->size = contract->sizes[i] = ig_spi_int64(i, 4, 0);
 		slice = ig_spi_datum(i, 5, &isnull);
 		if (!isnull && document->url == NULL)
@@ -246,7 +250,7 @@ build(IgFlight *flight)
 		args.signature_request_ids = (const char *const *) flight->batch->signature_request_ids;
 		args.nsignature_request_ids = flight->batch->n;
 	}
-	args.values = to_wire(flight->call.args ? flight->call.args :
+	args.values = to_wire(flight, flight->call.args ? flight->call.args :
 						  ig_staged_values(&flight->call.request, flight->call.operation, flight->call.document,
 										   flight->call.signer, &account->key, flight->context));
 	MemoryContextSwitchTo(flight->context);
@@ -267,7 +271,7 @@ build(IgFlight *flight)
 
 		/* SPI has left us in a context of its own. */
 		MemoryContextSwitchTo(flight->context);
-		args.title = to_wire(flight->call.title);
+		args.title = to_wire(flight, flight->call.title);
 		args.signature_method = flight->call.signature_method;
 		args.signers = contract.signers;
 		args.nsigners = contract.nsigners;
@@ -275,6 +279,8 @@ build(IgFlight *flight)
 		args.ndocuments = contract.ndocuments;
 	}
 
+	if (flight->error)
+		return;
 	if (!ig_api_build(flight->call.operation, &args, &flight->request, error))
 	{
 		flight->error = pstrdup(error);
@@ -537,6 +543,31 @@ ig_flight_digest(IgFlight *flight)
 		outcome.retry_after = ig_policy_retry_after(transfer->retry_after,
 													(int64) time(NULL) * 1000);
 	flight->decision = ig_policy_decide(&outcome, &policy, pg_prng_uint64(&pg_global_prng_state));
+	MemoryContextSwitchTo(old);
+}
+
+/* Replace a text of the API's by one in the database's encoding. */
+static void
+localize_text(const char **text, void *arg)
+{
+	if (*text != NULL)
+		*text = ig_from_wire(*text, *(const char *) arg);
+}
+
+/* Have what the API said in the database's encoding. */
+void
+ig_flight_localize(IgFlight *flight)
+{
+	char		replacement = flight->scan ? IG_NO_CHARACTER : IG_REPLACEMENT;
+	MemoryContext old;
+
+	if (flight->localized)
+		return;
+	flight->localized = true;
+	old = MemoryContextSwitchTo(flight->context);
+	ig_api_answer_texts(&flight->answer, localize_text, &replacement);
+	localize_text(&flight->code, &replacement);
+	localize_text(&flight->error, &replacement);
 	MemoryContextSwitchTo(old);
 }
 

@@ -47,7 +47,8 @@ typedef struct IgFlight
 	bool		json;			/* a 2xx answer is JSON, or empty */
 	IgApiAnswer answer;
 	IgDecision	decision;
-	char	   *error;			/* text for people, or NULL */
+	bool		localized;		/* its texts are in the database's encoding */
+	const char *error;			/* text for people, or NULL */
 	const char *code;			/* the API's, or NULL */
 } IgFlight;
 
@@ -72,6 +73,12 @@ extern void ig_flight_feed(IgFlight *flight);
 
 /* Judge a finished or unbuildable flight: answer, decision, error. */
 extern void ig_flight_digest(IgFlight *flight);
+
+/*
+ * Have what the API said in the database's encoding, before it is stored or
+ * compared.  Needs a transaction.
+ */
+extern void ig_flight_localize(IgFlight *flight);
 
 extern void ig_flight_free(IgFlight *flight);
 

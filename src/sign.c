@@ -18,6 +18,7 @@
 #include "api.h"
 #include "bytes.h"
 #include "credentials.h"
+#include "encoding.h"
 #include "errors.h"
 #include "inputs.h"
 #include "queue.h"
@@ -47,9 +48,9 @@ const char *const ig_sign_inputs[IG_SIGN_INPUTS] = {
 static bool
 is_sendable(const char *text)
 {
-	char	   *utf8 = pg_server_to_any(text, strlen(text), PG_UTF8);
+	char	   *utf8 = ig_to_wire(text);
 
-	if (!ig_api_valid_utf8(utf8, strlen(utf8)))
+	if (utf8 == NULL || !ig_api_valid_utf8(utf8, strlen(utf8)))
 		return false;
 	for (; *text; text++)
 	{
@@ -76,7 +77,7 @@ check_title(const char *title)
 	if (!is_sendable(title))
 		ereport(ERROR,
 				(errcode(IG_ERRCODE_INVALID_TITLE),
-				 errmsg("title has control characters or is not valid UTF-8"),
+				 errmsg("title has control characters or cannot be converted to UTF-8"),
 				 errhint("It is one line of text.")));
 }
 

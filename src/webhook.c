@@ -18,7 +18,6 @@
 
 #include "catalog/pg_type.h"
 #include "fmgr.h"
-#include "mb/pg_wchar.h"
 #include "miscadmin.h"
 #include "utils/builtins.h"
 #include "utils/fmgrprotos.h"
@@ -27,6 +26,7 @@
 
 #include "bytes.h"
 #include "credentials.h"
+#include "encoding.h"
 #include "queue.h"
 #include "spi.h"
 #include "webhook.h"
@@ -318,7 +318,7 @@ store_event(const IgCall *call, const IgApiEvent *event, pg_uuid_t *id)
 	values[2] = NameGetDatum(&call->server);
 	values[3] = CStringGetTextDatum(event->event_id);
 	values[4] = DirectFunctionCall1(jsonb_in,
-									CStringGetDatum(pg_any_to_server(event->json, strlen(event->json), PG_UTF8)));
+									CStringGetDatum(ig_from_wire(event->json, IG_REPLACEMENT)));
 	return ig_spi_execute(&store, values, NULL) == 1;
 }
 

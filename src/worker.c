@@ -423,6 +423,8 @@ apply_finished(IgFlight **flights, int n)
 {
 	char	   *error;
 
+	for (int i = 0; i < n; i++)
+		ig_flight_localize(flights[i]);
 	if (n == 0 || try_apply(flights, n) == NULL)
 		return;
 	for (int i = 0; i < n; i++)
@@ -454,7 +456,7 @@ judge_account(IgFlight *flight, TimestampTz now)
 	if (flight->decision.verdict == IG_PARK ||
 		(flight->call.operation == IG_OP_LOGIN && flight->decision.verdict != IG_DONE))
 	{
-		char	   *reason = flight->code ?
+		const char *reason = flight->code ?
 			psprintf("%s: %s", flight->code, flight->error) : flight->error;
 
 		ig_lane_park(flight->lane, reason, now);

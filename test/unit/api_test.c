@@ -315,6 +315,34 @@ test_fields(void)
 		ok(ig_api_operation_by_name(ig_api_operation_name((IgOperation) i), &op) && (int) op == i, ig_api_operation_name((IgOperation) i));
 }
 
+static void
+test_json_unescape(void)
+{
+	static const char *const pairs[][2] = {
+		{"", ""},
+		{"{\"a\":\"\\u00e9\"}", "{\"a\":\"\xc3\xa9\"}"},
+		{"\\u65e5\\u672c", "\xe6\x97\xa5\xe6\x9c\xac"},
+		{"\\ud83d\\ude00!", "\xf0\x9f\x98\x80!"},
+		{"\\uD83Dx", "\xef\xbf\xbdx"},
+		{"\\ude00", "\xef\xbf\xbd"},
+		{"\\u0041\\u001f\\n", "\\u0041\\u001f\\n"},
+		{"\\\\u00e9", "\\\\u00e9"},
+		{"\\\\\\u00e9", "\\\\\xc3\xa9"},
+		{"\\u00", "\\u00"},
+		{"\\", "\\"},
+		{"12345678901234567890", "12345678901234567890"}
+	};
+
+	for (size_t i = 0; i < sizeof(pairs) / sizeof(pairs[0]); i++)
+	{
+		char		text[64];
+
+		snprintf(text, sizeof(text), "%s", pairs[i][0]);
+		ig_api_json_unescape(text);
+		is(text, pairs[i][1], "escapes of JSON");
+	}
+}
+
 int
 main(void)
 {
@@ -334,5 +362,6 @@ main(void)
 	   !ig_api_not_yet(IG_OP_CONTEXT, 400, "DOCUMENT_PROOF_NOT_CREATED"), "not yet");
 	test_jwt();
 	test_fields();
+	test_json_unescape();
 	return done_testing();
 }
