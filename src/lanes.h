@@ -16,6 +16,7 @@
 #include "utils/timestamp.h"
 
 #include "credentials.h"
+#include "queue.h"
 
 typedef struct IgLane
 {
@@ -25,6 +26,8 @@ typedef struct IgLane
 	IgAccount  *account;		/* NULL: not loaded, or there is none */
 	bool		stale;			/* account is to be loaded again */
 	int			in_flight;
+	TimestampTz front;			/* of the queue: no pending call was seen before */
+	int64		front_id;
 	bool		parked;
 	TimestampTz parked_at;
 	int			tries;			/* since it was parked */
@@ -47,6 +50,12 @@ typedef struct IgLane
 extern void ig_lanes_init(void);
 extern void ig_lanes_forget_parked(void);
 extern IgLane *ig_lane(const char *server, const char *owner);
+
+/* Keep where each account's part of the queue begins; of the others it is empty. */
+extern void ig_lanes_set_fronts(const IgDue *due, int n);
+
+/* Where they begin, at the latest at this time. */
+extern IgDue *ig_lanes_fronts(TimestampTz latest, int *n);
 
 /* How many calls may be started now.  Needs a transaction. */
 extern int	ig_lane_room(IgLane *lane, TimestampTz now);

@@ -207,42 +207,92 @@ ig_queue_sort_out(TimestampTz look_at)
 	SPI_finish();
 }
 
-/*
- * The accounts that have calls in the state "pending" or "unknown", and when
- * the first of each is due.  Costs one index look-up an account, however long
- * the queue is.
- */
-IgDue *
-ig_queue_due(const char *state, int *n)
+/* Copy the rows of the current result: server, owner, run_at, id. */
+static IgDue *
+copy_due(int n, MemoryContext context)
 {
-	static IgStatement pending = {
-		.sql = "WITH RECURSIVE account AS ("
-		"(SELECT server, owner, run_at FROM ignisign.call WHERE state = 'pending' "
-		"ORDER BY server, owner, run_at LIMIT 1) "
-		"UNION ALL "
-		"SELECT n.server, n.owner, n.run_at FROM account a CROSS JOIN LATERAL "
-		"(SELECT c.server, c.owner, c.run_at FROM ignisign.call c "
-		"WHERE c.state = 'pending' AND (c.server, c.owner) > (a.server, a.owner) "
-		"ORDER BY c.server, c.owner, c.run_at LIMIT 1) n) "
-		"SELECT server, owner, run_at FROM account"
-	};
-	static IgStatement unknown = {
-		.sql = "SELECT server, owner, min(run_at) FROM ignisign.call WHERE state = 'unknown' GROUP BY server, owner"
-	};
-	MemoryContext context = CurrentMemoryContext;
-	IgDue	   *result;
+	IgDue	   *result = MemoryContextAllocZero(context, Max(n, 1) * sizeof(IgDue));
 
-	SPI_connect();
-	*n = (int) ig_spi_execute(strcmp(state, "pending") == 0 ? &pending : &unknown, NULL, NULL);
-	result = MemoryContextAllocZero(context, Max(*n, 1) * sizeof(IgDue));
-	for (int i = 0; i < *n; i++)
+	for (int i = 0; i < n; i++)
 	{
 		bool		isnull;
 
 		namestrcpy(&result[i].server, NameStr(*DatumGetName(ig_spi_datum(i, 1, &isnull))));
 		namestrcpy(&result[i].owner, NameStr(*DatumGetName(ig_spi_datum(i, 2, &isnull))));
 		result[i].run_at = DatumGetTimestampTz(ig_spi_datum(i, 3, &isnull));
+		result[i].id = ig_spi_int64(i, 4, 0);
 	}
+	return result;
+}
+
+/* All accounts; costs one index look-up an account, however long the queue is. */
+IgDue *
+ig_queue_due(const char *state, int *n)
+{
+	static IgStatement pending = {
+		.sql = "WITH RECURSIVE account AS ("
+		"(SELECT server, owner, run_at, id FROM ignisign.call WHERE state = 'pending' "
+		"ORDER BY server, owner, run_at, id LIMIT 1) "
+		"UNION ALL "
+		"SELECT n.server, n.owner, n.run_at, n.id FROM account a CROSS JOIN LATERAL "
+		"(SELECT c.server, c.owner, c.run_at, c.id FROM ignisign.call c "
+		"WHERE c.state = 'pending' AND (c.server, c.owner) > (a.server, a.owner) "
+		"ORDER BY c.server, c.owner, c.run_at, c.id LIMIT 1) n) "
+		"SELECT server, owner, run_at, id FROM account"
+	};
+	static IgStatement unknown = {
+		.sql = "SELECT server, owner, min(run_at), 0::bigint FROM ignisign.call WHERE state = 'unknown' GROUP BY server, owner"
+	};
+	MemoryContext context = CurrentMemoryContext;
+	IgDue	   *result;
+
+	SPI_connect();
+	*n = (int) ig_spi_execute(strcmp(state, "pending") == 0 ? &pending : &unknown, NULL, NULL);
+	result = copy_due(*n, context);
+	SPI_finish();
+	return result;
+}
+
+/* Accounts, and how far each has come, as parameters. */
+static void
+set_fronts(Datum *values, const IgDue *fronts, int n)
+{
+	Datum	   *column[4];
+
+	for (int i = 0; i < (int) lengthof(column); i++)
+		column[i] = new_datums(n);
+	for (int i = 0; i < n; i++)
+	{
+		column[0][i] = NameGetDatum(&fronts[i].server);
+		column[1][i] = NameGetDatum(&fronts[i].owner);
+		column[2][i] = TimestampTzGetDatum(fronts[i].run_at);
+		column[3][i] = Int64GetDatum(fronts[i].id);
+	}
+	values[0] = ig_array(NAMEOID, column[0], NULL, n);
+	values[1] = ig_array(NAMEOID, column[1], NULL, n);
+	values[2] = ig_array(TIMESTAMPTZOID, column[2], NULL, n);
+	values[3] = ig_array(INT8OID, column[3], NULL, n);
+}
+
+/* Known accounts, from where they are. */
+IgDue *
+ig_queue_due_from(const IgDue *fronts, int nfronts, int *n)
+{
+	static IgStatement due = {
+		.sql = "SELECT a.server, a.owner, c.run_at, c.id FROM unnest($1, $2, $3, $4) AS a (server, owner, run_at, id) "
+		"CROSS JOIN LATERAL (SELECT q.run_at, q.id FROM ignisign.call q "
+		"WHERE q.state = 'pending' AND q.server = a.server AND q.owner = a.owner "
+		"AND (q.run_at, q.id) >= (a.run_at, a.id) ORDER BY q.run_at, q.id LIMIT 1) c",
+		.types = {NAMEARRAYOID, NAMEARRAYOID, TIMESTAMPTZARRAYOID, INT8ARRAYOID}
+	};
+	MemoryContext context = CurrentMemoryContext;
+	Datum		values[4];
+	IgDue	   *result;
+
+	SPI_connect();
+	set_fronts(values, fronts, nfronts);
+	*n = (int) ig_spi_execute(&due, values, NULL);
+	result = copy_due(*n, context);
 	SPI_finish();
 	return result;
 }
@@ -289,41 +339,35 @@ ig_queue_claim(const IgDue *due, int ndue, TimestampTz now, int *n)
 	static IgStatement claim = {
 		.sql = "WITH due AS ("
 		"SELECT c.request, c.id, c.document, c.signer "
-		"FROM unnest($1, $2, $3) AS a (server, owner, n) CROSS JOIN LATERAL "
+		"FROM unnest($1, $2, $3, $4, $6) AS a (server, owner, run_at, id, n) CROSS JOIN LATERAL "
 		"(SELECT q.request, q.id, q.document, q.signer FROM ignisign.call q "
-		"WHERE q.state = 'pending' AND q.server = a.server AND q.owner = a.owner AND q.run_at <= $4 "
+		"WHERE q.state = 'pending' AND q.server = a.server AND q.owner = a.owner "
+		"AND (q.run_at, q.id) >= (a.run_at, a.id) AND q.run_at <= $5 "
 		"ORDER BY q.run_at, q.id LIMIT a.n FOR UPDATE SKIP LOCKED) c), "
 		"known AS ("
 		"SELECT due.request, due.id, r.title, r.signature_method, r.signature_request_id, d.document_id, s.signer_id "
 		"FROM due LEFT JOIN ignisign.request r ON r.id = due.request "
 		"LEFT JOIN ignisign.document d ON d.request = due.request AND d.n = due.document "
 		"LEFT JOIN ignisign.signer s ON s.request = due.request AND s.n = due.signer) "
-		"UPDATE ignisign.call c SET state = 'sending', attempts = c.attempts + 1, claimed_at = $4 "
+		"UPDATE ignisign.call c SET state = 'sending', attempts = c.attempts + 1, claimed_at = $5 "
 		"FROM known k WHERE c.request = k.request AND c.id = k.id "
 		"RETURNING c.request, c.id, c.operation, c.server, c.owner, c.document, c.proof_type, "
 		"c.attempts, c.waits, c.looks, c.claimed_at, k.title, k.signature_method, "
 		"k.signature_request_id, k.document_id, c.signer, k.signer_id, c.args::text",
-		.types = {NAMEARRAYOID, NAMEARRAYOID, INT4ARRAYOID, TIMESTAMPTZOID}
+		.types = {NAMEARRAYOID, NAMEARRAYOID, TIMESTAMPTZARRAYOID, INT8ARRAYOID, TIMESTAMPTZOID, INT4ARRAYOID}
 	};
 	MemoryContext context = CurrentMemoryContext;
-	Datum	   *servers = new_datums(ndue);
-	Datum	   *owners = new_datums(ndue);
 	Datum	   *limits = new_datums(ndue);
-	Datum		values[4];
+	Datum		values[6];
 	IgCall	   *calls;
 
 	for (int i = 0; i < ndue; i++)
-	{
-		servers[i] = NameGetDatum(&due[i].server);
-		owners[i] = NameGetDatum(&due[i].owner);
 		limits[i] = Int32GetDatum(due[i].limit);
-	}
 
 	SPI_connect();
-	values[0] = ig_array(NAMEOID, servers, NULL, ndue);
-	values[1] = ig_array(NAMEOID, owners, NULL, ndue);
-	values[2] = ig_array(INT4OID, limits, NULL, ndue);
-	values[3] = TimestampTzGetDatum(now);
+	set_fronts(values, due, ndue);
+	values[4] = TimestampTzGetDatum(now);
+	values[5] = ig_array(INT4OID, limits, NULL, ndue);
 	*n = (int) ig_spi_execute(&claim, values, NULL);
 	calls = MemoryContextAllocZero(context, Max(*n, 1) * sizeof(IgCall));
 	for (int i = 0; i < *n; i++)

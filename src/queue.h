@@ -38,12 +38,13 @@ typedef struct IgCall
 	char	   *args;			/* of one that belongs to no request, else NULL */
 } IgCall;
 
-/* An account's calls: who they are for, and when the first is due. */
+/* An account's calls: who they are for, and the first, which is due then. */
 typedef struct IgDue
 {
 	NameData	server;
 	NameData	owner;
 	TimestampTz run_at;
+	int64		id;
 	int			limit;			/* how many may be claimed */
 } IgDue;
 
@@ -112,7 +113,20 @@ extern int64 ig_queue_add_alone(const pg_uuid_t *id, IgOperation operation, int 
 extern void ig_queue_add_next_page(const IgCall *call);
 
 extern void ig_queue_sort_out(TimestampTz look_at);
+
+/*
+ * The accounts that have calls in the state "pending" or "unknown", and of
+ * each the first.
+ */
 extern IgDue *ig_queue_due(const char *state, int *n);
+
+/*
+ * The same of pending calls, but only of these accounts, and of each from the
+ * given place on: what lies before is not read, be it ever so many dead rows
+ * that VACUUM cannot remove.
+ */
+extern IgDue *ig_queue_due_from(const IgDue *fronts, int nfronts, int *n);
+
 extern IgCall *ig_queue_claim(const IgDue *due, int ndue, TimestampTz now, int *n);
 extern IgCall *ig_queue_in_state(const char *state, const char *server, const char *owner,
 								 const char *const *titles, int ntitles,

@@ -60,6 +60,15 @@
 /* Answers that are applied in one transaction. */
 #define MAX_ANSWERS			500
 
+/*
+ * Looks at the whole queue: one that takes so many microseconds is fast; after
+ * a slow one there is none for so many times its duration, and one is made now
+ * and then, in ms, though nobody has woken us.
+ */
+#define FAST_LOOK			2000
+#define LOOK_SHARE			20
+#define LOOK_INTERVAL		60000
+
 /* How long the statistics of an idle worker are kept back, in ms. */
 #define STATISTICS_PAUSE	1000
 
@@ -72,6 +81,9 @@ static List *scans = NIL;		/* in flying_context */
 static int	refreshes = 0;		/* under way */
 static bool in_transaction = false;
 static TimestampTz next_turn = 0;	/* something is due then; 0: nothing */
+static bool look_wanted = true; /* at all of the queue */
+static TimestampTz next_look = 0;	/* not before */
+static TimestampTz looked_in = 0;	/* when the turn of the last look began */
 static bool parked = false;		/* the queue is not this database's */
 static bool warned = false;		/* and that has been said */
 static bool stopping = false;	/* somebody wants the database for himself */
@@ -530,6 +542,49 @@ claim_scans(List **flights, TimestampTz now, TimestampTz *next)
 	}
 }
 
+/*
+ * The first pending call of each account.  Rows that are dead, but that VACUUM
+ * cannot remove because of somebody's old snapshot, lie where the queue began;
+ * so a known account is looked at from where it was.  What is new may be
+ * another account's, or was queued long ago in a transaction that has just
+ * committed: then we are woken, and look at everything.  Where that is slow, it
+ * is done only so often that it takes a small part of the time.
+ */
+static IgDue *
+look_at_queue(TimestampTz *next, int *n)
+{
+	TimestampTz begun = GetCurrentTimestamp();
+	TimestampTz took;
+	IgDue	   *due;
+
+	if (begun >= next_look && (look_wanted || begun >= TimestampTzPlusMilliseconds(next_look, LOOK_INTERVAL)))
+	{
+		due = ig_queue_due("pending", n);
+		look_wanted = false;
+		next_look = GetCurrentTimestamp();
+		took = next_look - begun;
+		if (took > FAST_LOOK)
+			next_look += LOOK_SHARE * took;
+	}
+	else
+	{
+		IgDue	   *fronts;
+		int			nfronts;
+
+		/*
+		 * What we have queued since the last look is due when that look's
+		 * turn began, or later.
+		 */
+		fronts = ig_lanes_fronts(looked_in, &nfronts);
+		due = ig_queue_due_from(fronts, nfronts, n);
+		if (look_wanted)
+			look_again(next, next_look);
+	}
+	ig_lanes_set_fronts(due, *n);
+	looked_in = GetCurrentTransactionStartTimestamp();
+	return due;
+}
+
 /* Claim calls of the queue. */
 static void
 claim_calls(List **flights, TimestampTz now, TimestampTz *next)
@@ -540,7 +595,7 @@ claim_calls(List **flights, TimestampTz now, TimestampTz *next)
 	int			nready = 0;
 	int			n;
 
-	due = ig_queue_due("pending", &ndue);
+	due = look_at_queue(next, &ndue);
 	for (int i = 0; i < ndue; i++)
 	{
 		IgLane	   *lane = ig_lane(NameStr(due[i].server), NameStr(due[i].owner));
@@ -941,6 +996,7 @@ ignisign_worker_main(Datum arg)
 			woken = true;
 		}
 
+		look_wanted = look_wanted || woken;
 		finished = collect_finished(unsent);
 		unsent = NIL;
 		if (finished != NIL || woken || any_hungry() || time_to_next_turn() == 0)
