@@ -734,7 +734,7 @@ RETURNS bigint
 AS 'MODULE_PATHNAME' LANGUAGE C VOLATILE STRICT;
 
 COMMENT ON FUNCTION ignisign_purge(text, interval) IS
-'forget what is older: attempts, calls, documents, events, proofs, requests, results, signers or webhooks; returns how many';
+'forget what is older: attempts, calls, deliveries, documents, events, proofs, requests, results, signers or webhooks; returns how many';
 
 CREATE FUNCTION ignisign_retry(call bigint)
 RETURNS void
@@ -1410,6 +1410,119 @@ RETURN ignisign.ask('webhook-log', pg_catalog.jsonb_build_object('webhookId', we
 
 COMMENT ON FUNCTION ignisign_read_webhook_log(text, name) IS
 'queue the reading of what is new in the delivery log of a webhook endpoint, where no message can reach this database';
+
+/* ---- Being told: functions that are called ---- */
+
+/* A function of somebody's, and what it is called for. */
+CREATE TABLE ignisign.callback
+(
+	id					bigint		GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
+	function			text		NOT NULL UNIQUE,
+	owner				name		NOT NULL,
+	events				text[]		NOT NULL,
+	problem				text,
+	created_at			timestamptz	NOT NULL DEFAULT now()
+);
+
+/* The calls of these functions that are still to be made. */
+CREATE TABLE ignisign.delivery
+(
+	request				uuid		NOT NULL,
+	id					bigint		GENERATED ALWAYS AS IDENTITY,
+	callback			bigint		NOT NULL,
+	event				bigint		NOT NULL,
+	event_at			timestamptz	NOT NULL,
+	state				text		NOT NULL DEFAULT 'pending'
+									CHECK (state IN ('pending', 'running', 'dead')),
+	run_at				timestamptz	NOT NULL,
+	attempts			integer		NOT NULL DEFAULT 0,
+	claimed_at			timestamptz,
+	code				text,
+	last_error			text,
+	created_at			timestamptz	NOT NULL DEFAULT now(),
+	PRIMARY KEY (request, id)
+);
+
+/* What is due, callback by callback. */
+CREATE INDEX delivery_due ON ignisign.delivery (callback, run_at, id)
+	WHERE state <> 'dead';
+
+/* What comes before what. */
+CREATE INDEX delivery_order ON ignisign.delivery (callback, request, id);
+
+CREATE INDEX delivery_id ON ignisign.delivery (id);
+
+COMMENT ON TABLE ignisign.callback IS 'functions that are called when something happened; see ignisign_on()';
+COMMENT ON TABLE ignisign.delivery IS 'queue of the calls of these functions that are still to be made or looked at';
+COMMENT ON COLUMN ignisign.callback.function IS 'qualified name; it is looked up when it is called';
+COMMENT ON COLUMN ignisign.callback.owner IS 'owner of the function, as whom it is called';
+COMMENT ON COLUMN ignisign.callback.events IS 'kinds of ignisign.event, statuses, or *';
+COMMENT ON COLUMN ignisign.callback.problem IS 'why it is not called at present; NULL: nothing is in the way';
+COMMENT ON COLUMN ignisign.delivery.event IS 'id of the row in ignisign.event, which has event_at as its time';
+COMMENT ON COLUMN ignisign.delivery.state IS 'pending: to be made at run_at; running: under way; dead: given up';
+COMMENT ON COLUMN ignisign.delivery.run_at IS 'not before this time, nor before earlier ones of the same callback and request';
+COMMENT ON COLUMN ignisign.delivery.attempts IS 'attempts that count toward ignisign.callback_max_attempts';
+COMMENT ON COLUMN ignisign.delivery.code IS 'SQLSTATE of the last failure';
+
+SELECT pg_catalog.pg_extension_config_dump('ignisign.callback', '');
+SELECT pg_catalog.pg_extension_config_dump('ignisign.callback_id_seq', '');
+SELECT pg_catalog.pg_extension_config_dump('ignisign.delivery', '');
+SELECT pg_catalog.pg_extension_config_dump('ignisign.delivery_id_seq', '');
+
+ALTER TABLE ignisign.callback ENABLE ROW LEVEL SECURITY;
+ALTER TABLE ignisign.delivery ENABLE ROW LEVEL SECURITY;
+
+CREATE POLICY own ON ignisign.callback FOR SELECT
+	USING (ignisign.may_see(owner));
+CREATE POLICY own ON ignisign.delivery FOR SELECT
+	USING (EXISTS (SELECT FROM ignisign.callback c WHERE c.id = callback));
+
+CREATE FUNCTION ignisign.may_be_told(role name, owner name)
+RETURNS boolean
+AS 'MODULE_PATHNAME', 'ignisign_may_be_told'
+LANGUAGE C STABLE STRICT PARALLEL SAFE;
+
+COMMENT ON FUNCTION ignisign.may_be_told(name, name) IS
+'whether a role has the privileges of another one; true also when there is no such role, of which its call will tell';
+
+CREATE FUNCTION ignisign.event_added()
+RETURNS trigger
+AS 'MODULE_PATHNAME', 'ignisign_event_added' LANGUAGE C;
+
+COMMENT ON FUNCTION ignisign.event_added() IS 'trigger of ignisign.event that queues the calls of callbacks';
+
+CREATE TRIGGER deliver AFTER INSERT ON ignisign.event
+	REFERENCING NEW TABLE AS added FOR EACH STATEMENT
+	EXECUTE FUNCTION ignisign.event_added();
+
+CREATE FUNCTION ignisign_on(event text, function regprocedure)
+RETURNS bigint
+AS 'MODULE_PATHNAME' LANGUAGE C VOLATILE STRICT;
+
+COMMENT ON FUNCTION ignisign_on(text, regprocedure) IS
+'have function(request uuid, event jsonb) called as its owner after each such event: a kind of ignisign.event, a status, or *; returns the callback''s id';
+
+CREATE FUNCTION ignisign_off(event text, function regprocedure)
+RETURNS void
+AS 'MODULE_PATHNAME', 'ignisign_off_event' LANGUAGE C VOLATILE STRICT;
+
+CREATE FUNCTION ignisign_off(callback bigint)
+RETURNS void
+AS 'MODULE_PATHNAME', 'ignisign_off_callback' LANGUAGE C VOLATILE STRICT;
+
+COMMENT ON FUNCTION ignisign_off(text, regprocedure) IS 'no longer have a function called for an event';
+COMMENT ON FUNCTION ignisign_off(bigint) IS 'no longer have a callback''s function called at all';
+
+CREATE FUNCTION ignisign_retry_delivery(delivery bigint)
+RETURNS void
+AS 'MODULE_PATHNAME' LANGUAGE C VOLATILE STRICT;
+
+CREATE FUNCTION ignisign_discard_delivery(delivery bigint)
+RETURNS void
+AS 'MODULE_PATHNAME' LANGUAGE C VOLATILE STRICT;
+
+COMMENT ON FUNCTION ignisign_retry_delivery(bigint) IS 'make a dead delivery pending again, with all its attempts';
+COMMENT ON FUNCTION ignisign_discard_delivery(bigint) IS 'drop a delivery that is dead or pending';
 
 /* ---- Last: have the worker started at COMMIT ---- */
 

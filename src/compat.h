@@ -12,6 +12,8 @@
 
 #include "catalog/pg_database.h"
 #include "catalog/pg_foreign_server.h"
+#include "catalog/pg_proc.h"
+#include "postmaster/bgworker.h"
 #include "utils/acl.h"
 
 #if PG_VERSION_NUM < 150000
@@ -46,6 +48,35 @@ ig_foreign_server_aclcheck(Oid server, Oid role, AclMode mode)
 	return pg_foreign_server_aclcheck(server, role, mode);
 #endif
 }
+
+static inline AclResult
+ig_function_aclcheck(Oid function, Oid role, AclMode mode)
+{
+#if PG_VERSION_NUM >= 160000
+	return object_aclcheck(ProcedureRelationId, function, role, mode);
+#else
+	return pg_proc_aclcheck(function, role, mode);
+#endif
+}
+
+static inline AclResult
+ig_database_aclcheck(Oid database, Oid role, AclMode mode)
+{
+#if PG_VERSION_NUM >= 160000
+	return object_aclcheck(DatabaseRelationId, database, role, mode);
+#else
+	return pg_database_aclcheck(database, role, mode);
+#endif
+}
+
+/* A role without LOGIN can be connected as since 17. */
+#ifdef BGWORKER_BYPASS_ROLELOGINCHECK
+#define IG_ANY_ROLE				true
+#define IG_CONNECT_AS_ANY_ROLE	BGWORKER_BYPASS_ROLELOGINCHECK
+#else
+#define IG_ANY_ROLE				false
+#define IG_CONNECT_AS_ANY_ROLE	0
+#endif
 
 /* Came with 15.4: what a DROP DATABASE that was interrupted leaves behind. */
 #ifndef DATCONNLIMIT_INVALID_DB

@@ -227,7 +227,7 @@ ignisign_grant(PG_FUNCTION_ARGS)
 	execute(psprintf("GRANT USAGE ON SCHEMA ignisign TO %s", role));
 	execute(psprintf("GRANT SELECT ON ignisign.request, ignisign.signer, ignisign.document, "
 					 "ignisign.proof, ignisign.call, ignisign.result, ignisign.webhook, ignisign.attempt, ignisign.event, "
-					 "ignisign.parked, ignisign.signer_profile, ignisign.requests TO %s", role));
+					 "ignisign.callback, ignisign.delivery, ignisign.parked, ignisign.signer_profile, ignisign.requests TO %s", role));
 
 	/* The functions for everyday use, as the extension has them. */
 	if (SPI_execute("SELECT pg_catalog.string_agg(p.oid::pg_catalog.regprocedure::pg_catalog.text, ', ') "
@@ -237,7 +237,8 @@ ignisign_grant(PG_FUNCTION_ARGS)
 					"JOIN pg_catalog.pg_extension e ON d.refclassid = 'pg_catalog.pg_extension'::pg_catalog.regclass "
 					"AND e.oid = d.refobjid AND e.extname = 'ignisign' "
 					"WHERE p.proname NOT IN ('ignisign_connect', 'ignisign_grant', 'ignisign_adopt', 'ignisign_purge', "
-					"'ignisign_fdw_validator', 'installed', 'origin_changed')", true, 1) != SPI_OK_SELECT || SPI_processed != 1)
+					"'ignisign_fdw_validator', 'installed', 'origin_changed', 'event_added')", true, 1) != SPI_OK_SELECT ||
+		SPI_processed != 1)
 		elog(ERROR, "could not list the functions of the extension");
 	list = SPI_getvalue(SPI_tuptable->vals[0], SPI_tuptable->tupdesc, 1);
 	if (list == NULL)

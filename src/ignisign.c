@@ -33,6 +33,9 @@ int			ig_refresh_batch = 50;
 int			ig_reconcile_delay = 30 * 1000;
 int			ig_retry_delay = 1000;
 int			ig_max_retry_delay = 15 * 60 * 1000;
+int			ig_callback_workers = 4;
+int			ig_callback_timeout = 30 * 1000;
+int			ig_callback_max_attempts = 10;
 int			ig_max_databases = 128;
 
 PGDLLEXPORT void _PG_init(void);
@@ -111,6 +114,30 @@ define_settings(void)
 							&ig_max_retry_delay,
 							15 * 60 * 1000, 1, INT_MAX,
 							PGC_SIGHUP, GUC_UNIT_MS,
+							NULL, NULL, NULL);
+
+	DefineCustomIntVariable("ignisign.callback_workers",
+							"How many callbacks are called side by side, in each database.",
+							"Each takes a background worker while it is at work. 0: none is called.",
+							&ig_callback_workers,
+							4, 0, 1000,
+							PGC_SIGHUP, 0,
+							NULL, NULL, NULL);
+
+	DefineCustomIntVariable("ignisign.callback_timeout",
+							"How long a callback may take.",
+							NULL,
+							&ig_callback_timeout,
+							30 * 1000, 1, 24 * 3600 * 1000,
+							PGC_SIGHUP, GUC_UNIT_MS,
+							NULL, NULL, NULL);
+
+	DefineCustomIntVariable("ignisign.callback_max_attempts",
+							"Attempts before the delivery of an event to a callback is dead.",
+							NULL,
+							&ig_callback_max_attempts,
+							10, 1, 1000000,
+							PGC_SIGHUP, 0,
 							NULL, NULL, NULL);
 
 	if (process_shared_preload_libraries_in_progress)

@@ -26,6 +26,9 @@ extern int	ig_refresh_batch;
 extern int	ig_reconcile_delay; /* ms */
 extern int	ig_retry_delay;		/* ms */
 extern int	ig_max_retry_delay; /* ms */
+extern int	ig_callback_workers;
+extern int	ig_callback_timeout;	/* ms */
+extern int	ig_callback_max_attempts;
 extern int	ig_max_databases;
 
 /* Fast uuid version 7, increasing within a process (uuid.c). */

@@ -39,14 +39,24 @@ static struct
 		"SELECT FROM gone",
 		.types = {TIMESTAMPTZOID}
 	}},
+	{"deliveries", {
+		/* Also those that came while their callback went. */
+		.sql = "DELETE FROM ignisign.delivery d WHERE created_at < $1 AND (state = 'dead' "
+		"OR NOT EXISTS (SELECT FROM ignisign.callback b WHERE b.id = d.callback)) RETURNING 1",
+		.types = {TIMESTAMPTZOID}
+	}},
 	{"documents", {
 		.sql = "UPDATE ignisign.document d SET content = NULL FROM ignisign.request r "
 		"WHERE r.id = d.request AND r.closed_at < $1 AND d.content IS NOT NULL RETURNING 1",
 		.types = {TIMESTAMPTZOID}
 	}},
 	{"events", {
-		.sql = "DELETE FROM ignisign.event e USING ignisign.request r "
-		"WHERE r.id = e.request AND r.closed_at < $1 AND e.at < $1 RETURNING 1",
+		.sql = "WITH gone AS (DELETE FROM ignisign.event e USING ignisign.request r "
+		"WHERE r.id = e.request AND r.closed_at < $1 AND e.at < $1 "
+		"AND NOT EXISTS (SELECT FROM ignisign.delivery d JOIN ignisign.callback b ON b.id = d.callback "
+		"WHERE d.request = e.request AND d.event = e.id AND d.state <> 'dead') RETURNING e.request, e.id), "
+		"delivery AS (DELETE FROM ignisign.delivery d USING gone g WHERE d.request = g.request AND d.event = g.id) "
+		"SELECT FROM gone",
 		.types = {TIMESTAMPTZOID}
 	}},
 	{"proofs", {
@@ -57,12 +67,15 @@ static struct
 		.sql = "WITH gone AS (DELETE FROM ignisign.request r WHERE r.closed_at < $1 "
 		"AND NOT EXISTS (SELECT FROM ignisign.proof p WHERE p.request = r.id) "
 		"AND NOT EXISTS (SELECT FROM ignisign.call c WHERE c.request = r.id AND c.state <> 'dead') "
+		"AND NOT EXISTS (SELECT FROM ignisign.delivery d JOIN ignisign.callback b ON b.id = d.callback "
+		"WHERE d.request = r.id AND d.state <> 'dead') "
 		"RETURNING r.id), "
 		"signer AS (DELETE FROM ignisign.signer x USING gone g WHERE x.request = g.id), "
 		"session AS (DELETE FROM ignisign.session x USING gone g WHERE x.request = g.id), "
 		"document AS (DELETE FROM ignisign.document x USING gone g WHERE x.request = g.id), "
 		"event AS (DELETE FROM ignisign.event x USING gone g WHERE x.request = g.id), "
 		"attempt AS (DELETE FROM ignisign.attempt x USING gone g WHERE x.request = g.id), "
+		"delivery AS (DELETE FROM ignisign.delivery x USING gone g WHERE x.request = g.id), "
 		"call AS (DELETE FROM ignisign.call x USING gone g WHERE x.request = g.id) "
 		"SELECT FROM gone",
 		.types = {TIMESTAMPTZOID}
@@ -76,6 +89,8 @@ static struct
 		"recipient AS (UPDATE ignisign.request r SET recipients = NULL FROM closed c "
 		"WHERE r.id = c.id AND r.recipients IS NOT NULL), "
 		"session AS (DELETE FROM ignisign.session s USING closed c WHERE s.request = c.id), "
+		"delivery AS (UPDATE ignisign.delivery d SET last_error = 'purged' FROM closed c "
+		"WHERE d.request = c.id AND d.last_error <> 'purged'), "
 		"event AS (UPDATE ignisign.event e SET value = 'purged' FROM closed c "
 		"WHERE e.request = c.id AND e.kind = 'signed' AND e.value <> 'purged') "
 		"UPDATE ignisign.signer s SET email = 'purged', first_name = NULL, last_name = NULL, "
@@ -101,7 +116,7 @@ find_kind(const char *what)
 	ereport(ERROR,
 			(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
 			 errmsg("invalid value for parameter \"what\": \"%s\"", what),
-			 errhint("Valid values are attempts, calls, documents, events, proofs, requests, results, signers and webhooks.")));
+			 errhint("Valid values are attempts, calls, deliveries, documents, events, proofs, requests, results, signers and webhooks.")));
 }
 
 /*

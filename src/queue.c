@@ -453,8 +453,8 @@ ig_queue_finish(const IgCall *const *calls, int n)
 }
 
 /* A text of foreign origin, cut to a bound at a character's border. */
-static char *
-bounded_text(const char *text)
+char *
+ig_bounded_text(const char *text)
 {
 	int			length;
 
@@ -508,8 +508,8 @@ ig_queue_reschedule(const IgReschedule *items, int n)
 		column[5][i] = Int32GetDatum(item->looks);
 		column[6][i] = Int32GetDatum(item->http_status);
 		no_status[i] = (item->http_status == 0);
-		codes[i] = bounded_text(item->code);
-		errors[i] = bounded_text(item->error);
+		codes[i] = ig_bounded_text(item->code);
+		errors[i] = ig_bounded_text(item->error);
 	}
 	SPI_connect();
 	values[0] = ig_array(UUIDOID, column[0], NULL, n);
@@ -566,8 +566,8 @@ ig_queue_log(const IgAttempt *attempts, int n)
 		column[5][i] = Int32GetDatum(attempt->call->attempts);
 		outcomes[i] = attempt->outcome;
 		column[6][i] = Int32GetDatum(attempt->http_status);
-		codes[i] = bounded_text(attempt->code);
-		errors[i] = bounded_text(attempt->error);
+		codes[i] = ig_bounded_text(attempt->code);
+		errors[i] = ig_bounded_text(attempt->error);
 		column[7][i] = Int64GetDatum(attempt->duration);
 		column[8][i] = Int64GetDatum(attempt->bytes_sent);
 		column[9][i] = Int64GetDatum(attempt->bytes_received);

@@ -104,6 +104,9 @@ extern void ig_queue_add(const pg_uuid_t *request, IgOperation operation,
 extern int64 ig_queue_add_alone(const pg_uuid_t *id, IgOperation operation, int document,
 								const char *args, const char *owner, const char *server);
 
+/* A copy of a text of foreign origin, cut to what is kept of one; NULL for NULL. */
+extern char *ig_bounded_text(const char *text);
+
 /* The rest is the worker's. */
 
 /*

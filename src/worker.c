@@ -39,6 +39,7 @@
 #include "utils/snapmgr.h"
 
 #include "apply.h"
+#include "callbacks.h"
 #include "calls.h"
 #include "compat.h"
 #include "flight.h"
@@ -817,6 +818,7 @@ turn(List *finished, bool *gone)
 		claim_calls(&flights, now, &next_turn);
 		claim_refreshes(&flights, now, &next_turn);
 		claim_logins(&flights);
+		look_again(&next_turn, ig_callbacks_collect(now));
 		n = 0;
 		array = palloc(Max(list_length(flights), 1) * sizeof(IgFlight *));
 		foreach(lc, flights)
@@ -828,6 +830,8 @@ turn(List *finished, bool *gone)
 
 	if (finished != NIL)
 		ig_slots_broadcast();
+	if (ig_enabled && !parked && !stopping)
+		ig_callbacks_start();
 	return start_flights(flights);
 }
 
@@ -1015,6 +1019,7 @@ ignisign_worker_main(Datum arg)
 			woken = true;
 	}
 
+	ig_callbacks_end();
 	if (gone)
 		leave();
 	proc_exit(0);
