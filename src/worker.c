@@ -20,23 +20,17 @@
 #include "ignisign.h"
 
 #include "access/xact.h"
-#include "catalog/pg_authid.h"
-#include "catalog/pg_extension.h"
 #include "catalog/pg_type.h"
 #include "commands/extension.h"
 #include "miscadmin.h"
-#include "pgstat.h"
 #include "postmaster/bgworker.h"
 #include "postmaster/interrupt.h"
 #include "storage/ipc.h"
 #include "storage/latch.h"
-#include "storage/lmgr.h"
-#include "tcop/tcopprot.h"
 #include "utils/builtins.h"
 #include "utils/guc.h"
 #include "utils/memutils.h"
 #include "utils/resowner.h"
-#include "utils/snapmgr.h"
 
 #include "apply.h"
 #include "callbacks.h"
@@ -49,6 +43,7 @@
 #include "queue.h"
 #include "reconcile.h"
 #include "refresh.h"
+#include "session.h"
 #include "signing_session.h"
 #include "slots.h"
 #include "spi.h"
@@ -70,9 +65,6 @@
 #define LOOK_SHARE			20
 #define LOOK_INTERVAL		60000
 
-/* How long the statistics of an idle worker are kept back, in ms. */
-#define STATISTICS_PAUSE	1000
-
 extern PGDLLEXPORT void ignisign_worker_main(Datum arg);
 
 static MemoryContext turn_context;	/* reset after each turn */
@@ -80,7 +72,6 @@ static List *flying = NIL;		/* flights with a transfer, in flying_context */
 static MemoryContext flying_context;
 static List *scans = NIL;		/* in flying_context */
 static int	refreshes = 0;		/* under way */
-static bool in_transaction = false;
 static TimestampTz next_turn = 0;	/* something is due then; 0: nothing */
 static bool look_wanted = true; /* at all of the queue */
 static TimestampTz next_look = 0;	/* not before */
@@ -89,58 +80,6 @@ static bool parked = false;		/* the queue is not this database's */
 static bool warned = false;		/* and that has been said */
 static bool stopping = false;	/* somebody wants the database for himself */
 static Oid	my_extension = InvalidOid;	/* as it was at the start */
-static TimestampTz report_at = 0;	/* statistics are due then; 0: none are */
-
-/* SIGTERM: end at the next turn, or at once where a lock is waited for. */
-static void
-handle_sigterm(SIGNAL_ARGS)
-{
-	if (in_transaction)
-		die(postgres_signal_arg);
-	SignalHandlerForShutdownRequest(postgres_signal_arg);
-}
-
-/* Begin the turn's transaction; the turn's memory outlives it. */
-static void
-begin_transaction(void)
-{
-	in_transaction = true;
-	SetCurrentStatementStartTimestamp();
-	StartTransactionCommand();
-	PushActiveSnapshot(GetTransactionSnapshot());
-	MemoryContextSwitchTo(turn_context);
-	pgstat_report_activity(STATE_RUNNING, "working on the queue");
-}
-
-/*
- * Tell the statistics system what was done, for autovacuum to come in time.
- * Not at each commit, it decides itself; what it keeps back is due a moment
- * later, and then forced, because a worker with nothing to do has no next commit.
- */
-static void
-report_statistics(bool force)
-{
-	report_at = pgstat_report_stat(force) > 0 ?
-		TimestampTzPlusMilliseconds(GetCurrentTimestamp(), STATISTICS_PAUSE) : 0;
-}
-
-/* Commit it; what was claimed is under way from here on. */
-static void
-commit_transaction(void)
-{
-	PopActiveSnapshot();
-	CommitTransactionCommand();
-	MemoryContextSwitchTo(turn_context);
-	in_transaction = false;
-	report_statistics(false);
-	pgstat_report_activity(STATE_IDLE, NULL);
-
-	/*
-	 * Whoever ends a worker that waits for a synchronous standby has it commit
-	 * all the same, but what the standby has not confirmed is not to be sent.
-	 */
-	CHECK_FOR_INTERRUPTS();
-}
 
 /* ---- Applying ---- */
 
@@ -669,19 +608,13 @@ claim_logins(List **flights)
 
 /* ---- The turn ---- */
 
-/*
- * Whether the extension is (still) there.  DROP EXTENSION locks it before its
- * tables, and so do we: neither meets the other half-way.
- */
+/* Whether the extension is (still) there. */
 static bool
 extension_exists(void)
 {
-	Oid			extension = get_extension_oid(IG_EXTENSION, true);
+	Oid			extension = ig_session_extension();
 
 	if (!OidIsValid(extension))
-		return false;
-	LockDatabaseObject(ExtensionRelationId, extension, 0, AccessShareLock);
-	if (get_extension_oid(IG_EXTENSION, true) != extension)
 		return false;
 
 	/* One that was dropped and made anew has nothing to do with our calls. */
@@ -785,11 +718,11 @@ turn(List *finished, bool *gone)
 	int			n = 0;
 
 	next_turn = 0;
-	begin_transaction();
+	ig_session_begin("working on the queue");
 	if (!extension_exists())
 	{
 		*gone = true;
-		commit_transaction();
+		ig_session_commit();
 		return NIL;
 	}
 
@@ -826,7 +759,7 @@ turn(List *finished, bool *gone)
 		ig_flights_build(array, n);
 	}
 	feed_bodies();
-	commit_transaction();
+	ig_session_commit();
 
 	if (finished != NIL)
 		ig_slots_broadcast();
@@ -849,13 +782,13 @@ collect_finished(List *finished)
 	return finished;
 }
 
-/* How long to wait, in ms; -1: until something happens. */
+/* How long to wait until a time, in ms; -1: until something happens. */
 static long
-time_to_next_turn(void)
+time_to(TimestampTz at)
 {
-	if (next_turn == 0)
+	if (at == 0)
 		return -1;
-	return TimestampDifferenceMilliseconds(GetCurrentTimestamp(), next_turn);
+	return TimestampDifferenceMilliseconds(GetCurrentTimestamp(), at);
 }
 
 /* Wait for the latch, which makes it true, the network, or what is due. */
@@ -865,52 +798,10 @@ wait_for_work(void)
 	TimestampTz until = next_turn;
 	bool		woken;
 
-	look_again(&until, report_at);
-	woken = ig_http_wait(until == 0 ? -1 : TimestampDifferenceMilliseconds(GetCurrentTimestamp(), until));
-	if (report_at != 0 && report_at <= GetCurrentTimestamp())
-		report_statistics(true);
+	look_again(&until, ig_session_report_at());
+	woken = ig_http_wait(time_to(until));
+	ig_session_report();
 	return woken;
-}
-
-/* Settings that a database or role may have changed for its own sessions. */
-static void
-set_session(void)
-{
-	static const char *const settings[][2] = {
-		{"synchronous_commit", "on"},	/* a claim is durable before it is sent */
-		{"default_transaction_isolation", "read committed"},
-		{"default_transaction_read_only", "off"},
-		{"default_transaction_deferrable", "off"},
-		{"session_replication_role", "origin"},
-		{"row_security", "on"},
-		{"statement_timeout", "0"},
-		{"lock_timeout", "0"},
-		{"idle_in_transaction_session_timeout", "0"},
-#if PG_VERSION_NUM >= 170000
-		{"transaction_timeout", "0"},
-#endif
-		{"temp_file_limit", "-1"},
-		{"search_path", "pg_catalog, pg_temp"},
-		{"jit", "off"},
-
-		/*
-		 * Every statement on the queue finds its rows by index, whatever the
-		 * statistics of a table say that grows and shrinks all the time.
-		 */
-		{"plan_cache_mode", "force_generic_plan"},
-		{"enable_indexscan", "on"},
-		{"enable_nestloop", "on"},
-		{"enable_seqscan", "off"},
-		{"enable_hashjoin", "off"},
-		{"enable_mergejoin", "off"},
-		{"enable_bitmapscan", "off"}
-	};
-
-	/* A database can have "role" among them. */
-	SetSessionAuthorization(BOOTSTRAP_SUPERUSERID, true);
-	SetCurrentRoleId(InvalidOid, false);
-	for (int i = 0; i < (int) lengthof(settings); i++)
-		SetConfigOption(settings[i][0], settings[i][1], PGC_SUSET, PGC_S_OVERRIDE);
 }
 
 /* Begin: false when there is nothing to do in this database. */
@@ -921,9 +812,10 @@ start_up(void)
 
 	turn_context = AllocSetContextCreate(TopMemoryContext, "ignisign turn", ALLOCSET_DEFAULT_SIZES);
 	flying_context = AllocSetContextCreate(TopMemoryContext, "ignisign flying", ALLOCSET_SMALL_SIZES);
-	set_session();
+	ig_session_init();
 
-	begin_transaction();
+	MemoryContextSwitchTo(turn_context);
+	ig_session_begin("working on the queue");
 	exists = extension_exists();
 	if (exists)
 	{
@@ -938,7 +830,7 @@ start_up(void)
 			ig_queue_sort_out(TimestampTzPlusMilliseconds(GetCurrentTimestamp(), ig_reconcile_delay));
 		}
 	}
-	commit_transaction();
+	ig_session_commit();
 	if (exists)
 		ig_http_init();
 	return exists;
@@ -954,9 +846,9 @@ leave(void)
 	bool		exists;
 
 	ig_slots_about_to_leave();
-	begin_transaction();
+	ig_session_begin("working on the queue");
 	exists = OidIsValid(get_extension_oid(IG_EXTENSION, true));
-	commit_transaction();
+	ig_session_commit();
 	ig_slots_leave(exists);
 	proc_exit(0);
 }
@@ -971,7 +863,7 @@ ignisign_worker_main(Datum arg)
 	bool		woken = true;
 
 	pqsignal(SIGHUP, SignalHandlerForConfigReload);
-	pqsignal(SIGTERM, handle_sigterm);
+	pqsignal(SIGTERM, ig_session_sigterm);
 	BackgroundWorkerUnblockSignals();
 
 	if (!ig_slots_attach_worker(database))
@@ -1003,7 +895,7 @@ ignisign_worker_main(Datum arg)
 		look_wanted = look_wanted || woken;
 		finished = collect_finished(unsent);
 		unsent = NIL;
-		if (finished != NIL || woken || any_hungry() || time_to_next_turn() == 0)
+		if (finished != NIL || woken || any_hungry() || time_to(next_turn) == 0)
 		{
 			unsent = turn(finished, &gone);
 			for (int i = 0; i < list_length(unsent); i++)

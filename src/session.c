@@ -1,0 +1,169 @@
+/*-------------------------------------------------------------------------
+ *
+ * session.c
+ *	  What the background workers of a database share: the settings of their
+ *	  sessions, their transactions, and how they end.
+ *
+ *-------------------------------------------------------------------------
+ */
+#include "ignisign.h"
+
+#include "access/xact.h"
+#include "catalog/pg_authid.h"
+#include "catalog/pg_extension.h"
+#include "commands/extension.h"
+#include "miscadmin.h"
+#include "pgstat.h"
+#include "postmaster/interrupt.h"
+#include "storage/lmgr.h"
+#include "tcop/tcopprot.h"
+#include "utils/guc.h"
+#include "utils/memutils.h"
+#include "utils/snapmgr.h"
+
+#include "session.h"
+
+/* How long the statistics of an idle worker are kept back, in ms. */
+#define STATISTICS_PAUSE	1000
+
+static bool in_transaction = false;
+static MemoryContext caller_context;	/* of the transaction */
+static TimestampTz report_at = 0;	/* statistics are due then; 0: none are */
+
+/* SIGTERM: end at the next turn, or at once where a lock is waited for. */
+void
+ig_session_sigterm(SIGNAL_ARGS)
+{
+	if (in_transaction)
+		die(postgres_signal_arg);
+	SignalHandlerForShutdownRequest(postgres_signal_arg);
+}
+
+/* Settings that a database or role may have changed for its own sessions. */
+void
+ig_session_init(void)
+{
+	static const char *const settings[][2] = {
+		{"synchronous_commit", "on"},	/* a claim is durable before it is sent */
+		{"default_transaction_isolation", "read committed"},
+		{"default_transaction_read_only", "off"},
+		{"default_transaction_deferrable", "off"},
+		{"session_replication_role", "origin"},
+		{"row_security", "on"},
+		{"statement_timeout", "0"},
+		{"lock_timeout", "0"},
+		{"idle_in_transaction_session_timeout", "0"},
+#if PG_VERSION_NUM >= 170000
+		{"transaction_timeout", "0"},
+#endif
+		{"temp_file_limit", "-1"},
+		{"search_path", "pg_catalog, pg_temp"},
+		{"jit", "off"},
+
+		/*
+		 * Every statement on the queue finds its rows by index, whatever the
+		 * statistics of a table say that grows and shrinks all the time.
+		 */
+		{"plan_cache_mode", "force_generic_plan"},
+		{"enable_indexscan", "on"},
+		{"enable_nestloop", "on"},
+		{"enable_seqscan", "off"},
+		{"enable_hashjoin", "off"},
+		{"enable_mergejoin", "off"},
+		{"enable_bitmapscan", "off"}
+	};
+
+	/* A database can have "role" among them. */
+	SetSessionAuthorization(BOOTSTRAP_SUPERUSERID, true);
+	SetCurrentRoleId(InvalidOid, false);
+	for (int i = 0; i < (int) lengthof(settings); i++)
+		SetConfigOption(settings[i][0], settings[i][1], PGC_SUSET, PGC_S_OVERRIDE);
+}
+
+/*
+ * The extension, or InvalidOid.  DROP EXTENSION locks it before its tables, and
+ * so do we: neither meets the other half-way.
+ */
+Oid
+ig_session_extension(void)
+{
+	Oid			extension = get_extension_oid(IG_EXTENSION, true);
+
+	if (!OidIsValid(extension))
+		return InvalidOid;
+	LockDatabaseObject(ExtensionRelationId, extension, 0, AccessShareLock);
+	return get_extension_oid(IG_EXTENSION, true) == extension ? extension : InvalidOid;
+}
+
+/*
+ * Tell the statistics system what was done, for autovacuum to come in time.
+ * Not at each commit, it decides itself; what it keeps back is due a moment
+ * later, and then forced, because a worker with nothing to do has no next commit.
+ */
+static void
+report_statistics(bool force)
+{
+	report_at = pgstat_report_stat(force) > 0 ?
+		TimestampTzPlusMilliseconds(GetCurrentTimestamp(), STATISTICS_PAUSE) : 0;
+}
+
+/* When statistics are due; 0: there are none. */
+TimestampTz
+ig_session_report_at(void)
+{
+	return report_at;
+}
+
+/* Report them, if they are due. */
+void
+ig_session_report(void)
+{
+	if (report_at != 0 && report_at <= GetCurrentTimestamp())
+		report_statistics(true);
+}
+
+/* Begin a transaction. */
+void
+ig_session_begin(const char *activity)
+{
+	caller_context = CurrentMemoryContext;
+	in_transaction = true;
+	SetCurrentStatementStartTimestamp();
+	StartTransactionCommand();
+	PushActiveSnapshot(GetTransactionSnapshot());
+	MemoryContextSwitchTo(caller_context);
+	pgstat_report_activity(STATE_RUNNING, activity);
+}
+
+/* Commit it. */
+void
+ig_session_commit(void)
+{
+	PopActiveSnapshot();
+	CommitTransactionCommand();
+	MemoryContextSwitchTo(caller_context);
+	in_transaction = false;
+	report_statistics(false);
+	pgstat_report_activity(STATE_IDLE, NULL);
+
+	/*
+	 * Whoever ends a worker that waits for a synchronous standby has it commit
+	 * all the same, but what the standby has not confirmed is not to be sent.
+	 */
+	CHECK_FOR_INTERRUPTS();
+}
+
+/* Abort it after an error, which is reported and forgotten. */
+void
+ig_session_abort(void)
+{
+	HOLD_INTERRUPTS();
+	EmitErrorReport();
+	AbortCurrentTransaction();
+	FlushErrorState();
+	MemoryContextSwitchTo(caller_context);
+	in_transaction = false;
+	report_statistics(false);
+	pgstat_report_activity(STATE_IDLE, NULL);
+	RESUME_INTERRUPTS();
+}
