@@ -58,7 +58,7 @@ static const char help[] =
 "      --tls-dir DIR          where to write ca.pem, which clients need (default .)\n"
 "      --ready-file FILE      write the process id there when listening\n"
 "      --state FILE           keep everything there, and go on with what it holds\n"
-"      --verbose              print a line for each call\n"
+"      --verbose              print a line for each call and delivery\n"
 "\n"
 "What happens to requests (times in milliseconds):\n"
 "      --launch-delay MS      from the call to IN_PROGRESS (default 0)\n"
@@ -79,6 +79,8 @@ static const char help[] =
 "      --webhook-retries N    further deliveries of an event that failed (default 3)\n"
 "      --webhook-retry-delay MS\n"
 "                             time between them (default 1000)\n"
+"      --webhook-ca FILE      check the certificates of webhook endpoints with these\n"
+"                             authorities (default: do not check)\n"
 "      --token-lifetime MS    of a webhook's verification token (default 600000)\n"
 "      --no-url               download no documents, not even from this machine\n"
 "\n"
@@ -117,6 +119,7 @@ static const struct option long_options[] = {
 	{"hash-format", required_argument, NULL, 'H'},
 	{"webhook-retries", required_argument, NULL, 'R'},
 	{"webhook-retry-delay", required_argument, NULL, 'D'},
+	{"webhook-ca", required_argument, NULL, 'C'},
 	{"token-lifetime", required_argument, NULL, 'K'},
 	{"no-url", no_argument, NULL, 'u'},
 	{"fault", required_argument, NULL, 'f'},
@@ -245,6 +248,9 @@ read_options(int argc, char **argv)
 				break;
 			case 'D':
 				options.webhook_retry_delay = number(name, optarg, 0, day);
+				break;
+			case 'C':
+				options.webhook_ca = optarg;
 				break;
 			case 'K':
 				options.token_lifetime = number(name, optarg, 0, day);

@@ -42,6 +42,7 @@ typedef struct Options
 	const char *hash_format;	/* base64, base64url, hex */
 	int			webhook_retries;
 	int64_t		webhook_retry_delay;
+	const char *webhook_ca;		/* NULL: certificates are not checked */
 	int64_t		token_lifetime;
 	int64_t		jwt_lifetime;
 } Options;

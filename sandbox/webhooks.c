@@ -14,6 +14,7 @@
 
 #include <curl/curl.h>
 #include <stdatomic.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <time.h>
@@ -234,8 +235,13 @@ post(const char *url, const char *message)
 	curl_easy_setopt(curl, CURLOPT_NOSIGNAL, 1L);
 	curl_easy_setopt(curl, CURLOPT_PROXY, "");
 	curl_easy_setopt(curl, CURLOPT_WRITEFUNCTION, swallow);
-	curl_easy_setopt(curl, CURLOPT_SSL_VERIFYPEER, 0L);
-	curl_easy_setopt(curl, CURLOPT_SSL_VERIFYHOST, 0L);
+	if (options.webhook_ca)
+		curl_easy_setopt(curl, CURLOPT_CAINFO, options.webhook_ca);
+	else
+	{
+		curl_easy_setopt(curl, CURLOPT_SSL_VERIFYPEER, 0L);
+		curl_easy_setopt(curl, CURLOPT_SSL_VERIFYHOST, 0L);
+	}
 	if (curl_easy_perform(curl) == CURLE_OK)
 		curl_easy_getinfo(curl, CURLINFO_RESPONSE_CODE, &status);
 	curl_slist_free_all(headers);
@@ -260,6 +266,18 @@ next_event(int64_t now)
 		}
 	}
 	return next;
+}
+
+/* Print a line for a delivery. */
+static void
+print_delivery(const Event *event)
+{
+	char		status[16] = "no answer";
+
+	if (event->status != 0)
+		snprintf(status, sizeof(status), "%d", event->status);
+	printf("webhook %s %s: %s, delivery %d\n", event->topic, event->action, status, event->attempts);
+	fflush(stdout);
 }
 
 /* Deliver one event; the lock is held, but not while the network is waited for. */
@@ -294,6 +312,8 @@ deliver(Event *event)
 		event = events[i];
 		event->status = status;
 		event->attempts++;
+		if (options.verbose)
+			print_delivery(event);
 		if ((status < 200 || status > 299) && event->attempts <= options.webhook_retries)
 			event->due = now_ms() + options.webhook_retry_delay;
 		state_note(STATE_EVENT, event);
