@@ -235,6 +235,15 @@ CREATE UNIQUE INDEX webhook_event_id ON ignisign.webhook (server, event_id);
 
 CREATE INDEX webhook_received ON ignisign.webhook (received_at);
 
+/* Where the listener takes webhook messages. */
+CREATE TABLE ignisign.endpoint
+(
+	token_sha256		bytea		PRIMARY KEY,
+	owner				name		NOT NULL,
+	server				name		NOT NULL,
+	created_at			timestamptz	NOT NULL DEFAULT now()
+);
+
 /* Every HTTP attempt and what came of it; of several requests at once under the nil uuid. */
 CREATE TABLE ignisign.attempt
 (
@@ -309,6 +318,9 @@ COMMENT ON COLUMN ignisign.webhook.source IS 'message: sent to ignisign_webhook(
 COMMENT ON COLUMN ignisign.webhook.token_sha256 IS 'SHA-256 of the message''s verification token, which is not kept';
 COMMENT ON COLUMN ignisign.webhook.state IS 'unverified: the API has not confirmed it yet; applied: its request is read anew; ignored: it concerns nothing here; rejected: it is not genuine';
 COMMENT ON COLUMN ignisign.webhook.request IS 'the request here that it is about';
+COMMENT ON TABLE ignisign.endpoint IS 'paths at which the listener takes webhook messages, made by ignisign_listen()';
+COMMENT ON COLUMN ignisign.endpoint.token_sha256 IS 'SHA-256 of the token in the path, which is not kept';
+COMMENT ON COLUMN ignisign.endpoint.owner IS 'role that receives';
 COMMENT ON COLUMN ignisign.call.again IS 'to be made again when it is done, because something changed meanwhile';
 COMMENT ON TABLE ignisign.attempt IS 'append-only log of every HTTP attempt';
 COMMENT ON TABLE ignisign.event IS 'append-only history of each request';
@@ -353,6 +365,7 @@ SELECT pg_catalog.pg_extension_config_dump('ignisign.call', '');
 SELECT pg_catalog.pg_extension_config_dump('ignisign.call_id_seq', '');
 SELECT pg_catalog.pg_extension_config_dump('ignisign.result', '');
 SELECT pg_catalog.pg_extension_config_dump('ignisign.webhook', '');
+SELECT pg_catalog.pg_extension_config_dump('ignisign.endpoint', '');
 SELECT pg_catalog.pg_extension_config_dump('ignisign.attempt', '');
 SELECT pg_catalog.pg_extension_config_dump('ignisign.attempt_id_seq', '');
 SELECT pg_catalog.pg_extension_config_dump('ignisign.event', '');
@@ -388,6 +401,7 @@ ALTER TABLE ignisign.proof ENABLE ROW LEVEL SECURITY;
 ALTER TABLE ignisign.call ENABLE ROW LEVEL SECURITY;
 ALTER TABLE ignisign.result ENABLE ROW LEVEL SECURITY;
 ALTER TABLE ignisign.webhook ENABLE ROW LEVEL SECURITY;
+ALTER TABLE ignisign.endpoint ENABLE ROW LEVEL SECURITY;
 ALTER TABLE ignisign.attempt ENABLE ROW LEVEL SECURITY;
 ALTER TABLE ignisign.event ENABLE ROW LEVEL SECURITY;
 ALTER TABLE ignisign.parked ENABLE ROW LEVEL SECURITY;
@@ -399,6 +413,8 @@ CREATE POLICY own ON ignisign.call FOR SELECT
 CREATE POLICY own ON ignisign.result FOR SELECT
 	USING (ignisign.may_see(owner));
 CREATE POLICY own ON ignisign.webhook FOR SELECT
+	USING (ignisign.may_see(owner));
+CREATE POLICY own ON ignisign.endpoint FOR SELECT
 	USING (ignisign.may_see(owner));
 CREATE POLICY own ON ignisign.attempt FOR SELECT
 	USING (ignisign.may_see(owner));
@@ -699,12 +715,13 @@ CREATE FUNCTION ignisign_stats(OUT server name,
 							   OUT open_requests bigint,
 							   OUT worker_pid integer,
 							   OUT worker_state text,
+							   OUT listener text,
 							   OUT hint text)
 RETURNS SETOF record
 AS 'MODULE_PATHNAME' LANGUAGE C VOLATILE STRICT ROWS 5;
 
 COMMENT ON FUNCTION ignisign_stats() IS
-'the queue by server as far as the caller may see it, and the state of this database''s worker; one row with a NULL server when there is none';
+'the queue by server as far as the caller may see it, and the state of this database''s worker and listener; one row with a NULL server when there is none';
 
 /* ---- Deciding ---- */
 
@@ -1402,6 +1419,20 @@ RETURN ignisign_webhook($1, 'ignisign');
 
 COMMENT ON FUNCTION ignisign_webhook(jsonb) IS
 'take a webhook message for the server ignisign';
+
+CREATE FUNCTION ignisign_listen(server name DEFAULT 'ignisign')
+RETURNS text
+AS 'MODULE_PATHNAME' LANGUAGE C VOLATILE STRICT;
+
+COMMENT ON FUNCTION ignisign_listen(name) IS
+'make an endpoint at which ignisign.webhook_listen takes messages for the current role; returns its path, which is told only once';
+
+CREATE FUNCTION ignisign_unlisten(server name DEFAULT 'ignisign', path text DEFAULT NULL)
+RETURNS bigint
+AS 'MODULE_PATHNAME' LANGUAGE C VOLATILE;
+
+COMMENT ON FUNCTION ignisign_unlisten(name, text) IS
+'remove the current role''s endpoint of this path or, if it is NULL, all for the server; returns how many';
 
 CREATE FUNCTION ignisign_read_webhook_log(webhook_id text, server name DEFAULT 'ignisign')
 RETURNS bigint

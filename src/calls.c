@@ -29,6 +29,7 @@
 #include "errors.h"
 #include "functions.h"
 #include "queue.h"
+#include "redact.h"
 #include "sign.h"
 #include "spi.h"
 
@@ -255,6 +256,8 @@ ig_apply_result(IgFlight *flight)
 	nulls[6] = nulls[7] = nulls[8] = 'n';
 	if (flight->json && transfer->body_length > 0)
 	{
+		/* It may tell of the URLs of our endpoints. */
+		ig_redact_tokens(body);
 		ig_api_json_unescape(body);
 		values[6] = DirectFunctionCall1(jsonb_in, CStringGetDatum(ig_from_wire(body, IG_REPLACEMENT)));
 		nulls[6] = ' ';

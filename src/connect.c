@@ -226,8 +226,9 @@ ignisign_grant(PG_FUNCTION_ARGS)
 	execute(psprintf("GRANT USAGE ON FOREIGN SERVER %s TO %s", quote_identifier(server), role));
 	execute(psprintf("GRANT USAGE ON SCHEMA ignisign TO %s", role));
 	execute(psprintf("GRANT SELECT ON ignisign.request, ignisign.signer, ignisign.document, "
-					 "ignisign.proof, ignisign.call, ignisign.result, ignisign.webhook, ignisign.attempt, ignisign.event, "
-					 "ignisign.callback, ignisign.delivery, ignisign.parked, ignisign.signer_profile, ignisign.requests TO %s", role));
+					 "ignisign.proof, ignisign.call, ignisign.result, ignisign.webhook, ignisign.endpoint, "
+					 "ignisign.attempt, ignisign.event, ignisign.callback, ignisign.delivery, "
+					 "ignisign.parked, ignisign.signer_profile, ignisign.requests TO %s", role));
 
 	/* The functions for everyday use, as the extension has them. */
 	if (SPI_execute("SELECT pg_catalog.string_agg(p.oid::pg_catalog.regprocedure::pg_catalog.text, ', ') "

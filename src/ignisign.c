@@ -18,6 +18,7 @@
 #include "miscadmin.h"
 #include "utils/guc.h"
 
+#include "listen.h"
 #include "redact.h"
 #include "slots.h"
 #include "utility.h"
@@ -37,8 +38,79 @@ int			ig_callback_workers = 4;
 int			ig_callback_timeout = 30 * 1000;
 int			ig_callback_max_attempts = 10;
 int			ig_max_databases = 128;
+char	   *ig_webhook_listen = NULL;
+char	   *ig_webhook_tls_cert_file = NULL;
+char	   *ig_webhook_tls_key_file = NULL;
+int			ig_webhook_max_body = 1024;
+int			ig_webhook_max_connections = 256;
+int			ig_webhook_rate = 100;
+int			ig_webhook_timeout = 10 * 1000;
 
 PGDLLEXPORT void _PG_init(void);
+
+/*
+ * Define the settings of the listener.  A database may have its own, so that
+ * several can listen in one cluster.
+ */
+static void
+define_listener_settings(void)
+{
+	DefineCustomStringVariable("ignisign.webhook_listen",
+							   "Address and port to listen on for webhooks.",
+							   "An IP address, or * for all, and a port. Empty turns listening off.",
+							   &ig_webhook_listen,
+							   "",
+							   PGC_SUSET, 0,
+							   ig_check_webhook_listen, NULL, NULL);
+
+	DefineCustomStringVariable("ignisign.webhook_tls_cert_file",
+							   "File with the certificate of the listener for webhooks.",
+							   "Empty turns TLS off.",
+							   &ig_webhook_tls_cert_file,
+							   "",
+							   PGC_SUSET, 0,
+							   NULL, NULL, NULL);
+
+	DefineCustomStringVariable("ignisign.webhook_tls_key_file",
+							   "File with the private key of the listener for webhooks.",
+							   NULL,
+							   &ig_webhook_tls_key_file,
+							   "",
+							   PGC_SUSET, 0,
+							   NULL, NULL, NULL);
+
+	DefineCustomIntVariable("ignisign.webhook_max_body",
+							"Largest webhook message that is listened to.",
+							NULL,
+							&ig_webhook_max_body,
+							1024, 1, 16 * 1024,
+							PGC_SUSET, GUC_UNIT_KB,
+							NULL, NULL, NULL);
+
+	DefineCustomIntVariable("ignisign.webhook_max_connections",
+							"How many connections the listener for webhooks has at a time.",
+							"With one more, the oldest is cut off.",
+							&ig_webhook_max_connections,
+							256, 1, 10000,
+							PGC_SUSET, 0,
+							NULL, NULL, NULL);
+
+	DefineCustomIntVariable("ignisign.webhook_rate",
+							"How many webhook messages are taken a second.",
+							NULL,
+							&ig_webhook_rate,
+							100, 1, 100000,
+							PGC_SUSET, 0,
+							NULL, NULL, NULL);
+
+	DefineCustomIntVariable("ignisign.webhook_timeout",
+							"How long sending a webhook message may take.",
+							"Who has not sent all of it by then is cut off.",
+							&ig_webhook_timeout,
+							10 * 1000, 10, 600 * 1000,
+							PGC_SUSET, GUC_UNIT_MS,
+							NULL, NULL, NULL);
+}
 
 /* Define the settings. */
 static void
@@ -139,6 +211,8 @@ define_settings(void)
 							10, 1, 1000000,
 							PGC_SIGHUP, 0,
 							NULL, NULL, NULL);
+
+	define_listener_settings();
 
 	if (process_shared_preload_libraries_in_progress)
 		DefineCustomIntVariable("ignisign.max_databases",

@@ -30,6 +30,13 @@ extern int	ig_callback_workers;
 extern int	ig_callback_timeout;	/* ms */
 extern int	ig_callback_max_attempts;
 extern int	ig_max_databases;
+extern char *ig_webhook_listen;
+extern char *ig_webhook_tls_cert_file;
+extern char *ig_webhook_tls_key_file;
+extern int	ig_webhook_max_body;	/* kB */
+extern int	ig_webhook_max_connections;
+extern int	ig_webhook_rate;	/* a second */
+extern int	ig_webhook_timeout; /* ms */
 
 /* Fast uuid version 7, increasing within a process (uuid.c). */
 extern void ig_uuid_v7(pg_uuid_t *uuid);
@@ -56,5 +63,6 @@ extern void ig_owner_leave(const IgOwnerState *state);
 extern void ig_wake_at_commit(void);
 extern void ig_want_at_commit(Oid database);
 extern void ig_hold_until_end(Oid database);
+extern void ig_check_listener_at_commit(Oid database);
 
 #endif							/* IGNISIGN_H */

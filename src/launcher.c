@@ -142,11 +142,29 @@ await_predecessor(Oid database)
 	}
 }
 
+/* Register a dynamic worker of a database, which is not restarted by itself. */
+bool
+ig_register_worker(const char *kind, Oid database, BackgroundWorkerHandle **handle)
+{
+	BackgroundWorker worker;
+
+	memset(&worker, 0, sizeof(worker));
+	worker.bgw_flags = BGWORKER_SHMEM_ACCESS | BGWORKER_BACKEND_DATABASE_CONNECTION;
+	worker.bgw_start_time = BgWorkerStart_RecoveryFinished;
+	worker.bgw_restart_time = BGW_NEVER_RESTART;
+	worker.bgw_main_arg = ObjectIdGetDatum(database);
+	worker.bgw_notify_pid = MyProcPid;
+	strlcpy(worker.bgw_library_name, "ignisign", sizeof(worker.bgw_library_name));
+	snprintf(worker.bgw_function_name, sizeof(worker.bgw_function_name), "ignisign_%s_main", kind);
+	snprintf(worker.bgw_name, sizeof(worker.bgw_name), "ignisign %s for database %u", kind, database);
+	snprintf(worker.bgw_type, sizeof(worker.bgw_type), "ignisign %s", kind);
+	return RegisterDynamicBackgroundWorker(&worker, handle);
+}
+
 /* Register the worker of a database whose slot is STARTING. */
 static void
 start_worker(Oid database)
 {
-	BackgroundWorker worker;
 	BackgroundWorkerHandle *handle;
 	MemoryContext old;
 	IgWatched  *entry;
@@ -160,19 +178,8 @@ start_worker(Oid database)
 
 	await_predecessor(database);
 
-	memset(&worker, 0, sizeof(worker));
-	worker.bgw_flags = BGWORKER_SHMEM_ACCESS | BGWORKER_BACKEND_DATABASE_CONNECTION;
-	worker.bgw_start_time = BgWorkerStart_RecoveryFinished;
-	worker.bgw_restart_time = BGW_NEVER_RESTART;
-	worker.bgw_main_arg = ObjectIdGetDatum(database);
-	worker.bgw_notify_pid = MyProcPid;
-	strlcpy(worker.bgw_library_name, "ignisign", sizeof(worker.bgw_library_name));
-	strlcpy(worker.bgw_function_name, "ignisign_worker_main", sizeof(worker.bgw_function_name));
-	snprintf(worker.bgw_name, sizeof(worker.bgw_name), "ignisign worker for database %u", database);
-	strlcpy(worker.bgw_type, "ignisign worker", sizeof(worker.bgw_type));
-
 	old = MemoryContextSwitchTo(TopMemoryContext);
-	if (RegisterDynamicBackgroundWorker(&worker, &handle))
+	if (ig_register_worker("worker", database, &handle))
 	{
 		entry = palloc(sizeof(IgWatched));
 		entry->database = database;

@@ -1,12 +1,14 @@
 /*-------------------------------------------------------------------------
  *
  * redact.c
- *	  Keep API keys out of the server log.
+ *	  Keep API keys and tokens of endpoints out of the server log.
  *
  * A statement that contains a key is written to the log by log_statement,
  * with an error, or by log_min_duration_statement.  Before a message goes to
- * the log, every key in it is overwritten, and the value of each option named
- * "secret"; a statement that contains one is left out.  The client gets the same texts, overwritten, too.
+ * the log, every key in it is overwritten, the value of each option named
+ * "secret", and the token in the path of an endpoint for webhooks; a statement
+ * that contains one is left out.  The client gets the same texts, overwritten,
+ * too.
  *
  *-------------------------------------------------------------------------
  */
@@ -17,6 +19,7 @@
 #include "tcop/tcopprot.h"
 #include "utils/elog.h"
 
+#include "listen.h"
 #include "redact.h"
 
 /* How keys and secrets of the API start. */
@@ -59,13 +62,35 @@ find_secret(const char *text)
 	return NULL;
 }
 
-/* Overwrite what follows the prefix of each key, and each secret. */
+/* Find the first token of an endpoint in the text; NULL: there is none. */
+static char *
+find_token(const char *text)
+{
+	while (text != NULL && (text = strstr(text, IG_LISTEN_PREFIX)) != NULL)
+	{
+		text += strlen(IG_LISTEN_PREFIX);
+		if (strspn(text, "0123456789abcdef") >= IG_LISTEN_DIGITS)
+			return unconstify(char *, text);
+	}
+	return NULL;
+}
+
+/* Overwrite each token of an endpoint. */
+void
+ig_redact_tokens(char *text)
+{
+	while ((text = find_token(text)) != NULL)
+		memset(text, '*', IG_LISTEN_DIGITS);
+}
+
+/* Overwrite what follows the prefix of each key, each secret and token. */
 static void
 mask_keys(char *text)
 {
 	const char *key;
 	char	   *secret = text;
 
+	ig_redact_tokens(text);
 	while ((secret = find_secret(secret)) != NULL)
 	{
 		while (*secret && *secret != '\'')
@@ -85,7 +110,8 @@ static void
 emit_log(ErrorData *edata)
 {
 	/* The statement itself is the session's, and not to be overwritten. */
-	if (!edata->hide_stmt && (find_key(debug_query_string) || find_secret(debug_query_string)))
+	if (!edata->hide_stmt && (find_key(debug_query_string) || find_secret(debug_query_string) ||
+							  find_token(debug_query_string)))
 		edata->hide_stmt = true;
 
 	mask_keys(edata->message);

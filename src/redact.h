@@ -1,7 +1,7 @@
 /*-------------------------------------------------------------------------
  *
  * redact.h
- *	  Keep API keys out of the server log.
+ *	  Keep API keys and tokens of endpoints out of the server log.
  *
  *-------------------------------------------------------------------------
  */
@@ -9,5 +9,8 @@
 #define IGNISIGN_REDACT_H
 
 extern void ig_redact_init(void);
+
+/* Overwrite the tokens of endpoints for webhooks in a text, which may be NULL. */
+extern void ig_redact_tokens(char *text);
 
 #endif							/* IGNISIGN_REDACT_H */

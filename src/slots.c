@@ -58,6 +58,9 @@ typedef struct IgSlot
 	TimestampTz started_at;
 	TimestampTz next_start;
 	ConditionVariable gone;		/* the worker has ended */
+	bool		check_listener; /* the database's settings have changed */
+	IgListenerEnd listener_end; /* how the last listener ended */
+	char		listener[IG_LISTENER_TEXT]; /* what there is to say of it */
 } IgSlot;
 
 typedef struct IgSlots
@@ -75,7 +78,7 @@ typedef struct IgSlots
 
 static IgSlots *slots = NULL;
 static LWLock *slots_lock = NULL;
-static IgSlot *my_slot = NULL;
+static IgSlot *my_slot = NULL;	/* of the worker or the listener */
 
 static shmem_request_hook_type prev_shmem_request_hook = NULL;
 static shmem_startup_hook_type prev_shmem_startup_hook = NULL;
@@ -289,6 +292,7 @@ ig_slots_view(Oid database, IgSlotView *view)
 		view->pid = slot->pid;
 		view->failures = slot->failures;
 		view->next_start = slot->next_start;
+		strlcpy(view->listener, slot->listener, sizeof(view->listener));
 	}
 	LWLockRelease(slots_lock);
 	return slot != NULL;
@@ -506,6 +510,7 @@ detach_worker(int code, Datum arg)
 	LWLockAcquire(slots_lock, LW_EXCLUSIVE);
 	slot->pid = 0;
 	slot->proc = NULL;
+	slot->listener[0] = '\0';
 	if (slot->for_good && !slot->again)
 		free_slot(slot);
 	else if (slot->for_good || slot->stop)
@@ -541,6 +546,8 @@ ig_slots_attach_worker(Oid database)
 		slot->pid = MyProcPid;
 		slot->proc = MyProc;
 		slot->started_at = GetCurrentTimestamp();
+		slot->check_listener = false;
+		slot->listener[0] = '\0';
 		my_slot = slot;
 		wake_launcher();
 	}
@@ -602,4 +609,86 @@ void
 ig_slots_broadcast(void)
 {
 	ConditionVariableBroadcast(&slots->changed[MyDatabaseId % CHANGED_COUNT]);
+}
+
+/* Have the worker look whether there is to be a listener. */
+void
+ig_slots_check_listener(Oid database)
+{
+	IgSlot	   *slot;
+
+	if (slots == NULL)
+		return;
+
+	LWLockAcquire(slots_lock, LW_EXCLUSIVE);
+	slot = find_slot(database);
+	if (slot != NULL && slot->state == IG_SLOT_RUNNING)
+	{
+		slot->check_listener = true;
+		SetLatch(&slot->proc->procLatch);
+	}
+	LWLockRelease(slots_lock);
+}
+
+/* Whether the worker is to look; asked once, it is not any more. */
+bool
+ig_slots_take_listener_check(void)
+{
+	bool		check;
+
+	LWLockAcquire(slots_lock, LW_EXCLUSIVE);
+	check = my_slot->check_listener;
+	my_slot->check_listener = false;
+	LWLockRelease(slots_lock);
+	return check;
+}
+
+/*
+ * Become the listener of a database whose worker runs; the worker keeps the slot
+ * until the listener has ended.  False: there is no worker (any more).
+ */
+bool
+ig_slots_attach_listener(Oid database)
+{
+	IgSlot	   *slot;
+
+	LWLockAcquire(slots_lock, LW_EXCLUSIVE);
+	slot = find_slot(database);
+	if (slot != NULL && slot->state == IG_SLOT_RUNNING)
+	{
+		slot->listener_end = IG_LISTENER_FAILED;
+		my_slot = slot;
+	}
+	LWLockRelease(slots_lock);
+	return my_slot != NULL;
+}
+
+/* The listener ends, and says so. */
+void
+ig_slots_leave_listener(IgListenerEnd end)
+{
+	LWLockAcquire(slots_lock, LW_EXCLUSIVE);
+	my_slot->listener_end = end;
+	LWLockRelease(slots_lock);
+}
+
+/* How the last listener ended. */
+IgListenerEnd
+ig_slots_listener_end(void)
+{
+	IgListenerEnd end;
+
+	LWLockAcquire(slots_lock, LW_SHARED);
+	end = my_slot->listener_end;
+	LWLockRelease(slots_lock);
+	return end;
+}
+
+/* What there is to say of the listener; empty: there is none. */
+void
+ig_slots_set_listener(const char *text)
+{
+	LWLockAcquire(slots_lock, LW_EXCLUSIVE);
+	strlcpy(my_slot->listener, text, sizeof(my_slot->listener));
+	LWLockRelease(slots_lock);
 }

@@ -11,6 +11,7 @@
 
 #include "postgres.h"
 
+#include "postmaster/bgworker.h"
 #include "storage/condition_variable.h"
 #include "storage/latch.h"
 #include "utils/timestamp.h"
@@ -23,6 +24,17 @@ typedef enum IgSlotState
 	IG_SLOT_RUNNING				/* worker attached */
 } IgSlotState;
 
+/* How a listener ended. */
+typedef enum IgListenerEnd
+{
+	IG_LISTENER_FAILED,
+	IG_LISTENER_IDLE,			/* there is nothing to listen on */
+	IG_LISTENER_AGAIN			/* a new one is to be started at once */
+} IgListenerEnd;
+
+/* What there is to say of a listener, at most. */
+#define IG_LISTENER_TEXT	256
+
 /* A copy of a slot, for those who look. */
 typedef struct IgSlotView
 {
@@ -31,6 +43,7 @@ typedef struct IgSlotView
 	int			pid;
 	int			failures;
 	TimestampTz next_start;
+	char		listener[IG_LISTENER_TEXT]; /* empty: there is none */
 } IgSlotView;
 
 extern void ig_slots_init(void);
@@ -61,8 +74,29 @@ extern void ig_slots_leave(bool again);
 extern bool ig_slots_stop_requested(void);
 extern void ig_slots_broadcast(void);
 
+/* For the worker and the listener. */
+extern void ig_slots_set_listener(const char *text);
+
+/* For backends: the worker is to look whether there is to be a listener. */
+extern void ig_slots_check_listener(Oid database);
+
+/* For the worker: whether it is to look so; how the last listener ended. */
+extern bool ig_slots_take_listener_check(void);
+extern IgListenerEnd ig_slots_listener_end(void);
+
+/* For the listener. */
+extern bool ig_slots_attach_listener(Oid database);
+extern void ig_slots_leave_listener(IgListenerEnd end);
+
 /* launcher.c */
 extern void ig_launcher_register(void);
+
+/*
+ * Register a worker of a database, of this kind: its main function is
+ * ignisign_KIND_main.  We are told when it starts and ends.  False: there is no
+ * room for it.
+ */
+extern bool ig_register_worker(const char *kind, Oid database, BackgroundWorkerHandle **handle);
 extern PGDLLEXPORT void ignisign_launcher_main(Datum arg);
 
 #endif							/* IGNISIGN_SLOTS_H */

@@ -23,7 +23,7 @@
 
 PG_FUNCTION_INFO_V1(ignisign_stats);
 
-#define STATS_COLUMNS 10
+#define STATS_COLUMNS 11
 
 /* The state of this database's worker in words, and what to do about it. */
 static const char *
@@ -225,9 +225,12 @@ ignisign_stats(PG_FUNCTION_ARGS)
 		nulls[7] = (view.pid == 0);
 		values[7] = Int32GetDatum(view.pid);
 		values[8] = CStringGetTextDatum(worker);
-		nulls[9] = (hint == NULL && (counts == NULL || counts->parked == NULL));
+		nulls[9] = (view.listener[0] == '\0');
 		if (!nulls[9])
-			values[9] = CStringGetTextDatum(hint ? hint : counts->parked);
+			values[9] = CStringGetTextDatum(view.listener);
+		nulls[10] = (hint == NULL && (counts == NULL || counts->parked == NULL));
+		if (!nulls[10])
+			values[10] = CStringGetTextDatum(hint ? hint : counts->parked);
 		tuplestore_putvalues(result->setResult, result->setDesc, values, nulls);
 	}
 	return (Datum) 0;

@@ -141,6 +141,31 @@ database_to_hold(Node *parsetree)
 	return database;
 }
 
+/* The database whose settings for the listener the command changes, or InvalidOid. */
+static Oid
+database_to_check(Node *parsetree)
+{
+	const char *name;
+	VariableSetStmt *set;
+
+	if (IsA(parsetree, AlterDatabaseSetStmt))
+	{
+		name = castNode(AlterDatabaseSetStmt, parsetree)->dbname;
+		set = castNode(AlterDatabaseSetStmt, parsetree)->setstmt;
+	}
+	else if (IsA(parsetree, AlterRoleSetStmt))
+	{
+		name = castNode(AlterRoleSetStmt, parsetree)->database;
+		set = castNode(AlterRoleSetStmt, parsetree)->setstmt;
+	}
+	else
+		return InvalidOid;
+	if (name == NULL ||
+		(set->name != NULL && pg_strncasecmp(set->name, "ignisign.webhook_", 17) != 0))
+		return InvalidOid;
+	return get_database_oid(name, true);
+}
+
 /* ProcessUtility_hook. */
 static void
 process_utility(PlannedStmt *pstmt, const char *query_string,
@@ -151,6 +176,7 @@ process_utility(PlannedStmt *pstmt, const char *query_string,
 	Node	   *parsetree = pstmt->utilityStmt;
 	ProcessUtility_hook_type next = prev_process_utility ? prev_process_utility : standard_ProcessUtility;
 	Oid			held = InvalidOid;
+	Oid			checked = database_to_check(parsetree);
 	char	   *wanted = NULL;
 	bool		commit_prepared = false;
 
@@ -181,6 +207,10 @@ process_utility(PlannedStmt *pstmt, const char *query_string,
 		if (OidIsValid(database))
 			ig_want_at_commit(database);
 	}
+
+	/* It may be to listen, or not to. */
+	if (OidIsValid(checked))
+		ig_check_listener_at_commit(checked);
 
 	/* What was queued in the prepared transaction is there now. */
 	if (commit_prepared)

@@ -21,6 +21,7 @@ PG_FUNCTION_INFO_V1(ignisign_origin_changed);
 static bool wake_pending = false;
 static List *wanted = NIL;		/* databases, in TopMemoryContext */
 static List *held = NIL;		/* databases, in TopMemoryContext */
+static List *changed = NIL;		/* databases, in TopMemoryContext */
 
 /*
  * A prepared transaction is not visible before COMMIT PREPARED, which wakes
@@ -40,6 +41,8 @@ at_transaction_end(XactEvent event, void *arg)
 			ig_slots_wake(MyDatabaseId);
 		foreach(lc, wanted)
 			ig_slots_want(lfirst_oid(lc));
+		foreach(lc, changed)
+			ig_slots_check_listener(lfirst_oid(lc));
 	}
 	foreach(lc, held)
 		ig_slots_release(lfirst_oid(lc));
@@ -49,6 +52,8 @@ at_transaction_end(XactEvent event, void *arg)
 	wanted = NIL;
 	list_free(held);
 	held = NIL;
+	list_free(changed);
+	changed = NIL;
 }
 
 /* Register the callback, once in a backend's life. */
@@ -74,32 +79,41 @@ ig_wake_at_commit(void)
 	wake_pending = true;
 }
 
+/* Add a database to a list. */
+static void
+remember(List **list, Oid database)
+{
+	MemoryContext old;
+
+	register_callback();
+	old = MemoryContextSwitchTo(TopMemoryContext);
+	*list = lappend_oid(*list, database);
+	MemoryContextSwitchTo(old);
+}
+
 /* Have a worker started in a database at COMMIT. */
 void
 ig_want_at_commit(Oid database)
 {
-	MemoryContext old;
+	if (ig_slots_available())
+		remember(&wanted, database);
+}
 
-	if (!ig_slots_available())
-		return;
-	register_callback();
-	old = MemoryContextSwitchTo(TopMemoryContext);
-	wanted = lappend_oid(wanted, database);
-	MemoryContextSwitchTo(old);
+/* Have a database's worker look after its listener at COMMIT. */
+void
+ig_check_listener_at_commit(Oid database)
+{
+	if (ig_slots_available())
+		remember(&changed, database);
 }
 
 /* Keep workers away from a database until the transaction ends. */
 void
 ig_hold_until_end(Oid database)
 {
-	MemoryContext old;
-
 	if (!ig_slots_available())
 		return;
-	register_callback();
-	old = MemoryContextSwitchTo(TopMemoryContext);
-	held = lappend_oid(held, database);
-	MemoryContextSwitchTo(old);
+	remember(&held, database);
 	ig_slots_hold(database);
 }
 

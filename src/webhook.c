@@ -128,22 +128,11 @@ reject(const pg_uuid_t *id, const char *reason)
 	ig_spi_execute(&update, values, NULL);
 }
 
-/*
- * ignisign_webhook(payload jsonb, server name) returns uuid
- *
- * Take a webhook message for the account that the current role has on the
- * server.  Returns the id of its row, the same if it came before.  Errors: 22023
- * for what is not a message of the API, 54000 for one that is too large; 42704,
- * 42809, 42501 for the server, IG010 without credentials.
- */
-Datum
-ignisign_webhook(PG_FUNCTION_ARGS)
+/* Take a message for a role's account. */
+void
+ig_webhook_take(Jsonb *payload, const char *server, Oid role, pg_uuid_t *id)
 {
-	Jsonb	   *payload = PG_GETARG_JSONB_P(0);
-	const char *server = NameStr(*PG_GETARG_NAME(1));
-	Oid			caller = GetUserId();
-	char	   *owner = GetUserNameFromId(caller, false);
-	pg_uuid_t  *id = palloc(sizeof(pg_uuid_t));
+	char	   *owner = GetUserNameFromId(role, false);
 	IgOwnerState state;
 	IgAccount  *account;
 	char	   *app_id;
@@ -157,7 +146,7 @@ ignisign_webhook(PG_FUNCTION_ARGS)
 	(void) get_word(payload, "topic");
 	(void) get_word(payload, "action");
 	token = get_word(payload, "verificationToken");
-	ig_check_server(server, caller);
+	ig_check_server(server, role);
 
 	ig_uuid_v7(id);
 	ig_check_writable("ignisign_webhook()");
@@ -178,6 +167,22 @@ ignisign_webhook(PG_FUNCTION_ARGS)
 	ig_owner_leave(&state);
 
 	ig_wake_at_commit();
+}
+
+/*
+ * ignisign_webhook(payload jsonb, server name) returns uuid
+ *
+ * Take a webhook message for the account that the current role has on the
+ * server.  Returns the id of its row, the same if it came before.  Errors: 22023
+ * for what is not a message of the API, 54000 for one that is too large; 42704,
+ * 42809, 42501 for the server, IG010 without credentials.
+ */
+Datum
+ignisign_webhook(PG_FUNCTION_ARGS)
+{
+	pg_uuid_t  *id = palloc(sizeof(pg_uuid_t));
+
+	ig_webhook_take(PG_GETARG_JSONB_P(0), NameStr(*PG_GETARG_NAME(1)), GetUserId(), id);
 	PG_RETURN_UUID_P(id);
 }
 

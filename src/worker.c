@@ -40,6 +40,7 @@
 #include "import.h"
 #include "inputs.h"
 #include "lanes.h"
+#include "listen.h"
 #include "queue.h"
 #include "reconcile.h"
 #include "refresh.h"
@@ -791,13 +792,17 @@ time_to(TimestampTz at)
 	return TimestampDifferenceMilliseconds(GetCurrentTimestamp(), at);
 }
 
-/* Wait for the latch, which makes it true, the network, or what is due. */
+/*
+ * Wait for the latch, which makes it true, the network, or what is due, such as
+ * a look at the listener.
+ */
 static bool
-wait_for_work(void)
+wait_for_work(TimestampTz watch_at)
 {
 	TimestampTz until = next_turn;
 	bool		woken;
 
+	look_again(&until, watch_at);
 	look_again(&until, ig_session_report_at());
 	woken = ig_http_wait(time_to(until));
 	ig_session_report();
@@ -861,6 +866,7 @@ ignisign_worker_main(Datum arg)
 	List	   *unsent = NIL;
 	bool		gone = false;
 	bool		woken = true;
+	bool		reloaded = false;
 
 	pqsignal(SIGHUP, SignalHandlerForConfigReload);
 	pqsignal(SIGTERM, ig_session_sigterm);
@@ -889,7 +895,7 @@ ignisign_worker_main(Datum arg)
 			ConfigReloadPending = false;
 			ProcessConfigFile(PGC_SIGHUP);
 			ig_lanes_reload();
-			woken = true;
+			woken = reloaded = true;
 		}
 
 		look_wanted = look_wanted || woken;
@@ -904,8 +910,11 @@ ignisign_worker_main(Datum arg)
 
 		if (unsent == NIL)
 		{
+			TimestampTz watch_at = ig_listen_watch(!warned && !stopping, reloaded);
+
 			MemoryContextReset(turn_context);
-			woken = gone || wait_for_work();
+			woken = gone || wait_for_work(watch_at);
+			reloaded = false;
 		}
 		else
 			woken = true;
