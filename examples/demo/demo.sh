@@ -86,6 +86,35 @@ sql postgres demo -o /dev/null <<'EOF'
 SELECT ignisign_grant('app');
 EOF
 
+heading "The database listens, so that the API can tell it what happens" \
+	"Nothing is polled in this demo: all that follows is brought by webhooks."
+port=8443
+while :; do
+	psql -U postgres -d demo \
+		-c "ALTER DATABASE demo SET ignisign.webhook_listen = '127.0.0.1:$port'"
+	listener=
+	until [ -n "$listener" ]; do
+		sleep 0.1
+		listener=$(psql -U postgres -d demo -A -t -c "SELECT listener FROM ignisign_stats()
+			WHERE listener LIKE '%listen% on 127.0.0.1:$port%'")
+	done
+	case $listener in
+	*'in use'*) port=$((port + 1)) ;;
+	*) break ;;
+	esac
+done
+sql postgres demo <<EOF
+ALTER DATABASE demo
+  SET ignisign.webhook_listen = '127.0.0.1:$port';
+EOF
+say
+sql app demo <<EOF
+SELECT ignisign_create_webhook(
+  'http://127.0.0.1:$port' || ignisign_listen()) AS call;
+
+SELECT ignisign_result(1, '30 s') -> -1 ->> 'url' AS registered;
+EOF
+
 heading "The application, an ordinary role, makes a table of contracts" \
 	"From here on a row is all that it takes to have a contract signed."
 sql app demo <<'EOF'
@@ -116,8 +145,21 @@ EOF
 began=$(date +%s.%N)
 request=$(value 'SELECT signature_id FROM contract')
 
+# Keep the server down until the second signature could not be delivered.
+interrupt()
+{
+	printf '   | %7s  %s\n' "$(since "$began")" "(the server is stopped)"
+	pg_ctl -D "$IGNISIGN_SCRATCH/data" -m fast -w stop >/dev/null
+	until grep -q 'webhook SIGNATURE FINALIZED: no answer' "$IGNISIGN_SCRATCH/log/sandbox.out"; do
+		sleep 0.1
+	done
+	pg_ctl -D "$IGNISIGN_SCRATCH/data" -l "$IGNISIGN_SCRATCH/log/server.log" -w start >/dev/null
+	printf '   | %7s  %s\n' "$(since "$began")" "(Bob has signed; the server is started)"
+}
+
 heading "The worker sends it, the signers sign, the proof arrives" \
-	"The sandbox signs for them, a second and a half apart."
+	"The sandbox signs for them, a second and a half apart. While Bob does, the" \
+	"server is down: what could not be delivered is delivered again."
 say "     SELECT status, signed, signers, proof_status, proofs"
 say "       FROM ignisign_status('$request');"
 say
@@ -133,6 +175,10 @@ while :; do
 		last=$now
 	fi
 	case $now in
+	*' 1/2 '*)
+		[ -n "${interrupted:-}" ] || interrupt
+		interrupted=yes
+		;;
 	*' 0') ;;
 	*) break ;;
 	esac
