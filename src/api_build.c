@@ -12,6 +12,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <strings.h>
 
 /* Text that grows; after a failed allocation it stays as it is. */
 typedef struct Text
@@ -553,15 +554,47 @@ build_multipart(const IgOperationEntry *entry, const IgApiArgs *args, IgApiReque
 	return end_body(request, &text, type, error);
 }
 
+/* Whether a part of a path between slashes is "." or "..", be it encoded. */
+static bool
+is_dots(const char *part, size_t length)
+{
+	int			dots = 0;
+
+	while (length > 0)
+	{
+		size_t		n = *part == '.' ? 1 : length >= 3 && strncasecmp(part, "%2e", 3) == 0 ? 3 : 0;
+
+		if (n == 0)
+			return false;
+		dots++;
+		part += n;
+		length -= n;
+	}
+	return dots == 1 || dots == 2;
+}
+
 /* Whether a path is one of the API's own, without going up or elsewhere. */
 static bool
 is_path(const char *path)
 {
-	if (path[0] != '/' || path[1] == '/' || strstr(path, "/../") || strstr(path, "/./"))
+	if (path[0] != '/' || path[1] == '/')
 		return false;
-	for (; *path; path++)
+	for (const char *c = path; *c; c++)
 	{
-		if ((unsigned char) *path <= ' ' || (unsigned char) *path >= 127 || *path == '#' || *path == '\\')
+		/* Braces are for names that build_path() fills in. */
+		if (*c == '{')
+		{
+			c += strcspn(c, "}/?");
+			if (*c != '}')
+				return false;
+		}
+		else if ((unsigned char) *c <= ' ' || (unsigned char) *c >= 127 || strchr("#\\\"<>^`|}", *c))
+			return false;
+	}
+	for (const char *part = path; *part == '/'; part += strcspn(part, "/?"))
+	{
+		part++;
+		if (is_dots(part, strcspn(part, "/?")))
 			return false;
 	}
 	return true;

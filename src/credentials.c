@@ -11,8 +11,6 @@
  */
 #include "ignisign.h"
 
-#include <curl/curl.h>
-
 #include "access/htup_details.h"
 #include "access/reloptions.h"
 #include "catalog/pg_foreign_data_wrapper.h"
@@ -31,6 +29,7 @@
 #include "compat.h"
 #include "credentials.h"
 #include "errors.h"
+#include "url.h"
 
 PG_FUNCTION_INFO_V1(ignisign_fdw_validator);
 
@@ -46,6 +45,7 @@ PG_FUNCTION_INFO_V1(ignisign_fdw_validator);
 
 typedef void (*Check) (const char *name, const char *value);
 
+static void refuse_option(const char *name, Oid catalog) pg_attribute_noreturn();
 static void check_boolean(const char *name, const char *value);
 static void check_key(const char *name, const char *value);
 static void check_number(const char *name, const char *value);
@@ -219,59 +219,6 @@ check_secret(const char *name, const char *value)
 				 errhidestmt(true)));
 }
 
-/* Whether a host's name or address is this machine's own. */
-static bool
-is_loopback_host(const char *host)
-{
-	int			a,
-				b,
-				c,
-				d;
-	char		rest;
-
-	if (pg_strcasecmp(host, "localhost") == 0 || strcmp(host, "[::1]") == 0)
-		return true;
-	return sscanf(host, "%d.%d.%d.%d%c", &a, &b, &c, &d, &rest) == 4 && a == 127;
-}
-
-/* What is wrong with a base URL, or NULL. */
-static const char *
-url_problem(const char *url, bool allow_http, bool *is_http)
-{
-	CURLU	   *parsed = curl_url();
-	char	   *scheme = NULL;
-	char	   *host = NULL;
-	char	   *part = NULL;
-	const char *problem = NULL;
-
-	*is_http = false;
-	if (parsed == NULL)
-		return "out of memory";
-	if (curl_url_set(parsed, CURLUPART_URL, url, 0) != CURLUE_OK ||
-		curl_url_get(parsed, CURLUPART_SCHEME, &scheme, 0) != CURLUE_OK ||
-		curl_url_get(parsed, CURLUPART_HOST, &host, 0) != CURLUE_OK)
-		problem = "it is not a URL";
-	else if (strcmp(scheme, "https") != 0 && strcmp(scheme, "http") != 0)
-		problem = "it must start with https://";
-	else if (curl_url_get(parsed, CURLUPART_USER, &part, 0) == CURLUE_OK ||
-			 curl_url_get(parsed, CURLUPART_PASSWORD, &part, 0) == CURLUE_OK)
-		problem = "it must not have a user name or password";
-	else if (curl_url_get(parsed, CURLUPART_QUERY, &part, 0) == CURLUE_OK ||
-			 curl_url_get(parsed, CURLUPART_FRAGMENT, &part, 0) == CURLUE_OK)
-		problem = "it must not have a query or fragment";
-	else if (strcmp(scheme, "http") == 0)
-	{
-		*is_http = true;
-		if (!allow_http && !is_loopback_host(host))
-			problem = "http:// is only for this machine, because the API key would be readable on the network";
-	}
-	curl_free(scheme);
-	curl_free(host);
-	curl_free(part);
-	curl_url_cleanup(parsed);
-	return problem;
-}
-
 /* The value of an option in a list, or a fallback. */
 static const char *
 option_value(List *options, const char *name, const char *fallback)
@@ -362,7 +309,7 @@ ignisign_fdw_validator(PG_FUNCTION_ARGS)
 
 	url = option_value(options, "base_url", NULL);
 	(void) parse_bool(option_value(options, "allow_http", "false"), &allow_http);
-	if (url != NULL && (problem = url_problem(url, allow_http, &is_http)) != NULL)
+	if (url != NULL && (problem = ig_url_problem(url, allow_http, &is_http)) != NULL)
 		ereport(ERROR,
 				(errcode(ERRCODE_FDW_INVALID_ATTRIBUTE_VALUE),
 				 errmsg("invalid value for option \"%s\": %s", "base_url", problem),
@@ -515,7 +462,7 @@ ig_account_load(const char *server_name, const char *role, char **problem)
 	while (account->base_url[0] && account->base_url[strlen(account->base_url) - 1] == '/')
 		account->base_url[strlen(account->base_url) - 1] = '\0';
 	(void) parse_bool(option_value(server->options, "allow_http", "false"), &allow_http);
-	if (url_problem(account->base_url, allow_http, &is_http) != NULL)
+	if (ig_url_problem(account->base_url, allow_http, &is_http) != NULL)
 	{
 		*problem = pstrdup("the server's base_url cannot be used");
 		return NULL;

@@ -275,6 +275,10 @@ test_fields(void)
 		"[]", "{", "{\"name\":\"x\"}", "{\"email\":\"ann\"}", "{\"email\":7}", "{\"firstName\":\"\"}",
 		"{\"birthDate\":\"3.2.1980\"}", "{\"signerProfileId\":\"42\"}", "{\"email\":null}"
 	};
+	static const char *const bad_paths[] = {
+		"v4", "//x", "/v4/../x", "/v4/..", "/..?x=1", "/v4/./x", "/v4/%2e%2E/x", "/v4/.%2e", "/v4/%2E", "/a b", "/a#b",
+		"/a\\\\b", "/a<b", "/a|b", "/{appId", "/{app/Id}", "/a}b", "/\303\251"
+	};
 	const IgApiDocument file = {"a \"b\".pdf", "application/pdf", NULL, 10};
 	IgApiArgs	args = {
 		.app_id = "appId_" UUID, .app_env = "DEVELOPMENT", .document_id = ID, .signature_request_id = ID,
@@ -308,6 +312,14 @@ test_fields(void)
 	is(request.path, "/v4/applications/appId_" UUID "/x?y=1", "its path");
 	is(request.method, "DELETE", "its method");
 	ig_api_request_free(&request);
+	for (size_t i = 0; i < sizeof(bad_paths) / sizeof(bad_paths[0]); i++)
+	{
+		char		values[128];
+
+		snprintf(values, sizeof(values), "{\"method\":\"GET\",\"path\":\"%s\"}", bad_paths[i]);
+		ok(!ig_api_check(IG_OP_CALL, values, error) && strstr(error, "path must"), bad_paths[i]);
+	}
+	ok(ig_api_check(IG_OP_CALL, "{\"method\":\"GET\",\"path\":\"/v4/a..b/.../%2E%2Ex/{appId}?a=/../\"}", error), "dots that lead nowhere");
 	ok(ig_api_operation_by_name("revoke-signer", &op) && !ig_api_operation_by_name("sign-all", &op), "operations by name");
 
 	/* Every entry can be built with all that entries may need. */
