@@ -92,7 +92,7 @@ buffer_printf(Buffer *buffer, const char *format,...)
 	if (vasprintf(&text, format, args) < 0)
 		text = NULL;
 	va_end(args);
-	check(text);
+	text = check(text);
 	buffer_add(buffer, text, strlen(text));
 	free(text);
 }

@@ -173,7 +173,7 @@ check_string(cJSON *errors, const char *field, const cJSON *object, const char *
 		note(errors, name, problem);
 		free(name);
 	}
-	return cJSON_IsString(member) ? member->valuestring : NULL;
+	return cJSON_GetStringValue(member);
 }
 
 /* Whether the text is like an e-mail address. */

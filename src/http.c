@@ -297,9 +297,9 @@ write_body(char *data, size_t size, size_t count, void *arg)
 	}
 	else
 	{
-		if (needed + 1 > state->capacity)
+		if (transfer->body == NULL || needed + 1 > state->capacity)
 		{
-			size_t		capacity = Max(needed + 1, state->capacity * 2);
+			size_t		capacity = Max(needed, state->capacity * 2) + 1;
 			char	   *body = realloc(transfer->body, capacity);
 
 			if (body == NULL)

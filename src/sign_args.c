@@ -161,9 +161,8 @@ static void
 read_signer(JsonbIterator **it, IgSignSigner *signer, int n)
 {
 	JsonbValue	value;
-	JsonbIteratorToken token;
 
-	while ((token = JsonbIteratorNext(it, &value, true)) == WJB_KEY)
+	while (JsonbIteratorNext(it, &value, true) == WJB_KEY)
 	{
 		char	   *key = pnstrdup(value.val.string.val, value.val.string.len);
 		char	  **member = signer_member(signer, key, value.val.string.len);
