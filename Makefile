@@ -33,7 +33,7 @@ PG_CPPFLAGS = -isystem $(shell $(PG_CONFIG) --includedir-server) \
 # server was built with it.
 override with_llvm = no
 
-EXTRA_CLEAN = log ignisign-*.zip
+EXTRA_CLEAN = log ignisign-*.zip $(wildcard src/*.gcda src/*.gcno)
 
 # PGXS has a target "check" that only says that it cannot.  Ours makes a private
 # server; to take its place without a warning it has to stand alone.
@@ -63,7 +63,7 @@ $(OBJS): $(wildcard src/*.h)
 all: all-sandbox
 install: install-sandbox
 uninstall: uninstall-sandbox
-clean: clean-sandbox clean-unit
+clean: clean-sandbox clean-unit clean-fuzz
 
 all-sandbox:
 	$(MAKE) -C sandbox all
@@ -77,7 +77,7 @@ uninstall-sandbox:
 clean-sandbox:
 	$(MAKE) -C sandbox clean
 
-.PHONY: unit clean-unit chaos dist help
+.PHONY: unit clean-unit fuzz fuzz-check clean-fuzz lint chaos dist help
 
 unit:
 	$(MAKE) -C test/unit check
@@ -89,6 +89,23 @@ clean-unit:
 
 chaos:
 	CHAOS_SEED='$(SEED)' CHAOS_N='$(N)' PG_CONFIG='$(PG_CONFIG)' ./dev test --no-install chaos
+
+# "make fuzz TARGET=answer SECONDS=600" looks for what crashes one target, and
+# without TARGET each of them; fuzz-check only makes some fixed runs.
+
+fuzz:
+	$(MAKE) -C test/fuzz fuzz
+
+fuzz-check:
+	$(MAKE) -C test/fuzz check
+
+clean-fuzz:
+	$(MAKE) -C test/fuzz clean
+
+# What compilers and analyzers say of the sources, as TAP.
+
+lint:
+	@CPPFLAGS='$(CPPFLAGS)' sh test/tools/lint.sh
 
 # Release for PGXN: what is committed, as a zip.
 
@@ -106,6 +123,8 @@ help:
 	@echo 'installcheck  run the tests in a running server that preloads ignisign'
 	@echo 'unit          run the unit tests, without a server'
 	@echo 'chaos         test with faults and crashes at random; SEED=, N='
+	@echo 'lint          let analyzers look at the sources'
+	@echo 'fuzz          fuzz TARGET=..., or each target, for SECONDS=...'
 	@echo 'clean         remove what was built'
 	@echo 'dist          make the zip for PGXN'
 

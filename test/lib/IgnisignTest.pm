@@ -32,6 +32,9 @@ my %fast = (
 	'ignisign.retry_delay'      => '50ms',
 	'log_line_prefix'           => "'%m [%p] %q%b %d '");
 
+# The servers that new_node made, with the process that did.
+my @nodes;
+
 # Find a TCP port on which nobody listens, below those that the kernel hands
 # out to clients.
 sub free_port
@@ -67,6 +70,7 @@ sub new_node
 	my $node = PostgreSQL::Test::Cluster->new($name);
 	my %conf = (%fast, shared_preload_libraries => "'ignisign'", %guc);
 
+	push @nodes, [ $$, $node ];
 	$node->init(extra => [ '--encoding=UTF8', '--locale=C' ]);
 	$node->append_conf(
 		'postgresql.conf',
@@ -168,6 +172,18 @@ sub sign_sql
 
 	return "SELECT ignisign_sign(title => '$title', document => '\\x$hex',"
 	  . " file_name => 'a.pdf', signers => ARRAY[$signers])";
+}
+
+# Only servers that end in order write down which lines they ran.
+END
+{
+	my $status = $?;
+
+	if (($ENV{IGNISIGN_MODE} // '') eq 'coverage')
+	{
+		$_->[1]->stop('fast', fail_ok => 1) for grep { $_->[0] == $$ } @nodes;
+	}
+	$? = $status;
 }
 
 package IgnisignTest::Sandbox;

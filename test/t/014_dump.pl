@@ -17,6 +17,8 @@ my $dump = PostgreSQL::Test::Utils::tempdir('dump') . '/dump';
 
 my $done = $node->safe_psql('postgres', sign_sql('Done', 'ann@example.com'));
 is($node->safe_psql('postgres', "SELECT ignisign_wait('$done', 'PROOF', '60 s')"), 't', 'one request is proven');
+# However slow the test is, they are not given up meanwhile.
+$node->safe_psql('postgres', "ALTER SERVER ignisign OPTIONS (ADD max_attempts '1000000')");
 $sandbox->stop;
 $node->safe_psql('postgres', sign_sql("Waiting $_", 'ann@example.com')) for 1 .. 3;
 ok(wait_for($node, "SELECT count(*) = 3 FROM ignisign.call WHERE state = 'pending' AND attempts > 0"), 'three wait');

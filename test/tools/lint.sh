@@ -1,0 +1,73 @@
+#!/bin/sh
+#
+# Let analyzers look at the sources; what they say is printed as TAP.  The
+# Makefile gives the extension's flags for the preprocessor in CPPFLAGS.
+
+# The functions that check() runs look unused.
+# shellcheck disable=SC2317
+
+set -u
+
+cd "$(dirname "$0")/../.." || exit 1
+
+n=0
+failed=0
+said=$(mktemp)
+trap 'rm -f "$said"' EXIT
+
+# Run a command; the result is good if it succeeds.
+check()
+{
+	name=$1
+	shift
+	n=$((n + 1))
+	if "$@" >"$said" 2>&1; then
+		echo "ok $n - $name"
+	else
+		echo "not ok $n - $name"
+		sed 's/^/# /' "$said"
+		failed=1
+	fi
+}
+
+# clang-tidy for C files, two at a time; $1 are the compiler's flags.  The
+# analyzer gives up on a function after a while: the rest of its time is for the
+# last few of many ways through it.
+tidy()
+{
+	flags="$1 -Xclang -analyzer-config -Xclang max-nodes=30000"
+	shift
+	# shellcheck disable=SC2086 # a list of flags
+	printf '%s\n' "$@" | xargs -P 2 -I '{}' clang-tidy --quiet '{}' -- -std=gnu11 $flags 2>/dev/null
+}
+
+# cppcheck needs no headers but our own, and takes what it does not know of as
+# fit for anything.
+analyze()
+{
+	cppcheck --quiet -j 2 --std=c11 --error-exitcode=1 --inline-suppr \
+		--enable=warning,performance,portability --library=posix --library=test/tools/cppcheck.cfg \
+		--suppressions-list=test/tools/cppcheck.supp "$@"
+}
+
+perl_syntax()
+{
+	perl_lib=$(dirname "$("${PG_CONFIG:-pg_config}" --pgxs)")/../test/perl
+	for file in "$@"; do
+		perl -c -I test/lib -I "$perl_lib" "$file" || return
+	done
+}
+
+flags=$(pkg-config --cflags libcurl libcjson)
+sandbox_flags=$(pkg-config --cflags libmicrohttpd libcjson libcurl openssl libqpdf libarchive)
+
+check "clang-tidy: src" tidy "${CPPFLAGS:-}" src/*.c
+check "clang-tidy: sandbox" tidy "-D_GNU_SOURCE $sandbox_flags" sandbox/*.c
+check "clang-tidy: test" tidy "-D_GNU_SOURCE -Isrc $flags" test/unit/*.c test/fuzz/*.c test/tools/*.c
+check "cppcheck: src" analyze -I src src/*.c
+check "cppcheck: sandbox" analyze -I sandbox sandbox/*.c
+check "cppcheck: test" analyze -I src -I test/unit -I test/fuzz test/unit/*.c test/fuzz/*.c test/tools/*.c
+check "shellcheck" shellcheck dev .ci/run examples/demo/demo.sh test/tools/lint.sh
+check "perl -c" perl_syntax test/lib/*.pm test/t/*.pl test/chaos/*.pl test/sandbox/*.t test/tools/*.pl
+echo "1..$n"
+exit "$failed"
