@@ -259,13 +259,13 @@ ig_apply_result(IgFlight *flight)
 		/* It may tell of the URLs of our endpoints. */
 		ig_redact_tokens(body);
 		ig_api_json_unescape(body);
-		values[6] = DirectFunctionCall1(jsonb_in, CStringGetDatum(ig_from_wire(body, IG_REPLACEMENT)));
+		values[6] = DirectFunctionCall1(jsonb_in, CStringGetDatum(ig_from_wire(body)));
 		nulls[6] = ' ';
 	}
 	else if (!flight->json)
 	{
 		values[7] = PointerGetDatum(ig_bytea(body, transfer->body_length));
-		values[8] = CStringGetTextDatum(ig_from_wire(transfer->content_type, IG_REPLACEMENT));
+		values[8] = CStringGetTextDatum(ig_from_wire(transfer->content_type));
 		nulls[7] = nulls[8] = ' ';
 	}
 	SPI_connect();

@@ -84,7 +84,7 @@ ig_to_wire(const char *text)
 
 /* A text of the API as the database takes it. */
 char *
-ig_from_wire(const char *text, char replacement)
+ig_from_wire(const char *text)
 {
 	int			left = strlen(text);
 	char	   *result = make_room(left);
@@ -104,6 +104,6 @@ ig_from_wire(const char *text, char replacement)
 		n = pg_encoding_verifymbchar(PG_UTF8, text, left);
 		text += Max(n, 1);
 		left -= Max(n, 1);
-		*end++ = replacement;
+		*end++ = '?';
 	}
 }

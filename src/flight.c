@@ -551,23 +551,26 @@ static void
 localize_text(const char **text, void *arg)
 {
 	if (*text != NULL)
-		*text = ig_from_wire(*text, *(const char *) arg);
+		*text = ig_from_wire(*text);
 }
 
-/* Have what the API said in the database's encoding. */
+/*
+ * Have what the API said in the database's encoding.  What a scan asked for stays
+ * as it is: it is compared as it was sent (likeness.c).
+ */
 void
 ig_flight_localize(IgFlight *flight)
 {
-	char		replacement = flight->scan ? IG_NO_CHARACTER : IG_REPLACEMENT;
 	MemoryContext old;
 
 	if (flight->localized)
 		return;
 	flight->localized = true;
 	old = MemoryContextSwitchTo(flight->context);
-	ig_api_answer_texts(&flight->answer, localize_text, &replacement);
-	localize_text(&flight->code, &replacement);
-	localize_text(&flight->error, &replacement);
+	if (flight->scan == NULL)
+		ig_api_answer_texts(&flight->answer, localize_text, NULL);
+	localize_text(&flight->code, NULL);
+	localize_text(&flight->error, NULL);
 	MemoryContextSwitchTo(old);
 }
 

@@ -323,7 +323,7 @@ store_event(const IgCall *call, const IgApiEvent *event, pg_uuid_t *id)
 	values[2] = NameGetDatum(&call->server);
 	values[3] = CStringGetTextDatum(event->event_id);
 	values[4] = DirectFunctionCall1(jsonb_in,
-									CStringGetDatum(ig_from_wire(event->json, IG_REPLACEMENT)));
+									CStringGetDatum(ig_from_wire(event->json)));
 	return ig_spi_execute(&store, values, NULL) == 1;
 }
 
