@@ -55,11 +55,12 @@ is($node->safe_psql('postgres', "SELECT signed FROM ignisign_status('$id')"), '2
 # Catching up: where polls are rare, and a proof was refused.
 $node->append_conf('postgresql.conf', "ignisign.refresh_interval = '1h'");
 $node->reload;
-$sandbox->fault('proof count=1 status=400');
+$sandbox->fault('proof share=1 status=400');
 my $second = $node->safe_psql('postgres', "SELECT id FROM ignisign.request WHERE signature_request_id = '$remote[1]'");
 $sandbox->sign($remote[1]);
 cmp_ok($node->safe_psql('postgres', 'SELECT ignisign_sync()'), '>=', 4, 'open requests are read');
 ok(wait_for($node, "SELECT count(*) = 1 FROM ignisign.call WHERE request = '$second' AND operation = 'proof' AND state = 'dead'"), 'a proof is refused');
+$sandbox->clear_faults;
 $node->safe_psql('postgres', 'SELECT ignisign_sync()');
 is($node->safe_psql('postgres', "SELECT ignisign_wait('$second', 'PROOF', '60 s')"), 't', 'and had the next time');
 is($node->safe_psql('postgres', "SELECT ignisign_sync('nowhere')"), '0', 'a server without requests');
