@@ -14,6 +14,7 @@
 #include "ignisign.h"
 
 #include "access/htup_details.h"
+#include "access/table.h"
 #include "access/xlog.h"
 #include "catalog/namespace.h"
 #include "catalog/pg_authid.h"
@@ -22,6 +23,7 @@
 #include "commands/trigger.h"
 #include "fmgr.h"
 #include "miscadmin.h"
+#include "storage/bufmgr.h"
 #include "utils/acl.h"
 #include "utils/builtins.h"
 #include "utils/lsyscache.h"
@@ -68,6 +70,17 @@ ignisign_may_be_told(PG_FUNCTION_ARGS)
 	PG_RETURN_BOOL(!OidIsValid(role) || ig_may_see(role, NameStr(*PG_GETARG_NAME(1))));
 }
 
+/* Whether there may be any callback: cheap, for databases that have none. */
+static bool
+any_callback(Oid schema)
+{
+	Relation	rel = table_open(get_relname_relid("callback", schema), AccessShareLock);
+	bool		any = RelationGetNumberOfBlocks(rel) > 0;
+
+	table_close(rel, AccessShareLock);
+	return any;
+}
+
 /*
  * ignisign.event_added() returns trigger
  *
@@ -95,14 +108,18 @@ ignisign_event_added(PG_FUNCTION_ARGS)
 		Int64GetDatum((int64) GetSystemIdentifier()),
 		ObjectIdGetDatum(MyDatabaseId)
 	};
+	Oid			schema = get_namespace_oid(IG_EXTENSION, false);
 	uint64		n;
 
 	if (!CALLED_AS_TRIGGER(fcinfo) || !TRIGGER_FIRED_BY_INSERT(trigger->tg_event) ||
-		RelationGetNamespace(trigger->tg_relation) != get_namespace_oid(IG_EXTENSION, false) ||
+		RelationGetNamespace(trigger->tg_relation) != schema ||
 		strcmp(RelationGetRelationName(trigger->tg_relation), "event") != 0)
 		ereport(ERROR,
 				(errcode(ERRCODE_E_R_I_E_TRIGGER_PROTOCOL_VIOLATED),
 				 errmsg("ignisign.event_added() is the trigger of ignisign.event only")));
+
+	if (!any_callback(schema))
+		return PointerGetDatum(NULL);
 
 	ig_owner_enter(&state);
 	SPI_connect();
