@@ -142,7 +142,25 @@ tell_problem(int64 callback, const char *function, const char *problem, const ch
 				 hint ? errhint("%s", hint) : 0));
 }
 
-/* Find the callbacks that have something to do. */
+/* The callbacks that have a process, as an array. */
+static Datum
+callbacks_at_work(void)
+{
+	Datum	   *ids = palloc(Max(list_length(runners), 1) * sizeof(Datum));
+	int			n = 0;
+	ListCell   *lc;
+
+	foreach(lc, runners)
+	{
+		Runner	   *runner = lfirst(lc);
+
+		if (runner->handle != NULL)
+			ids[n++] = Int64GetDatum(runner->callback);
+	}
+	return ig_array(INT8OID, ids, NULL, n);
+}
+
+/* Find the callbacks that have something to do, and no process. */
 TimestampTz
 ig_callbacks_collect(TimestampTz now)
 {
@@ -154,16 +172,19 @@ ig_callbacks_collect(TimestampTz now)
 		"WHERE d.callback = c.id AND d.state <> 'dead' AND NOT EXISTS ("
 		"SELECT FROM ignisign.delivery p WHERE p.callback = d.callback AND p.request = d.request "
 		"AND p.id < d.id AND p.state <> 'dead') "
-		"ORDER BY d.run_at, d.id LIMIT 1) h"
+		"ORDER BY d.run_at, d.id LIMIT 1) h WHERE c.id <> ALL ($1)",
+		.types = {INT8ARRAYOID}
 	};
 	MemoryContext context = CurrentMemoryContext;
 	TimestampTz next = 0;
 	SPITupleTable *rows;
+	Datum		busy;
 	uint64		n;
 
 	reap(now);
 	SPI_connect();
-	n = ig_callback_workers > 0 ? ig_spi_execute(&due, NULL, NULL) : 0;
+	busy = callbacks_at_work();
+	n = ig_callback_workers > 0 ? ig_spi_execute(&due, &busy, NULL) : 0;
 	rows = SPI_tuptable;
 	for (uint64 i = 0; i < n; i++)
 	{
@@ -187,8 +208,6 @@ ig_callbacks_collect(TimestampTz now)
 		at = DatumGetTimestampTz(ig_spi_datum(i, 7, &isnull));
 
 		runner->seen = true;
-		if (runner->handle != NULL)
-			continue;
 		if (runner->ended)
 		{
 			runner->ended = false;

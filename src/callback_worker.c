@@ -176,31 +176,42 @@ claim(Delivery *delivery)
 	static IgStatement claim = {
 		.sql = "WITH first AS ("
 		"SELECT n.request, n.id FROM ignisign.delivery n "
-		"WHERE n.callback = $1 AND n.state = 'pending' AND n.run_at <= $2 AND NOT EXISTS ("
+		"WHERE n.callback = $1 AND n.state = 'pending' AND n.run_at BETWEEN $3 AND $2 AND NOT EXISTS ("
 		"SELECT FROM ignisign.delivery p WHERE p.callback = n.callback AND p.request = n.request "
 		"AND p.id < n.id AND p.state <> 'dead') "
 		"ORDER BY n.run_at, n.id LIMIT 1 FOR UPDATE SKIP LOCKED), "
 		"claimed AS ("
 		"UPDATE ignisign.delivery d SET state = 'running', attempts = d.attempts + 1, claimed_at = $2 "
 		"FROM first f WHERE d.request = f.request AND d.id = f.id "
-		"RETURNING d.request, d.id, d.attempts, d.event_at, d.event) "
+		"RETURNING d.request, d.id, d.attempts, d.event_at, d.event, d.run_at) "
 		"SELECT d.request, d.id, d.attempts, c.function, r.owner::text, "
 		"CASE WHEN e.id IS NOT NULL THEN jsonb_build_object('id', e.id, 'request', e.request, 'event', e.kind, "
-		"'at', e.at, 'source', e.source, 'previous', e.previous, 'value', e.value, 'detail', e.detail) END "
+		"'at', e.at, 'source', e.source, 'previous', e.previous, 'value', e.value, 'detail', e.detail) END, d.run_at "
 		"FROM claimed d JOIN ignisign.callback c ON c.id = $1 "
 		"LEFT JOIN ignisign.request r ON r.id = d.request "
 		"LEFT JOIN ignisign.event e ON e.request = d.request AND e.at = d.event_at AND e.id = d.event",
-		.types = {INT8OID, TIMESTAMPTZOID}
+		.types = {INT8OID, TIMESTAMPTZOID, TIMESTAMPTZOID}
 	};
+
+	/* Not to pass again what was delivered before, which the index still has. */
+	static TimestampTz begin = DT_NOBEGIN;
 	Work		work;
-	Datum		values[2];
+	Datum		values[3];
 	bool		found;
 	bool		isnull;
 
 	begin_transaction(&work);
 	values[0] = Int64GetDatum(callback);
 	values[1] = TimestampTzGetDatum(GetCurrentTimestamp());
+	values[2] = TimestampTzGetDatum(begin);
 	found = ig_spi_execute(&claim, values, NULL) == 1;
+	if (!found && begin != DT_NOBEGIN)
+	{
+		/* What was committed late may be due earlier. */
+		begin = DT_NOBEGIN;
+		values[2] = TimestampTzGetDatum(begin);
+		found = ig_spi_execute(&claim, values, NULL) == 1;
+	}
 	if (found)
 	{
 		Datum		event;
@@ -211,6 +222,7 @@ claim(Delivery *delivery)
 		delivery->attempts = (int) ig_spi_int64(0, 3, 0);
 		delivery->function = ig_spi_text(0, 4, delivery_context);
 		delivery->request_owner = ig_spi_text(0, 5, delivery_context);
+		begin = DatumGetTimestampTz(ig_spi_datum(0, 7, &isnull));
 		event = ig_spi_datum(0, 6, &isnull);
 		old = MemoryContextSwitchTo(delivery_context);
 		delivery->event = isnull ? NULL : DatumGetJsonbPCopy(event);
