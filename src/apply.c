@@ -119,7 +119,8 @@ ig_apply_sent(const IgSent *sent, int n, const char *source)
 
 /*
  * Requests were seen in these statuses.  Only rows that change are written.
- * Who changed has its context read, unless it is the context that told us.
+ * Who changed has its context read, unless it is the context that told us; once
+ * more if it is being read at this moment, because that answer may be older.
  */
 static void
 apply_statuses(const IgSeen *seen, int n, const char *source, bool read_context)
@@ -138,8 +139,10 @@ apply_statuses(const IgSeen *seen, int n, const char *source, bool read_context)
 		"INSERT INTO ignisign.call AS c (request, operation, owner, server) "
 		"SELECT id, 'context', owner, server FROM changed WHERE $5 "
 		"ON CONFLICT (request, operation, document, signer, proof_type) DO UPDATE "
-		"SET run_at = least(c.run_at, excluded.run_at), state = 'pending', waits = 0 "
-		"WHERE c.state IN ('pending', 'dead')) "
+		"SET run_at = CASE c.state WHEN 'sending' THEN c.run_at ELSE least(c.run_at, excluded.run_at) END, "
+		"state = CASE c.state WHEN 'sending' THEN c.state ELSE 'pending' END, "
+		"again = c.state = 'sending', waits = 0 "
+		"WHERE c.state IN ('pending', 'dead', 'sending')) "
 		"SELECT id::text, status, previous FROM changed",
 		.types = {UUIDARRAYOID, TEXTARRAYOID, BOOLARRAYOID, TEXTOID, BOOLOID}
 	};

@@ -478,7 +478,7 @@ for my $proof (@proofs)
 	my ($document, $content, $kept) = map { $_ // '' } @$proof[ 0 .. 2 ];
 	my $answer = $http->get($sandbox->url . "/v4/documents/$document/signature-type/PDF_WITH_SIGNATURES");
 
-	push @wrong, $document
+	push @wrong, "document '$document': $answer->{status}, " . sha256_hex($answer->{content}) . ", here '$content', '$kept'"
 	  unless $answer->{status} == 200 && sha256_hex($answer->{content}) eq $content && $content eq $kept;
 }
 cmp_ok(scalar @proofs, '>=', 0.9 * $n, 'there are proofs');

@@ -222,6 +222,21 @@ query("SELECT ignisign_cancel('$id')");
 ok(wait_for($node, "SELECT status = 'COMPLETED' FROM ignisign.request WHERE id = '$id'"), 'closed: it is, after one has signed');
 ok(wait_for($node, "SELECT NOT EXISTS (SELECT FROM ignisign.call WHERE request = '$id')"), 'closed: nothing is left to do');
 
+# A context that is read while its request is completed may be older than that.
+restart_sandbox();
+set('ignisign.refresh_interval', '100ms');
+$id = sign('older', 'ann@example.com');
+sent($id, 'older: sent');
+ok(wait_for($node, "SELECT NOT EXISTS (SELECT FROM ignisign.call WHERE request = '$id')"), 'older: its context was read');
+$sandbox->fault('context count=1 delay-after=3000');
+query("SELECT ignisign_refresh('$id')");
+my $read = query("SELECT signature_request_id FROM ignisign.request WHERE id = '$id'");
+ok(wait_for(sub { (grep { $_->{path} =~ /$read/ && $_->{fault} } $sandbox->journal('context')) == 1 }), 'older: it is read again');
+$sandbox->sign($read);
+ok(wait_for($node, "SELECT status = 'COMPLETED' FROM ignisign.request WHERE id = '$id'"), 'older: completed meanwhile');
+is(query("SELECT state, again FROM ignisign.call WHERE request = '$id'"), 'sending|t', 'older: to be read once more');
+ok(wait_for($node, "SELECT count(*) = 1 FROM ignisign.proof WHERE request = '$id'"), 'older: the proof is here');
+
 unlike(slurp_file($node->logfile), qr/could not be applied/, 'every answer could be applied');
 is((scalar grep { /^(?!twin|shared)/ && remote($_) > 1 } map { $_->{title} } $sandbox->requests), 0, 'nothing is there twice');
 
