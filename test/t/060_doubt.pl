@@ -213,6 +213,15 @@ sent($id, 'published: it was');
 query("SELECT ignisign_cancel('$id')");
 ok(wait_for($node, "SELECT status = 'CANCELLED' FROM ignisign.request WHERE id = '$id'"), 'published: cancelled then');
 
+# That it was published before is said by a refusal, which is cut off before it
+# says so.
+$sandbox->fault('publish count=1 close=after');
+$sandbox->fault('publish count=1 close=mid');
+$id = query(sign_sql('cut off', 'ann@example.com') =~ s/signers =>/language => 'EN', signers =>/r);
+sent($id, 'cut off: published all the same');
+is(query("SELECT count(*) FROM ignisign.attempt WHERE request = '$id' AND operation = 'publish' AND outcome = 'retry' AND http_status = 400"),
+	'1', 'cut off: after a refusal that could not be read');
+
 # To close what is closed is done: the first answer may have been lost.
 $id = sign('closed', 'ann@example.com', 'bob@example.com');
 sent($id, 'closed: sent');
