@@ -126,7 +126,30 @@ record_text(Record *record, char **text)
 	record_blob(record, (void **) text, &size);
 }
 
-/* Text that nobody frees. */
+/* The one copy of a word; there are few of them. */
+static const char *
+keep_word(const char *text)
+{
+	static struct Word
+	{
+		struct Word *next;
+		char		text[];
+	}		   *words;
+	struct Word *word;
+
+	for (word = words; word != NULL; word = word->next)
+	{
+		if (strcmp(word->text, text) == 0)
+			return word->text;
+	}
+	word = xcalloc(1, sizeof(*word) + strlen(text) + 1);
+	memcpy(word->text, text, strlen(text));
+	word->next = words;
+	words = word;
+	return word->text;
+}
+
+/* Text that nobody frees, such as a status. */
 void
 record_word(Record *record, const char **word)
 {
@@ -134,9 +157,8 @@ record_word(Record *record, const char **word)
 
 	record_text(record, &text);
 	if (record->reading)
-		*word = text;
-	else
-		free(text);
+		*word = text ? keep_word(text) : NULL;
+	free(text);
 }
 
 void
@@ -210,6 +232,8 @@ record_signer(Record *record, void *object)
 		if (new)
 			add_signer(signer);
 	}
+	else if (new)
+		free(signer);
 }
 
 static void
@@ -253,6 +277,8 @@ record_document(Record *record, void *object)
 		if (new)
 			add_document(document);
 	}
+	else if (new)
+		free(document);
 }
 
 /* Whom a request asks; the signers have been read before. */
@@ -340,6 +366,8 @@ record_request(Record *record, void *object)
 	record_contents(record, request);
 	if (record->reading && !record->bad && new)
 		add_request(request);
+	else if (new)
+		free(request);
 }
 
 /* How records of each kind are read and written. */
@@ -578,11 +606,13 @@ state_start(void)
 	if (!read_file(options.state_file, &content) && errno != ENOENT)
 	{
 		fprintf(stderr, "ignisign-sandbox: could not read \"%s\": %s\n", options.state_file, strerror(errno));
+		buffer_free(&content);
 		return false;
 	}
 	if (content.length > 0 && !read_records(content.data, content.length))
 	{
 		fprintf(stderr, "ignisign-sandbox: \"%s\" is not a state of these applications\n", options.state_file);
+		buffer_free(&content);
 		return false;
 	}
 	buffer_free(&content);
