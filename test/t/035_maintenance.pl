@@ -99,5 +99,18 @@ note(sprintf 'blocks of the queue for each request: %s', join ' ', map { sprintf
 cmp_ok($cost[3], '<', 1.5 * $cost[0], 'the cost of a call does not grow with what is dead');
 $old->query_safe('COMMIT');
 $old->quit;
+
+# What the worker queues for itself is not passed over, though nobody wakes it:
+# with no change of the status, a context is read now and then.
+
+$node->safe_psql('postgres', "ALTER SYSTEM SET ignisign.refresh_interval = '100ms'; SELECT pg_reload_conf()");
+my $id = $node->safe_psql('postgres', sign_sql('Progress', 'ann@example.com', 'bob@example.com'));
+
+ok(wait_for($node, "SELECT status = 'IN_PROGRESS' FROM ignisign_status('$id')"), 'a request of two signers is open');
+ok(wait_for($node, 'SELECT count(*) = 0 FROM ignisign.call'), 'and nothing is queued');
+my ($remote) = map { $_->{id} } grep { $_->{title} eq 'Progress' } $sandbox->requests;
+
+$sandbox->sign($remote, 'ann@example.com');
+ok(wait_for($node, "SELECT signed = 1 FROM ignisign_status('$id')", 'postgres', { timeout => 30 }), 'one signature is seen');
 $node->stop;
 done_testing();
