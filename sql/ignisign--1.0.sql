@@ -29,8 +29,12 @@ CREATE TABLE ignisign.origin
 	system_identifier	bigint		NOT NULL,
 	database			oid			NOT NULL,
 	database_name		name		NOT NULL,
+	timeline			bigint		NOT NULL,
 	since				timestamptz	NOT NULL DEFAULT now()
 );
+
+/* It has no key, and must not keep a publication of the schema from working. */
+ALTER TABLE ignisign.origin REPLICA IDENTITY FULL;
 
 CREATE TABLE ignisign.request
 (
@@ -327,6 +331,7 @@ COMMENT ON TABLE ignisign.event IS 'append-only history of each request';
 COMMENT ON TABLE ignisign.parked IS 'accounts whose calls are held back, and why';
 COMMENT ON COLUMN ignisign.origin.system_identifier IS 'system identifier of the cluster, as in pg_control_system()';
 COMMENT ON COLUMN ignisign.origin.database IS 'OID of the database';
+COMMENT ON COLUMN ignisign.origin.timeline IS 'timeline of the server when its worker last started; another one since: it was promoted or restored';
 COMMENT ON COLUMN ignisign.origin.database_name IS 'name of the database when the row was made';
 COMMENT ON COLUMN ignisign.request.id IS 'uuid version 7, made by ignisign_sign()';
 COMMENT ON COLUMN ignisign.request.owner IS 'role that asked; its members see the row';
@@ -623,14 +628,14 @@ SELECT r.id,
 	   r.proof_status,
 	   (SELECT pg_catalog.count(*)::integer FROM ignisign.proof p WHERE p.request = r.id) AS proofs,
 	   r.signature_request_id,
-	   coalesce((SELECT pg_catalog.concat_ws(': ', e.code, e.last_error)
-				 FROM ignisign.call e
-				 WHERE e.request = r.id AND e.last_error IS NOT NULL
-				 ORDER BY e.state = 'dead' DESC, e.id LIMIT 1),
-				CASE WHEN c.state = 'pending' OR r.closed_at IS NULL AND r.sent_at IS NOT NULL
+	   coalesce(CASE WHEN c.state = 'pending' OR r.closed_at IS NULL AND r.sent_at IS NOT NULL
 					 THEN (SELECT k.reason FROM ignisign.parked k
 						   WHERE k.server = r.server AND k.owner = r.owner)
-				END) AS last_error,
+				END,
+				(SELECT pg_catalog.concat_ws(': ', e.code, e.last_error)
+				 FROM ignisign.call e
+				 WHERE e.request = r.id AND e.last_error IS NOT NULL
+				 ORDER BY e.state = 'dead' DESC, e.id LIMIT 1)) AS last_error,
 	   r.created_at,
 	   r.sent_at,
 	   r.closed_at

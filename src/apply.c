@@ -389,7 +389,13 @@ ig_apply_context(const IgCall *call, const IgApiAnswer *answer, const IgAccount 
 		{
 			/* Where the API tells nothing, asking for the proof will. */
 			if (proof_status == NULL || strcmp(proof_status, "CREATED") == 0)
-				ig_proofs_queue(call, account);
+			{
+				/* Which ones are wanted is not known while the server is gone. */
+				if (account != NULL)
+					ig_proofs_queue(call, account);
+				else
+					again = true;
+			}
 			else if (proof_is_due(proof_status))
 				again = !late;
 		}

@@ -498,7 +498,6 @@ ig_flight_digest(IgFlight *flight)
 {
 	MemoryContext old = MemoryContextSwitchTo(flight->context);
 	IgTransfer *transfer = flight->transfer;
-	const IgAccount *account = flight->lane->account;
 	IgOutcome	outcome;
 	IgPolicy	policy;
 
@@ -507,7 +506,7 @@ ig_flight_digest(IgFlight *flight)
 	outcome.repeatable = ig_api_repeatable(flight->call.operation);
 	outcome.traceable = ig_api_traceable(flight->call.operation);
 	outcome.attempts = flight->call.attempts;
-	outcome.max_attempts = account ? account->max_attempts : 1;
+	outcome.max_attempts = ig_lane_max_attempts(flight->lane);
 	policy.retry_delay = ig_retry_delay;
 	policy.max_retry_delay = ig_max_retry_delay;
 	policy.reconcile_delay = ig_reconcile_delay;

@@ -637,14 +637,15 @@ ignisign_resend_email(PG_FUNCTION_ARGS)
 /*
  * ignisign_adopt() returns void
  *
- * Make this database the owner of its queue, unless it is.  What its former owner had under
- * way is looked for before it is sent again.  Errors: 42501 for who is not the
+ * Make this database the owner of its queue, unless it is.  What its former
+ * owner may have sent is looked for before it is sent.  Errors: 42501 for who is not the
  * extension's owner.
  */
 Datum
 ignisign_adopt(PG_FUNCTION_ARGS)
 {
 	static IgStatement forget = {.sql = "DELETE FROM ignisign.origin"};
+	TimestampTz look_at = TimestampTzPlusMilliseconds(GetCurrentTimestamp(), ig_reconcile_delay);
 	IgOwnerState state;
 	Oid			caller = GetUserId();
 	char	   *other;
@@ -668,8 +669,9 @@ ignisign_adopt(PG_FUNCTION_ARGS)
 	ig_queue_own();
 	ig_lanes_forget_parked();
 
-	/* Nobody else does what was under way elsewhere when it was copied. */
-	ig_queue_sort_out(TimestampTzPlusMilliseconds(GetCurrentTimestamp(), ig_reconcile_delay));
+	/* Nobody else does what was queued or under way elsewhere when it was copied. */
+	(void) ig_queue_distrust(look_at);
+	ig_queue_sort_out(look_at);
 	SPI_finish();
 	ig_owner_leave(&state);
 

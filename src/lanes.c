@@ -315,6 +315,13 @@ ig_lane_open(IgLane *lane, TimestampTz now)
 	return !lane->parked && lane->account != NULL && has_token(lane, now);
 }
 
+/* After how many attempts a call is dead. */
+int
+ig_lane_max_attempts(const IgLane *lane)
+{
+	return lane->account ? lane->account->max_attempts : PG_INT32_MAX;
+}
+
 /* How many calls may be started now. */
 int
 ig_lane_room(IgLane *lane, TimestampTz now)

@@ -57,6 +57,9 @@ extern void ig_lanes_set_fronts(const IgDue *due, int n);
 /* Where they begin, at the latest at this time. */
 extern IgDue *ig_lanes_fronts(TimestampTz latest, int *n);
 
+/* After how many attempts a call is dead; none is while the account is gone. */
+extern int	ig_lane_max_attempts(const IgLane *lane);
+
 /* How many calls may be started now.  Needs a transaction. */
 extern int	ig_lane_room(IgLane *lane, TimestampTz now);
 

@@ -34,14 +34,15 @@ void
 ig_queue_own(void)
 {
 	static IgStatement insert = {
-		.sql = "INSERT INTO ignisign.origin (system_identifier, database, database_name) "
-		"SELECT $1, d.oid, d.datname FROM pg_catalog.pg_database d WHERE d.oid = $2 "
+		.sql = "INSERT INTO ignisign.origin (system_identifier, database, database_name, timeline) "
+		"SELECT $1, d.oid, d.datname, $3 FROM pg_catalog.pg_database d WHERE d.oid = $2 "
 		"AND NOT EXISTS (SELECT FROM ignisign.origin)",
-		.types = {INT8OID, OIDOID}
+		.types = {INT8OID, OIDOID, INT8OID}
 	};
-	Datum		values[2] = {
+	Datum		values[3] = {
 		Int64GetDatum((int64) GetSystemIdentifier()),
-		ObjectIdGetDatum(MyDatabaseId)
+		ObjectIdGetDatum(MyDatabaseId),
+		Int64GetDatum((int64) GetWALInsertionTimeLine())
 	};
 
 	SPI_connect();
@@ -142,6 +143,22 @@ ig_queue_add_alone(const pg_uuid_t *id, IgOperation operation, int document,
 
 /* ---- The worker's part ---- */
 
+/* The names of the operations of which something holds. */
+static Datum
+operations_that_are(bool (*is) (IgOperation op))
+{
+	int			count = ig_api_operation_count();
+	const char **names = palloc(count * sizeof(char *));
+	int			n = 0;
+
+	for (int op = 0; op < count; op++)
+	{
+		if (is(op))
+			names[n++] = ig_api_operation_name(op);
+	}
+	return ig_text_array(names, n);
+}
+
 /* Queue the reading of the page after the one that the call asked for. */
 void
 ig_queue_add_next_page(const IgCall *call)
@@ -158,6 +175,50 @@ ig_queue_add_next_page(const IgCall *call)
 	args = ig_spi_text(0, 1, CurrentMemoryContext);
 	ig_uuid_v7(&id);
 	(void) ig_queue_add_alone(&id, call->operation, 0, args, NameStr(call->owner), NameStr(call->server));
+}
+
+/*
+ * What is "pending" here may have been sent, by a server that this one, a copy,
+ * has not heard of: where sending it again would matter, it is looked for first,
+ * from look_at on.  Returns how many calls that are.
+ */
+uint64
+ig_queue_distrust(TimestampTz look_at)
+{
+	static IgStatement look = {
+		.sql = "UPDATE ignisign.call SET state = 'unknown', run_at = $2, looks = 0, "
+		"claimed_at = coalesce(claimed_at, created_at) WHERE state = 'pending' AND operation = ANY ($1)",
+		.types = {TEXTARRAYOID, TIMESTAMPTZOID}
+	};
+	Datum		values[2] = {operations_that_are(ig_api_traceable), TimestampTzGetDatum(look_at)};
+	uint64		n;
+
+	SPI_connect();
+	n = ig_spi_execute(&look, values, NULL);
+	SPI_finish();
+	return n;
+}
+
+/*
+ * At the worker's start: on another timeline than last time, the server is a
+ * standby that was promoted, or was restored from a backup, and may have missed
+ * what was done last.
+ */
+void
+ig_queue_check_timeline(TimestampTz look_at)
+{
+	static IgStatement move = {
+		.sql = "UPDATE ignisign.origin SET timeline = $1 WHERE timeline <> $1",
+		.types = {INT8OID}
+	};
+	Datum		value = Int64GetDatum((int64) GetWALInsertionTimeLine());
+
+	SPI_connect();
+	if (ig_spi_execute(&move, &value, NULL) > 0)
+		ereport(LOG,
+				(errmsg("ignisign: the server was promoted or restored: %llu calls are looked for before they are sent",
+						(unsigned long long) ig_queue_distrust(look_at))));
+	SPI_finish();
 }
 
 /*
@@ -179,27 +240,14 @@ ig_queue_sort_out(TimestampTz look_at)
 		"SELECT request, coalesce(claimed_at, created_at), id, operation, owner, server, attempts, 'lost', last_error FROM lost",
 		.types = {TEXTARRAYOID, TIMESTAMPTZOID, TIMESTAMPTZOID, TEXTOID, TEXTARRAYOID}
 	};
-	int			count = ig_api_operation_count();
-	const char **repeatable = palloc(count * sizeof(char *));
-	const char **traceable = palloc(count * sizeof(char *));
-	int			n = 0;
-	int			ntraceable = 0;
 	Datum		values[5];
 
-	for (int op = 0; op < count; op++)
-	{
-		if (ig_api_repeatable(op))
-			repeatable[n++] = ig_api_operation_name(op);
-		if (ig_api_traceable(op))
-			traceable[ntraceable++] = ig_api_operation_name(op);
-	}
-
 	SPI_connect();
-	values[0] = ig_text_array(repeatable, n);
+	values[0] = operations_that_are(ig_api_repeatable);
 	values[1] = TimestampTzGetDatum(look_at);
 	values[2] = TimestampTzGetDatum(GetCurrentTimestamp());
 	values[3] = CStringGetTextDatum("the worker ended while the call was under way");
-	values[4] = ig_text_array(traceable, ntraceable);
+	values[4] = operations_that_are(ig_api_traceable);
 	if (ig_spi_execute(&sort_out, values, NULL) > 0)
 		ereport(LOG,
 				(errmsg("ignisign: %llu calls were under way when the last worker ended",

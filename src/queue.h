@@ -115,6 +115,8 @@ extern char *ig_bounded_text(const char *text);
  */
 extern void ig_queue_add_next_page(const IgCall *call);
 
+extern uint64 ig_queue_distrust(TimestampTz look_at);
+extern void ig_queue_check_timeline(TimestampTz look_at);
 extern void ig_queue_sort_out(TimestampTz look_at);
 
 /*

@@ -572,7 +572,7 @@ static IgReschedule
 not_found(IgScan *scan, const IgOurs *our, TimestampTz now)
 {
 	IgReschedule item;
-	int			max_attempts = scan->lane->account ? scan->lane->account->max_attempts : 1;
+	int			max_attempts = ig_lane_max_attempts(scan->lane);
 	TimestampTz later = TimestampTzPlusMilliseconds(now, Max(ig_reconcile_delay, 10));
 
 	memset(&item, 0, sizeof(item));

@@ -224,12 +224,14 @@ process_utility(PlannedStmt *pstmt, const char *query_string,
 
 /*
  * object_access_hook: after DROP EXTENSION the worker looks and ends; after a
- * change of servers or mappings it may be able to send what it could not.
+ * change of servers, mappings or roles it may be able to send what it could not.
  */
 static void
 object_access(ObjectAccessType access, Oid class_id, Oid object_id,
 			  int sub_id, void *arg)
 {
+	IgSlotView	view;
+
 	if (prev_object_access)
 		prev_object_access(access, class_id, object_id, sub_id, arg);
 
@@ -237,7 +239,8 @@ object_access(ObjectAccessType access, Oid class_id, Oid object_id,
 		object_id == get_extension_oid(IG_EXTENSION, true))
 		ig_wake_at_commit();
 	else if ((access == OAT_POST_CREATE || access == OAT_POST_ALTER) &&
-			 (class_id == ForeignServerRelationId || class_id == UserMappingRelationId))
+			 (class_id == ForeignServerRelationId || class_id == UserMappingRelationId ||
+			  (class_id == AuthIdRelationId && ig_slots_view(MyDatabaseId, &view))))
 		ig_wake_at_commit();
 }
 

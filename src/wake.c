@@ -13,6 +13,7 @@
 #include "miscadmin.h"
 #include "nodes/pg_list.h"
 #include "utils/memutils.h"
+#include "utils/resowner.h"
 
 #include "slots.h"
 
@@ -24,26 +25,41 @@ static List *held = NIL;		/* databases, in TopMemoryContext */
 static List *changed = NIL;		/* databases, in TopMemoryContext */
 
 /*
- * A prepared transaction is not visible before COMMIT PREPARED, which wakes
- * the worker by itself (utility.c).
+ * What a transaction that does not commit asked for is not due.  One that is
+ * prepared is not visible before COMMIT PREPARED, which wakes the worker by
+ * itself (utility.c).
  */
 static void
 at_transaction_end(XactEvent event, void *arg)
 {
+	if (event != XACT_EVENT_ABORT && event != XACT_EVENT_PREPARE)
+		return;
+	wake_pending = false;
+	list_free(wanted);
+	wanted = NIL;
+	list_free(changed);
+	changed = NIL;
+}
+
+/*
+ * The transaction is over, for the others as well: they have been told what it
+ * changed in the catalogs, and its locks are gone.  A worker that was woken any
+ * sooner might still look at an account as it was.
+ */
+static void
+at_release(ResourceReleasePhase phase, bool is_commit, bool is_top_level, void *arg)
+{
 	ListCell   *lc;
 
-	if (event != XACT_EVENT_COMMIT && event != XACT_EVENT_ABORT && event != XACT_EVENT_PREPARE)
+	if (phase != RESOURCE_RELEASE_AFTER_LOCKS || !is_top_level)
 		return;
 
-	if (event == XACT_EVENT_COMMIT)
-	{
-		if (wake_pending)
-			ig_slots_wake(MyDatabaseId);
-		foreach(lc, wanted)
-			ig_slots_want(lfirst_oid(lc));
-		foreach(lc, changed)
-			ig_slots_check_listener(lfirst_oid(lc));
-	}
+	if (wake_pending)
+		ig_slots_wake(MyDatabaseId);
+	foreach(lc, wanted)
+		ig_slots_want(lfirst_oid(lc));
+	foreach(lc, changed)
+		ig_slots_check_listener(lfirst_oid(lc));
 	foreach(lc, held)
 		ig_slots_release(lfirst_oid(lc));
 
@@ -56,7 +72,7 @@ at_transaction_end(XactEvent event, void *arg)
 	changed = NIL;
 }
 
-/* Register the callback, once in a backend's life. */
+/* Register the callbacks, once in a backend's life. */
 static void
 register_callback(void)
 {
@@ -65,6 +81,7 @@ register_callback(void)
 	if (!registered)
 	{
 		RegisterXactCallback(at_transaction_end, NULL);
+		RegisterResourceReleaseCallback(at_release, NULL);
 		registered = true;
 	}
 }

@@ -365,7 +365,7 @@ refuse_answer(IgFlight *flight, const char *error)
 	outcome.repeatable = ig_api_repeatable(flight->call.operation);
 	outcome.traceable = ig_api_traceable(flight->call.operation);
 	outcome.attempts = flight->call.attempts;
-	outcome.max_attempts = flight->lane->account ? flight->lane->account->max_attempts : 1;
+	outcome.max_attempts = ig_lane_max_attempts(flight->lane);
 	flight->decision = ig_policy_decide(&outcome, &policy, 0);
 	flight->error = MemoryContextStrdup(flight->context, error);
 }
@@ -831,8 +831,11 @@ start_up(void)
 		/* In a copy, "sending" is another worker's, and stays as it is. */
 		if (ig_queue_is_ours(&other))
 		{
+			TimestampTz look_at = TimestampTzPlusMilliseconds(GetCurrentTimestamp(), ig_reconcile_delay);
+
 			ig_lanes_forget_parked();
-			ig_queue_sort_out(TimestampTzPlusMilliseconds(GetCurrentTimestamp(), ig_reconcile_delay));
+			ig_queue_check_timeline(look_at);
+			ig_queue_sort_out(look_at);
 		}
 	}
 	ig_session_commit();
