@@ -16,9 +16,9 @@
 
 #include "common/sha2.h"
 #include "lib/stringinfo.h"
-#include "mb/pg_wchar.h"
 #include "utils/formatting.h"
 
+#include "encoding.h"
 #include "likeness.h"
 
 /* qsort comparator of strings. */
@@ -113,18 +113,20 @@ ig_likeness_of_context(IgLikeness *likeness, const IgApiAnswer *answer)
 	likeness->hashes = join_sorted(hashes, answer->ndocuments);
 }
 
-/* Text of ours as the API has it, or "". */
-static char *
-to_utf8(const char *text)
+/* Text of ours as the API has it. */
+char *
+ig_likeness_text(const char *text)
 {
-	return text ? pstrdup(pg_server_to_any(text, strlen(text), PG_UTF8)) : pstrdup("");
+	char	   *wire = text ? ig_to_wire(text) : NULL;
+
+	return wire ? wire : pstrdup(text ? text : "");
 }
 
 /* The lines of a text of ours, in the order that they have in UTF-8. */
 static char *
 sort_lines(const char *text)
 {
-	char	   *utf8 = to_utf8(text);
+	char	   *utf8 = ig_likeness_text(text);
 	char	  **lines = palloc((strlen(utf8) + 1) * sizeof(char *));
 	int			n = 0;
 	char	   *rest = NULL;
@@ -139,7 +141,7 @@ void
 ig_likeness_of_rows(IgLikeness *likeness, const char *title, const char *emails,
 					const char *file_names, const char *hashes)
 {
-	likeness->title = ig_likeness_title(to_utf8(title));
+	likeness->title = ig_likeness_title(ig_likeness_text(title));
 	likeness->emails = sort_lines(emails);
 	likeness->file_names = sort_lines(file_names);
 	likeness->hashes = sort_lines(hashes);

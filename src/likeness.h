@@ -25,6 +25,9 @@ typedef struct IgLikeness
 /* A title as it is compared. */
 extern char *ig_likeness_title(const char *title);
 
+/* Text of ours in UTF-8; as it is where it cannot be converted, "" for NULL. */
+extern char *ig_likeness_text(const char *text);
+
 /* Of a context, and of ours; texts of ours are in the server's encoding, or NULL. */
 extern void ig_likeness_of_context(IgLikeness *likeness, const IgApiAnswer *answer);
 extern void ig_likeness_of_rows(IgLikeness *likeness, const char *title, const char *emails,

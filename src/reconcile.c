@@ -34,7 +34,6 @@
 
 #include "catalog/pg_type.h"
 #include "common/pg_prng.h"
-#include "mb/pg_wchar.h"
 #include "utils/builtins.h"
 #include "utils/datetime.h"
 #include "utils/memutils.h"
@@ -143,7 +142,7 @@ ig_scan_begin(IgLane *lane, TimestampTz now)
 	{
 		scan->due[scan->ndue++] = calls[i].id;
 		scan->titles[i] = pstrdup(calls[i].title);
-		scan->likely_titles[i] = ig_likeness_title(pg_server_to_any(calls[i].title, strlen(calls[i].title), PG_UTF8));
+		scan->likely_titles[i] = ig_likeness_title(ig_likeness_text(calls[i].title));
 		if (calls[i].claimed_at != 0)
 			scan->since = Min(scan->since, calls[i].claimed_at);
 	}

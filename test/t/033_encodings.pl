@@ -144,6 +144,9 @@ query('ascii', "BEGIN; SELECT ignisign_sign(title => 'spoilt', document => 'x'::
 	  . " UPDATE ignisign.request SET title = $bad WHERE title = 'spoilt'; COMMIT");
 ok(wait_for($node, "SELECT state = 'dead' AND last_error LIKE '%cannot be converted to UTF-8%' FROM ignisign.call", 'ascii'),
 	'ascii: such a title in the table makes the call fail');
+query('ascii', "BEGIN; UPDATE ignisign.call SET state = 'unknown', last_error = NULL; SELECT ignisign_application(); COMMIT");
+ok(wait_for($node, "SELECT state = 'dead' AND last_error LIKE '%cannot be converted to UTF-8%' FROM ignisign.call WHERE operation = 'one-call-sign'", 'ascii'),
+	'ascii: and does no harm where calls are looked for');
 
 # ---- What comes in ----
 
