@@ -638,8 +638,8 @@ ignisign_resend_email(PG_FUNCTION_ARGS)
  * ignisign_adopt() returns void
  *
  * Make this database the owner of its queue, unless it is.  What its former
- * owner may have sent is looked for before it is sent.  Errors: 42501 for who is not the
- * extension's owner.
+ * owner may have sent is looked for before it is sent.  Errors: 42501 for who
+ * is not the extension's owner.
  */
 Datum
 ignisign_adopt(PG_FUNCTION_ARGS)
