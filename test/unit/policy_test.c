@@ -31,6 +31,8 @@ test_decisions(void)
 	ok(decide(IG_REACH_ANSWERED, 403, "ORG_BLOCKED", true, 1).verdict == IG_PARK, "a blocked account parks");
 	ok(decide(IG_REACH_ANSWERED, 403, "DOCUMENT_NOT_OWNED_BY_APP", true, 1).verdict == IG_DEAD,
 	   "403 about one document concerns the call only");
+	ok(decide(IG_REACH_ANSWERED, 403, "INVALID_CONTEXT", true, 1).verdict == IG_DEAD,
+	   "so does one about another application's request");
 	ok(decide(IG_REACH_ANSWERED, 503, NULL, true, 1).verdict == IG_RETRY, "503 of a repeatable call is retried");
 	ok(decide(IG_REACH_ANSWERED, 503, NULL, false, 1).verdict == IG_RECONCILE, "503 of another is looked for first");
 	ok(decide(IG_REACH_ANSWERED, 408, NULL, false, 1).verdict == IG_RECONCILE, "408 likewise");
