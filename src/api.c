@@ -106,7 +106,7 @@ static const IgOperationEntry operations[] = {
 	},
 	[IG_OP_UPDATE_REQUEST] = {
 		"update-request", "PUT", REQUEST, IG_REPEATABLE,
-		FIELDS(REQUEST_ID, {"title", IG_STRING}, {"description", IG_STRING}, {"language", IG_STRING},
+		FIELDS(REQUEST_ID, {"title", IG_TITLE}, {"description", IG_DESCRIPTION}, {"language", IG_STRING},
 			   {"documentIds", IG_IDS}, {"signerIds", IG_IDS}, {"signerIdsAsApprover", IG_IDS},
 			   {"recipients", IG_EMAILS}, {"externalId", IG_STRING}, {"expirationDate", IG_TIME},
 			   {"expirationDateIsActivated", IG_BOOLEAN}, {"diffusionMode", IG_STRING},

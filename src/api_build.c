@@ -346,6 +346,17 @@ is_json(const char *text)
 	return tree != NULL;
 }
 
+/* Whether UTF-8 has at most so many characters. */
+static bool
+at_most(const char *text, int max)
+{
+	int			length = 0;
+
+	for (; *text; text++)
+		length += (*text & 0xC0) != 0x80;
+	return length <= max;
+}
+
 /* Whether a string is what a field of this kind takes. */
 static bool
 string_fits(IgKind kind, const char *text)
@@ -356,6 +367,10 @@ string_fits(IgKind kind, const char *text)
 		return false;
 	switch (kind)
 	{
+		case IG_TITLE:
+			return at_most(text, 1024);
+		case IG_DESCRIPTION:
+			return at_most(text, 4096);
 		case IG_ID:
 		case IG_IDS:
 			return ig_api_valid_object_id(text);
@@ -414,6 +429,8 @@ kind_name(IgKind kind)
 {
 	static const char *const names[] = {
 		[IG_STRING] = "a string that is not empty",
+		[IG_TITLE] = "a string of 1 to 1024 characters",
+		[IG_DESCRIPTION] = "a string of 1 to 4096 characters",
 		[IG_STRINGS] = "an array of strings that are not empty",
 		[IG_ID] = "an id of 24 hexadecimal digits",
 		[IG_IDS] = "an array of ids of 24 hexadecimal digits",

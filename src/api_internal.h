@@ -16,6 +16,8 @@
 typedef enum IgKind
 {
 	IG_STRING,					/* a string that is not empty */
+	IG_TITLE,					/* one of at most 1024 characters */
+	IG_DESCRIPTION,				/* one of at most 4096 characters */
 	IG_STRINGS,					/* an array of such strings */
 	IG_ID,						/* an ObjectId */
 	IG_IDS,						/* an array of ObjectIds */

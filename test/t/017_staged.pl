@@ -88,7 +88,7 @@ for my $case (
 	[ "document => '\\x$hex', expires_at => now() - '1 s'::interval", qr/expires_at is in the past/ ],
 	[ "document => '\\x$hex', recipients => ARRAY['archive']", qr/recipients must be an array of e-mail addresses/ ],
 	[ "document => '\\x$hex', recipients => ARRAY[NULL]", qr/recipients must be a one-dimensional array without NULLs/ ],
-	[ "document => '\\x$hex', description => ''", qr/description must be a string that is not empty/ ],
+	[ "document => '\\x$hex', description => ''", qr/description must be a string of 1 to 4096 characters/ ],
 	[ "documents => ARRAY[ignisign_document(url => 'https://x.example/a.pdf')], language => 'EN'", qr/given by URL, which a staged request cannot carry/ ],
 	[ "documents => ARRAY[ignisign_document(document_id => '42')]", qr/invalid id of document 1/ ],
 	[ "documents => ARRAY[ignisign_document(url => 'https://x.example/a.pdf')], delivery => 'staged'", qr/given by URL, which a staged request cannot carry/ ],
@@ -96,6 +96,7 @@ for my $case (
 	[ "documents => ARRAY[ignisign_document('secret', private => true)]", qr/private document 1 has no label/ ],
 	[ "documents => ARRAY[ignisign_document('no pdf', 'a.pdf')]", qr/document 1 is not a PDF/ ],
 	[ "document => 'no pdf', mime_type => 'application/pdf'", qr/document 1 is not a PDF/ ],
+	[ "document => '\\x$hex', description => repeat('x', 4097)", qr/description must be a string of 1 to 4096 characters/ ],
 	[ "documents => ARRAY[ignisign_document('x', json => '{}')]", qr/a document in JSON has no other content/ ])
 {
 	my ($out, $err) = ('', '');
