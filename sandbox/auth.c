@@ -129,7 +129,7 @@ void
 login(Call *call, Answer *answer)
 {
 	static const Field fields[] = {
-		{"appId", 's', true}, {"appEnv", 's', true}, {"secret", 's', true}, {NULL, 0, false}
+		{"appId", 'w', true}, {"appEnv", 'v', true}, {"secret", 's', true}, {NULL, 0, false}
 	};
 	cJSON	   *body = parse_fields(call, fields, answer);
 	App		   *app;

@@ -93,6 +93,22 @@ close_as(Request *request, const char *status)
 	emit_request(request, strcmp(status, "LAUNCH_ERROR") == 0 ? "FAILED" : status);
 }
 
+/* Remove the content of a request's documents, as when its time is over. */
+static void
+clean_originals(Request *request)
+{
+	for (int i = 0; i < request->ndocuments; i++)
+	{
+		Document   *document = request->documents[i];
+
+		free(document->content);
+		document->content = NULL;
+		document->size = 0;
+		document->cleaned = true;
+		touch_document(document);
+	}
+}
+
 /* POST requests/:id/:action. */
 static void
 control_act(Call *call, Answer *answer, const char *id, const char *action)
@@ -126,6 +142,8 @@ control_act(Call *call, Answer *answer, const char *id, const char *action)
 		request->proof_status = "CLEANED";
 	else if (strcmp(action, "proof-ready") == 0)
 		request->proof_status = "CREATED";
+	else if (strcmp(action, "originals-cleaned") == 0)
+		clean_originals(request);
 	else
 		done = false;
 	cJSON_Delete(body);

@@ -34,7 +34,8 @@ named_document(Call *call, Answer *answer)
 	}
 	if (document->app != call->app)
 	{
-		answer_error(answer, "DOCUMENT_NOT_OWNED_BY_APP", "The document is of another application", NULL);
+		answer_error(answer, foreign_code(call->app, document->app, "DOCUMENT_BAD_ENV", "DOCUMENT_NOT_OWNED_BY_APP"),
+					 "The document is of another application or environment", NULL);
 		return NULL;
 	}
 	if (document->request)
@@ -62,7 +63,7 @@ hash_text(const Document *document)
  * The id of the signature of one signer under one document: that of the
  * document, with its last digits those of the signer.
  */
-static void
+void
 signature_id(const Document *document, const Signer *signer, char id[ID_LENGTH + 1])
 {
 	memcpy(id, document->id, ID_LENGTH + 1);
@@ -91,7 +92,7 @@ describe_document(const Document *document, bool with_signers)
 	cJSON_AddStringToObject(json, "_createdAt", time);
 	cJSON_AddStringToObject(json, "appId", document->app->app_id);
 	cJSON_AddStringToObject(json, "appEnv", document->app->app_env);
-	cJSON_AddStringToObject(json, "status", document->nature ? "PROVIDED" : "CREATED");
+	cJSON_AddStringToObject(json, "status", document->cleaned ? "CLEANED" : document->nature ? "PROVIDED" : "CREATED");
 	if (document->nature)
 	{
 		char	   *hash = hash_text(document);
@@ -111,7 +112,7 @@ describe_document(const Document *document, bool with_signers)
 	add_text(json, "mimeType", document->mime_type);
 	if (document->content)
 		cJSON_AddNumberToObject(json, "fileSize", (double) document->size);
-	if (document->nature && strcmp(document->nature, "DATA_JSON") == 0)
+	if (document->content && strcmp(document->nature, "DATA_JSON") == 0)
 		cJSON_AddStringToObject(json, "dataJsonContent", (const char *) document->content);
 	if (!with_signers)
 		return json;
@@ -166,7 +167,8 @@ document_file(Call *call, Answer *answer)
 		return;
 	if (document->content == NULL)
 	{
-		answer_error(answer, document->nature ? "DOCUMENT_BAD_NATURE" : "DOCUMENT_NOT_PROVIDED",
+		answer_error(answer, document->cleaned ? "DOCUMENT_HAS_BEEN_REMOVED" :
+					 document->nature ? "DOCUMENT_BAD_NATURE" : "DOCUMENT_NOT_PROVIDED",
 					 "The document has no file", NULL);
 		return;
 	}

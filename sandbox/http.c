@@ -252,8 +252,7 @@ take_part(void *closure, enum MHD_ValueKind kind, const char *key, const char *f
 
 	(void) kind;
 	(void) transfer_encoding;
-	(void) offset;
-	if (strcmp(key, wanted->part) != 0 || file_name == NULL)
+	if (strcmp(key, wanted->part) != 0 || file_name == NULL || (offset == 0 && upload->present))
 	{
 		wanted->other = true;
 		return MHD_YES;

@@ -54,6 +54,15 @@ sign(Request *request, Party *party, int64_t time)
 	emit_signatures(request, party);
 }
 
+/* One has approved. */
+static void
+approve(Request *request, Party *approver, int64_t time)
+{
+	approver->signed_at = time;
+	touch_request(request);
+	emit_request(request, "APPROVER_STEP");
+}
+
 /* Its time is over: what was signed by some is completed. */
 static void
 expire(Request *request)
@@ -67,6 +76,39 @@ expire(Request *request)
 	emit_request(request, request->status);
 }
 
+/*
+ * When the signers of a published request may sign: once all who approve have
+ * done so.  0: not yet.
+ */
+static int64_t
+approved_at(Request *request, int64_t now)
+{
+	int64_t		last = request->launched_at;
+
+	for (int i = 0; i < request->napprovers; i++)
+	{
+		Party	   *approver = &request->approvers[i];
+		int64_t		due = request->launched_at + (i + 1) * options.sign_after;
+
+		if (approver->signed_at == 0 && options.sign_after >= 0 && now >= due)
+			approve(request, approver, due);
+		if (approver->signed_at == 0)
+			return 0;
+		if (approver->signed_at > last)
+			last = approver->signed_at;
+	}
+	return last;
+}
+
+/* The request is due: tell the signers. */
+static void
+launch(Request *request, int64_t time)
+{
+	request->launched_at = time;
+	request->status = "IN_PROGRESS";
+	emit_request(request, "LAUNCHED");
+}
+
 /* Bring a request up to date. */
 void
 advance(Request *request)
@@ -78,15 +120,28 @@ advance(Request *request)
 	if (strcmp(request->status, "LAUNCHING") == 0 &&
 		now >= request->published_at + options.launch_delay)
 	{
-		request->launched_at = request->published_at + options.launch_delay;
-		request->status = "IN_PROGRESS";
-		emit_request(request, "LAUNCHED");
+		if (request->diffusion_at <= request->published_at + options.launch_delay)
+			launch(request, request->published_at + options.launch_delay);
+		else
+		{
+			request->status = "READY";
+			emit_request(request, "READY");
+		}
+	}
+	if (strcmp(request->status, "READY") == 0)
+	{
+		if (now >= request->diffusion_at)
+			launch(request, request->diffusion_at);
+		else if (request->expires_at != 0 && now >= request->expires_at)
+			expire(request);
 	}
 	if (strcmp(request->status, "IN_PROGRESS") == 0)
 	{
-		for (int i = 0; options.sign_after >= 0 && i < request->nparties; i++)
+		int64_t		start = approved_at(request, now);
+
+		for (int i = 0; options.sign_after >= 0 && start != 0 && i < request->nparties; i++)
 		{
-			int64_t		due = request->launched_at + (i + 1) * options.sign_after;
+			int64_t		due = start + (i + 1) * options.sign_after;
 
 			if (request->parties[i].signed_at == 0 && now >= due)
 				sign(request, &request->parties[i], due);
@@ -118,7 +173,7 @@ advance(Request *request)
 		touch_request(request);
 }
 
-/* Let one signer sign, or all (NULL); false: not possible. */
+/* Let one signer sign or approver approve, or all (NULL); false: not possible. */
 bool
 sign_party(Request *request, const char *email)
 {
@@ -127,7 +182,17 @@ sign_party(Request *request, const char *email)
 	advance(request);
 	if (strcmp(request->status, "IN_PROGRESS") != 0)
 		return false;
-	for (int i = 0; i < request->nparties; i++)
+	for (int i = 0; i < request->napprovers; i++)
+	{
+		Party	   *approver = &request->approvers[i];
+
+		if (email != NULL && strcasecmp(approver->signer->inputs[SIGNER_EMAIL], email) != 0)
+			continue;
+		found = true;
+		if (approver->signed_at == 0)
+			approve(request, approver, now_ms());
+	}
+	for (int i = 0; approved_at(request, now_ms()) != 0 && i < request->nparties; i++)
 	{
 		Party	   *party = &request->parties[i];
 

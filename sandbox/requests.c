@@ -20,16 +20,25 @@ check_app(Call *call, Answer *answer)
 	if (strcmp(call->arguments[0], call->app->app_id) == 0 &&
 		strcmp(call->arguments[1], call->app->app_env) == 0)
 		return true;
-	answer_error(answer, "INVALID_CONTEXT_RIGHT_NOT_ALLOWED",
-				 "The key is not of this application and environment", NULL);
+	if (!is_environment(call->arguments[1]))
+		answer_error(answer, "PARAMS_VALIDATION_FAILED", "appEnv is not an environment", NULL);
+	else
+		answer_error(answer, "INVALID_CONTEXT_RIGHT_NOT_ALLOWED",
+					 "The key is not of this application and environment", NULL);
 	return false;
 }
 
-/* Find the request that the path names, up to date; NULL, with the error. */
-Request *
-named_request(Call *call, Answer *answer)
+/* The error for what is not the application's: of another one, or of another environment. */
+const char *
+foreign_code(const App *app, const App *other, const char *bad_env, const char *bad_app)
 {
-	const char *id = call->arguments[0];
+	return strcmp(app->app_id, other->app_id) == 0 ? bad_env : bad_app;
+}
+
+/* Find a request of the application, up to date; NULL, with the error. */
+Request *
+find_request(const App *app, const char *id, Answer *answer)
+{
 	Request    *request;
 
 	if (!is_id(id))
@@ -46,13 +55,22 @@ named_request(Call *call, Answer *answer)
 		answer_error(answer, "SIGNATURE_REQUEST_NOT_FOUND", "Signature request not found", context);
 		return NULL;
 	}
-	if (request->app != call->app)
+	if (request->app != app)
 	{
 		answer_error(answer, "INVALID_CONTEXT", "The signature request is of another application", NULL);
 		return NULL;
 	}
 	advance(request);
-	if (strcmp(call->method, "GET") != 0)
+	return request;
+}
+
+/* The same for the one that the path names. */
+Request *
+named_request(Call *call, Answer *answer)
+{
+	Request    *request = find_request(call->app, call->arguments[0], answer);
+
+	if (request != NULL && strcmp(call->method, "GET") != 0)
 		touch_request(request);
 	return request;
 }
@@ -98,7 +116,10 @@ get_content(const cJSON *json, Content *content, Answer *answer)
 	return content->data != NULL;
 }
 
-/* Ask the signers to sign. */
+/*
+ * Ask the signers to sign.  Those who are invited only after approval count
+ * among the call's e-mails, too: it is what causes them.
+ */
 void
 publish(Call *call, Request *request)
 {
@@ -106,6 +127,7 @@ publish(Call *call, Request *request)
 	call->title = request->title;
 	request->status = "LAUNCHING";
 	request->published_at = now_ms();
+	call->emails += request->napprovers;
 	for (int i = 0; i < request->nparties; i++)
 	{
 		Party	   *party = &request->parties[i];
@@ -269,6 +291,9 @@ describe(const Request *request)
 	cJSON_AddStringToObject(json, "status", request->status);
 	if (get_text(request->settings, "externalId"))
 		cJSON_AddStringToObject(json, "externalId", get_text(request->settings, "externalId"));
+	if (get_text(request->settings, "initialSignatureRequestId"))
+		cJSON_AddStringToObject(json, "initialSignatureRequestId",
+								get_text(request->settings, "initialSignatureRequestId"));
 	array = cJSON_AddArrayToObject(json, "documentIds");
 	for (int i = 0; i < request->ndocuments; i++)
 		cJSON_AddItemToArray(array, cJSON_CreateString(request->documents[i]->id));
@@ -442,7 +467,8 @@ describe_context(const Request *request)
 							get_text(request->settings, "diffusionMode") : "WHEN_READY");
 	if (request->method)
 		cJSON_AddStringToObject(json, "defaultSignatureMethod", request->method);
-	cJSON_AddFalseToObject(json, "individualizeRequests");
+	cJSON_AddBoolToObject(json, "individualizeRequests",
+						  cJSON_IsTrue(cJSON_GetObjectItemCaseSensitive(request->settings, "individualizeRequests")));
 	add_time(json, "closedAt", request->closed_at);
 	array = cJSON_AddArrayToObject(json, "signers");
 	for (int i = 0; i < request->nparties; i++)
@@ -483,13 +509,14 @@ close_request(Call *call, Answer *answer)
 	Request    *request = named_request(call, answer);
 	bool		any_signed = false;
 
-	if (request == NULL)
+	if (request == NULL || !validate_no_fields(call, answer))
 		return;
 	for (int i = 0; i < request->nparties; i++)
 		any_signed = any_signed || request->parties[i].signed_at != 0;
 	if (strcmp(request->status, "COMPLETED") == 0)
 		answer_error(answer, "SIGNATURE_REQUEST_ALREADY_COMPLETED", "The signature request is completed", NULL);
-	else if (is_closed(request) && strcmp(request->status, "CANCELLED") != 0)
+	else if ((is_closed(request) && strcmp(request->status, "CANCELLED") != 0) ||
+			 strcmp(request->status, "CHILDREN_GENERATED") == 0)
 		answer_error(answer, "SIGNATURE_REQUEST_BAD_STATUS", "The signature request is closed", NULL);
 	else
 	{
@@ -530,6 +557,8 @@ check_signers_can_be_added(Call *call, Answer *answer)
 
 		for (int i = 0; i < request->nparties; i++)
 			there = there || strcasecmp(request->parties[i].signer->inputs[SIGNER_EMAIL], email->valuestring) == 0;
+		for (int i = 0; i < request->napprovers; i++)
+			there = there || strcasecmp(request->approvers[i].signer->inputs[SIGNER_EMAIL], email->valuestring) == 0;
 		if (there)
 			all = false;
 		else
@@ -554,6 +583,11 @@ resend_email(Call *call, Answer *answer)
 		if (strcmp(request->parties[i].signer->id, call->arguments[1]) == 0)
 			party = &request->parties[i];
 	}
+	for (int i = 0; i < request->napprovers; i++)
+	{
+		if (strcmp(request->approvers[i].signer->id, call->arguments[1]) == 0)
+			party = &request->approvers[i];
+	}
 	if (party == NULL)
 		answer_error(answer, is_id(call->arguments[1]) ? "SIGNER_NOT_FOUND" : "PARAMS_VALIDATION_FAILED",
 					 "Signer not found", NULL);
@@ -577,6 +611,7 @@ void
 application_context(Call *call, Answer *answer)
 {
 	cJSON	   *json;
+	cJSON	   *settings;
 
 	if (strcmp(call->arguments[0], call->app->app_id) != 0)
 	{
@@ -585,8 +620,18 @@ application_context(Call *call, Answer *answer)
 	}
 	json = cJSON_CreateObject();
 	cJSON_AddStringToObject(json, "appId", call->app->app_id);
-	cJSON_AddStringToObject(json, "appEnv", call->app->app_env);
-	cJSON_AddStringToObject(json, "applicationType", "SIGNATURE");
-	cJSON_AddStringToObject(json, "defaultSignerProfileId", call->app->profiles[0].id);
+	cJSON_AddStringToObject(json, "orgId", "orgId_sandbox");
+	cJSON_AddStringToObject(json, "appName", "Sandbox");
+	cJSON_AddStringToObject(json, "status", "ACTIVE");
+	cJSON_AddStringToObject(json, "appType", "SIGNATURE");
+	cJSON_AddStringToObject(json, "ignisignApiVersion", "V4");
+	cJSON_AddObjectToObject(json, "config");
+	settings = cJSON_AddObjectToObject(cJSON_AddObjectToObject(json, "envSettings"), call->app->app_env);
+	cJSON_AddStringToObject(settings, "defaultSignerProfileId", call->app->profiles[0].id);
+	cJSON_AddTrueToObject(settings, "languageCanBeChanged");
+	cJSON_AddFalseToObject(settings, "onlineProofsEnabled");
+	cJSON_AddStringToObject(cJSON_AddObjectToObject(json, "settings"), "defaultLanguage", "EN");
+	cJSON_AddItemToObject(cJSON_AddObjectToObject(json, "signerProfiles"), call->app->app_env,
+						  describe_profiles(call->app));
 	answer_json(answer, json);
 }

@@ -18,7 +18,7 @@
 typedef struct Route
 {
 	const char *method;
-	const char *path;			/* ":name" stands for an argument */
+	const char *path;			/* ":name" stands for an argument; after ? what the query may have */
 	const char *operation;		/* its name in faults and in the journal */
 	void		(*handle) (Call *call, Answer *answer);
 } Route;
@@ -27,7 +27,7 @@ static const Route routes[] = {
 	{"POST", "/v4/auth/app-api", "login", login},
 	{"POST", "/v4/signature-requests/one-call-sign", "one-call-sign", one_call_sign},
 	{"POST", APP "/signature-requests", "create-request", create_request},
-	{"GET", APP "/signature-requests", "list", list_requests},
+	{"GET", APP "/signature-requests?page", "list", list_requests},
 	{"PUT", REQUEST, "update-request", update_request},
 	{"POST", REQUEST "/publish", "publish", publish_request},
 	{"POST", APP "/signature-requests/status", "status", requests_status},
@@ -59,9 +59,9 @@ static const Route routes[] = {
 	{"PUT", APP "/signers/:signerId", "update-signer", update_signer},
 	{"DELETE", APP "/signers/:signerId/revoke", "revoke-signer", revoke_signer},
 	{"PUT", APP "/signers/:signerId/regenerate-auth-secret", "regenerate-auth-secret", regenerate_auth_secret},
-	{"GET", APP "/signers-paginate", "list-signers", list_signers},
-	{"GET", APP "/signers-search", "search-signers", search_signers},
-	{"POST", APP "/signers-search", "search-signers", search_signers},
+	{"GET", APP "/signers-paginate?page", "list-signers", list_signers},
+	{"GET", APP "/signers-search?filter", "search-signers", search_signers},
+	{"POST", APP "/signers-search?filter", "search-signers", search_signers},
 	{"GET", APP "/signer-profiles", "signer-profiles", list_profiles},
 	{"GET", APP "/signer-profiles/:signerProfileId", "signer-profile", get_profile},
 	{"GET", APP "/signer-profiles/:signerProfileId/inputs-needed", "inputs-needed", inputs_needed},
@@ -71,7 +71,7 @@ static const Route routes[] = {
 	{"PUT", WEBHOOK, "update-webhook", update_webhook},
 	{"DELETE", WEBHOOK, "delete-webhook", delete_webhook},
 	{"POST", WEBHOOK "/disabled-events", "mute-webhook", mute_webhook},
-	{"GET", WEBHOOK "/events", "webhook-events", webhook_events},
+	{"GET", WEBHOOK "/events?filter&page", "webhook-events", webhook_events},
 	{"GET", WEBHOOK "/events/:eventId", "webhook-event", webhook_event},
 	{"POST", WEBHOOK "/events/:eventId/resend", "resend-webhook-event", resend_webhook_event},
 	{"POST", "/v4/tokens/webhook-verification/checking-consumption", "verify-webhook", verify_webhook},
@@ -86,7 +86,7 @@ match(Call *call, const char *template)
 	const char *path = call->path;
 	int			n = 0;
 
-	while (*template)
+	while (*template && *template != '?')
 	{
 		if (*template == ':')
 		{
@@ -97,7 +97,7 @@ match(Call *call, const char *template)
 			memcpy(call->arguments[n], path, length);
 			call->arguments[n++][length] = '\0';
 			path += length;
-			template += strcspn(template, "/");
+			template += strcspn(template, "/?");
 		}
 		else if (*template++ != *path++)
 			return false;
@@ -125,6 +125,33 @@ find_operation(Call *call)
 	return found ? found->operation : NULL;
 }
 
+/* Whether each parameter of the query is one of the route's, and there once. */
+static bool
+check_query(const Call *call, const Route *found, Answer *answer)
+{
+	const char *known = strchr(found->path, '?');
+
+	for (const char *p = call->query; p != NULL && *p && !options.lenient; p += strcspn(p, "&"), p += *p == '&')
+	{
+		size_t		length = strcspn(p, "=&");
+		bool		good = false;
+
+		for (const char *name = known; name != NULL && *name; name += strcspn(name, "&"))
+		{
+			name++;
+			good = good || (strncmp(name, p, length) == 0 && (name[length] == '&' || name[length] == '\0'));
+		}
+		for (const char *other = call->query; other < p; other += strcspn(other, "&") + 1)
+			good = good && !(strncmp(other, p, length) == 0 && (other[length] == '=' || other[length] == '&'));
+		if (!good)
+		{
+			answer_error(answer, "QUERY_VALIDATION_FAILED", "A parameter of the query is not known, or there twice", NULL);
+			return false;
+		}
+	}
+	return true;
+}
+
 /* Answer a call of the API. */
 void
 route(Call *call, Answer *answer)
@@ -135,7 +162,7 @@ route(Call *call, Answer *answer)
 		answer_error(answer, "NOT_FOUND", "No such endpoint", NULL);
 	else if (found->handle == NULL)
 		answer_json(answer, cJSON_CreateObject());
-	else if (found->handle == login || authenticate(call, answer))
+	else if ((found->handle == login || authenticate(call, answer)) && check_query(call, found, answer))
 		found->handle(call, answer);
 }
 

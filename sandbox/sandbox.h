@@ -111,6 +111,7 @@ typedef struct Document
 	size_t		size;
 	uint8_t		hash[32];
 	bool		deleted;
+	bool		cleaned;		/* its content was removed after its time */
 	Buffer		proof;			/* empty: not made yet */
 	bool		touched;		/* state.c's own */
 } Document;
@@ -137,10 +138,13 @@ struct Request
 	int64_t		published_at;
 	int64_t		launched_at;
 	int64_t		expires_at;		/* 0: never */
+	int64_t		diffusion_at;	/* 0: at once */
 	int64_t		signed_at;		/* when the last one signed */
 	int64_t		closed_at;
 	Party	   *parties;
 	int			nparties;
+	Party	   *approvers;		/* who approve before the others sign */
+	int			napprovers;
 	Document  **documents;
 	int			ndocuments;
 	bool		touched;		/* state.c's own */
@@ -245,14 +249,30 @@ extern void revoke_logins(void);
 
 /* Bodies (validate.c): false or NULL, with the error in the answer. */
 extern cJSON *parse_body(Call *call, Answer *answer);
+extern bool valid_json(const char *text, size_t length);	/* json.c */
+
+/*
+ * A field of a body.  Its kind: s string, t of at most 1024 characters, x of at
+ * most 4096, w of at most 512, i id, e e-mail, d date, h hash, c country, l
+ * language, p phone number, u URL, m signature method, v environment, f
+ * diffusion mode, q topic of webhooks; the same in upper case for an array of
+ * different ones; b boolean, a array, o object, * anything.
+ */
 typedef struct Field
 {
 	const char *name;			/* NULL ends a list */
-	char		kind;			/* see validate_fields */
+	char		kind;
 	bool		required;
 } Field;
 
+extern bool value_is(char kind, const cJSON *value);	/* fields.c, as the next four */
+extern bool is_environment(const char *text);
+extern bool is_topic(const char *text);
+extern bool like_email(const char *text);
+extern bool read_time(const char *text, int64_t *ms);
 extern cJSON *parse_fields(Call *call, const Field *fields, Answer *answer);
+extern bool validate_items(const cJSON *body, const char *name, const Field *fields, Answer *answer);
+extern bool validate_no_fields(Call *call, Answer *answer);
 extern const char *get_text(const cJSON *object, const char *name);
 extern bool validate_sign(Call *call, const cJSON *body, Answer *answer);
 extern bool validate_status(const cJSON *body, Answer *answer);
@@ -261,12 +281,16 @@ extern bool validate_emails(const cJSON *body, Answer *answer);
 /* What several files of endpoints need (requests.c, documents.c, signers.c). */
 extern bool check_app(Call *call, Answer *answer);
 extern Request *named_request(Call *call, Answer *answer);
+extern Request *find_request(const App *app, const char *id, Answer *answer);
+extern const char *foreign_code(const App *app, const App *other, const char *bad_env, const char *bad_app);
 extern Document *named_document(Call *call, Answer *answer);
 extern void add_time(cJSON *json, const char *name, int64_t time);
 extern void answer_id(Answer *answer, const char *name, const char *id);
 extern cJSON *describe_context(const Request *request);
+extern void signature_id(const Document *document, const Signer *signer, char id[ID_LENGTH + 1]);
 extern cJSON *describe_document(const Document *document, bool with_signers);
 extern cJSON *describe_signer(const Signer *signer);
+extern cJSON *describe_profiles(const App *app);
 extern Signer *upsert_signer(App *app, const cJSON *json);
 extern const char *missing_input(const App *app, const cJSON *json, const Signer *signer);
 extern void publish(Call *call, Request *request);

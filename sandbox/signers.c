@@ -7,6 +7,7 @@
  */
 #include "sandbox.h"
 
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <strings.h>
@@ -18,12 +19,16 @@ const char *const signer_inputs[NINPUTS] = {
 	"nationality", "birthDate", "birthPlace", "birthCountry"
 };
 
-static const Field signer_fields[] = {
-	{"signerProfileId", 'i', false}, {"email", 'e', false}, {"firstName", 's', false},
-	{"lastName", 's', false}, {"phoneNumber", 'p', false}, {"nationality", 'c', false},
-	{"birthDate", 'd', false}, {"birthPlace", 's', false}, {"birthCountry", 'c', false},
-	{"externalId", 's', false}, {"signerId", 'i', false}, {NULL, 0, false}
-};
+#define SIGNER_FIELDS \
+	{"signerProfileId", 'i', false}, {"email", 'e', false}, {"firstName", 's', false}, \
+	{"lastName", 's', false}, {"phoneNumber", 'p', false}, {"nationality", 'c', false}, \
+	{"birthDate", 'd', false}, {"birthPlace", 's', false}, {"birthCountry", 'c', false}, \
+	{"externalId", 's', false}
+
+static const Field signer_fields[] = {SIGNER_FIELDS, {NULL, 0, false}};
+
+/* An update may repeat the id of the path. */
+static const Field signer_changes[] = {SIGNER_FIELDS, {"signerId", 'i', false}, {NULL, 0, false}};
 
 /* Find the signer that the path names; NULL, with the error. */
 static Signer *
@@ -39,9 +44,15 @@ named_signer(Call *call, Answer *answer)
 		return NULL;
 	}
 	signer = signer_by_id(call->arguments[2]);
-	if (signer == NULL || signer->app != call->app)
+	if (signer == NULL)
 	{
 		answer_error(answer, "SIGNER_NOT_FOUND", "Signer not found", NULL);
+		return NULL;
+	}
+	if (signer->app != call->app)
+	{
+		answer_error(answer, foreign_code(call->app, signer->app, "SIGNER_BAD_ENV", "SIGNER_NOT_OWNED_BY_APP"),
+					 "The signer is of another application or environment", NULL);
 		return NULL;
 	}
 	if (strcmp(call->method, "GET") != 0)
@@ -195,11 +206,20 @@ update_signer(Call *call, Answer *answer)
 	Signer	   *signer = named_signer(call, answer);
 	cJSON	   *body;
 
-	if (signer == NULL || (body = parse_fields(call, signer_fields, answer)) == NULL)
+	if (signer == NULL || (body = parse_fields(call, signer_changes, answer)) == NULL)
 		return;
-	complete_signer(signer, body);
+	if (get_text(body, "signerId") && strcmp(get_text(body, "signerId"), signer->id) != 0)
+		answer_error(answer, "BODY_VALIDATION_FAILED", "signerId is not that of the path", NULL);
+	else if (profile_by_id(call->app, get_text(body, "signerProfileId")) == NULL)
+		answer_error(answer, "SIGNER_PROFILE_NOT_FOUND", "Signer profile not found", NULL);
+	else if (signer->revoked)
+		answer_error(answer, "SIGNER_BLOCKED", "The signer is revoked", NULL);
+	else
+	{
+		complete_signer(signer, body);
+		answer_signer(answer, signer, true);
+	}
 	cJSON_Delete(body);
-	answer_signer(answer, signer, true);
 }
 
 /* GET .../signers/:signerId */
@@ -256,6 +276,11 @@ regenerate_auth_secret(Call *call, Answer *answer)
 	if (signer == NULL || (body = parse_fields(call, none, answer)) == NULL)
 		return;
 	cJSON_Delete(body);
+	if (signer->revoked)
+	{
+		answer_error(answer, "SIGNER_BLOCKED", "The signer is revoked", NULL);
+		return;
+	}
 	make_secret(&signer->auth_secret);
 	answer_id(answer, "authSecret", signer->auth_secret);
 }
@@ -295,15 +320,25 @@ list_signers(Call *call, Answer *answer)
 		answer_signers(call, NULL, page > 0 ? page - 1 : 0, answer);
 }
 
-/* GET or POST .../signers-search?filter= */
+/* GET or POST .../signers-search?filter=; a POST may have it in its body instead. */
 void
 search_signers(Call *call, Answer *answer)
 {
-	char		filter[256];
+	static const Field fields[] = {{"filter", 'w', false}, {NULL, 0, false}};
+	char		filter[513] = "";
 
 	if (!check_app(call, answer))
 		return;
-	if (!query_value(call->query, "filter", filter, sizeof(filter)) || filter[0] == '\0')
+	if (!query_value(call->query, "filter", filter, sizeof(filter)) && call->body_length > 0)
+	{
+		cJSON	   *body = parse_fields(call, fields, answer);
+
+		if (body == NULL)
+			return;
+		snprintf(filter, sizeof(filter), "%s", get_text(body, "filter") ? get_text(body, "filter") : "");
+		cJSON_Delete(body);
+	}
+	if (filter[0] == '\0')
 		answer_error(answer, "SEARCH_APPLICATION_SIGNERS_INVALID_FILTER", "filter is missing", NULL);
 	else
 		answer_signers(call, filter, 0, answer);
@@ -329,18 +364,23 @@ describe_profile(const App *app, const Profile *profile)
 	return json;
 }
 
+/* All profiles of an application. */
+cJSON *
+describe_profiles(const App *app)
+{
+	cJSON	   *list = cJSON_CreateArray();
+
+	for (int i = 0; i < NPROFILES; i++)
+		cJSON_AddItemToArray(list, describe_profile(app, &app->profiles[i]));
+	return list;
+}
+
 /* GET .../signer-profiles */
 void
 list_profiles(Call *call, Answer *answer)
 {
-	cJSON	   *list;
-
-	if (!check_app(call, answer))
-		return;
-	list = cJSON_CreateArray();
-	for (int i = 0; i < NPROFILES; i++)
-		cJSON_AddItemToArray(list, describe_profile(call->app, &call->app->profiles[i]));
-	answer_json(answer, list);
+	if (check_app(call, answer))
+		answer_json(answer, describe_profiles(call->app));
 }
 
 /* Find the profile that the path names; NULL, with the error. */

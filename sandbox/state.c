@@ -269,6 +269,7 @@ record_document(Record *record, void *object)
 	record_blob(record, (void **) &document->content, &document->size);
 	record_bytes(record, document->hash, sizeof(document->hash));
 	record_flag(record, &document->deleted);
+	record_flag(record, &document->cleaned);
 	record_blob(record, (void **) &document->proof.data, &document->proof.length);
 	if (record->reading && !record->bad)
 	{
@@ -283,16 +284,17 @@ record_document(Record *record, void *object)
 
 /* Whom a request asks; the signers have been read before. */
 static void
-record_parties(Record *record, Request *request)
+record_parties(Record *record, Party **parties, int *count)
 {
+	record_int(record, count);
 	if (record->reading)
 	{
-		free(request->parties);
-		request->parties = xcalloc((size_t) request->nparties + 1, sizeof(Party));
+		free(*parties);
+		*parties = xcalloc((size_t) *count + 1, sizeof(Party));
 	}
-	for (int i = 0; i < request->nparties; i++)
+	for (int i = 0; i < *count; i++)
 	{
-		Party	   *party = &request->parties[i];
+		Party	   *party = &(*parties)[i];
 		char		id[ID_LENGTH + 1] = "";
 
 		if (party->signer)
@@ -358,10 +360,11 @@ record_request(Record *record, void *object)
 	record_number(record, &request->published_at);
 	record_number(record, &request->launched_at);
 	record_number(record, &request->expires_at);
+	record_number(record, &request->diffusion_at);
 	record_number(record, &request->signed_at);
 	record_number(record, &request->closed_at);
-	record_int(record, &request->nparties);
-	record_parties(record, request);
+	record_parties(record, &request->parties, &request->nparties);
+	record_parties(record, &request->approvers, &request->napprovers);
 	record_int(record, &request->ndocuments);
 	record_contents(record, request);
 	if (record->reading && !record->bad && new)

@@ -353,6 +353,7 @@ store_reset(void)
 
 		for (int p = 0; p < request->nparties; p++)
 			free(request->parties[p].token);
+		free(request->approvers);
 		free(request->documents);
 		free(request->parties);
 		free(request->title);

@@ -37,16 +37,43 @@ set_content(Document *document, const char *nature, void *content, size_t size)
 		sha256(content, size, document->hash);
 }
 
+/*
+ * Whether content can be given to a document: it has none yet, or the same, as
+ * when an answer was lost and the call is made again.  Else there is an error.
+ * For any file the nature is FILE.
+ */
+static bool
+may_get(const Document *document, const char *nature, const uint8_t hash[32], Answer *answer)
+{
+	const char *given = document->nature;
+
+	if (given == NULL)
+		return true;
+	if (strncmp(given, "PDF", 3) == 0)
+		given = "FILE";
+	if (strcmp(given, nature) == 0 && memcmp(document->hash, hash, 32) == 0)
+		return true;
+	answer_error(answer, "DOCUMENT_BAD_STATUS", "The document has other content", NULL);
+	return false;
+}
+
 /* Give a document the file that was uploaded; false, with the error, if it is bad. */
 static bool
 set_file(Document *document, Upload *upload, Answer *answer)
 {
 	bool		pdf = strcmp(upload->mime_type, "application/pdf") == 0;
+	uint8_t		hash[32];
 
 	if (pdf && (upload->content.length < 5 || memcmp(upload->content.data, "%PDF-", 5) != 0))
 	{
 		buffer_free(&upload->content);
 		answer_error(answer, "PDF_CORRUPTED", "The file is not a PDF", NULL);
+		return false;
+	}
+	sha256(upload->content.data, upload->content.length, hash);
+	if (!may_get(document, "FILE", hash, answer))
+	{
+		buffer_free(&upload->content);
 		return false;
 	}
 	set_text(&document->file_name, upload->file_name);
@@ -111,12 +138,10 @@ init_document(Call *call, Answer *answer)
 
 	if (!check_app(call, answer) || (body = parse_fields(call, fields, answer)) == NULL)
 		return;
-	request = request_by_id(get_text(body, "signatureRequestId"));
-	if (request == NULL || request->app != call->app)
-		answer_error(answer, "SIGNATURE_REQUEST_NOT_FOUND", "Signature request not found", NULL);
-	else if (strcmp(request->status, "DRAFT") != 0)
+	request = find_request(call->app, get_text(body, "signatureRequestId"), answer);
+	if (request != NULL && strcmp(request->status, "DRAFT") != 0)
 		answer_error(answer, "SIGNATURE_REQUEST_BAD_STATUS", "The signature request is not a draft", NULL);
-	else
+	else if (request != NULL)
 	{
 		Document   *document = make_document(call->app);
 
@@ -164,6 +189,7 @@ provide_json(Call *call, Answer *answer)
 	Document   *document = open_document(call, answer);
 	cJSON	   *body;
 	char	   *text;
+	uint8_t		hash[32];
 
 	if (document == NULL || (body = parse_fields(call, fields, answer)) == NULL)
 		return;
@@ -175,6 +201,12 @@ provide_json(Call *call, Answer *answer)
 	}
 	text = cJSON_PrintUnformatted(cJSON_GetObjectItemCaseSensitive(body, "jsonContent"));
 	cJSON_Delete(body);
+	sha256(text, strlen(text), hash);
+	if (!may_get(document, "DATA_JSON", hash, answer))
+	{
+		free(text);
+		return;
+	}
 	set_text(&document->mime_type, "application/json");
 	set_content(document, "DATA_JSON", text, strlen(text));
 	answer_json(answer, describe_document(document, false));
@@ -188,18 +220,18 @@ provide_hash(Call *call, Answer *answer)
 	Document   *document = open_document(call, answer);
 	cJSON	   *body;
 	const char *text;
+	uint8_t		hash[32];
 
 	if (document == NULL || (body = parse_fields(call, fields, answer)) == NULL)
 		return;
 	text = get_text(body, "documentHash");
-	set_content(document, "PRIVATE_FILE", NULL, 0);
 	if (strlen(text) == 44)
 	{
 		size_t		size;
-		uint8_t    *hash = from_base64(text, 44, &size);
+		uint8_t    *bytes = from_base64(text, 44, &size);
 
-		memcpy(document->hash, hash, 32);
-		free(hash);
+		memcpy(hash, bytes, 32);
+		free(bytes);
 	}
 	else
 	{
@@ -207,10 +239,14 @@ provide_hash(Call *call, Answer *answer)
 		{
 			char		digits[3] = {text[2 * i], text[2 * i + 1], 0};
 
-			document->hash[i] = (uint8_t) strtol(digits, NULL, 16);
+			hash[i] = (uint8_t) strtol(digits, NULL, 16);
 		}
 	}
 	cJSON_Delete(body);
+	if (!may_get(document, "PRIVATE_FILE", hash, answer))
+		return;
+	set_content(document, "PRIVATE_FILE", NULL, 0);
+	memcpy(document->hash, hash, 32);
 	answer_json(answer, describe_document(document, false));
 }
 
@@ -242,7 +278,8 @@ delete_document(Call *call, Answer *answer)
 		Request    *request = document->request;
 
 		if (request->documents[i] == document)
-			request->documents[i] = request->documents[--request->ndocuments];
+			memmove(&request->documents[i], &request->documents[i + 1],
+					(size_t) (--request->ndocuments - i) * sizeof(Document *));
 		touch_request(request);
 	}
 	document->deleted = true;

@@ -7,14 +7,10 @@
  */
 #include "sandbox.h"
 
-#include <ctype.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <strings.h>
-
-/* The deepest nesting of JSON that is read. */
-#define MAX_DEPTH 32
 
 /* Note an error of validation. */
 static void
@@ -61,37 +57,10 @@ has_duplicate_key(const cJSON *item)
 	return false;
 }
 
-/* Whether brackets are nested too deeply. */
-static bool
-too_deep(const char *body, size_t length)
-{
-	int			depth = 0;
-	bool		in_string = false;
-
-	for (size_t i = 0; i < length; i++)
-	{
-		if (in_string)
-		{
-			if (body[i] == '\\')
-				i++;
-			else if (body[i] == '"')
-				in_string = false;
-		}
-		else if (body[i] == '"')
-			in_string = true;
-		else if ((body[i] == '{' || body[i] == '[') && ++depth > MAX_DEPTH)
-			return true;
-		else if (body[i] == '}' || body[i] == ']')
-			depth--;
-	}
-	return false;
-}
-
 /* Parse a call's body as a JSON object; NULL, with the error, if it is none. */
 cJSON *
 parse_body(Call *call, Answer *answer)
 {
-	const char *end = NULL;
 	cJSON	   *body;
 
 	if (call->body_too_large)
@@ -105,16 +74,8 @@ parse_body(Call *call, Answer *answer)
 		answer_error(answer, "BAD_REQUEST", "Content-Type must be application/json", NULL);
 		return NULL;
 	}
-	if (call->body_length == 0 || !valid_utf8(call->body, call->body_length) ||
-		memchr(call->body, '\0', call->body_length) || too_deep(call->body, call->body_length))
-	{
-		answer_error(answer, "JSON_INVALID", "The body is not valid JSON", NULL);
-		return NULL;
-	}
-	body = cJSON_ParseWithLengthOpts(call->body, call->body_length, &end, false);
-	while (body && end < call->body + call->body_length && isspace((unsigned char) *end))
-		end++;
-	if (body == NULL || end != call->body + call->body_length || has_duplicate_key(body))
+	body = valid_json(call->body, call->body_length) ? cJSON_ParseWithLength(call->body, call->body_length) : NULL;
+	if (body == NULL || has_duplicate_key(body))
 	{
 		cJSON_Delete(body);
 		answer_error(answer, "JSON_INVALID", "The body is not valid JSON", NULL);
@@ -164,7 +125,7 @@ check_string(cJSON *errors, const char *field, const cJSON *object, const char *
 		problem = required ? "required" : NULL;
 	else if (!cJSON_IsString(member))
 		problem = "must be a string";
-	else if (required && member->valuestring[0] == '\0')
+	else if (member->valuestring[0] == '\0')
 		problem = "must not be empty";
 	if (problem)
 	{
@@ -174,16 +135,6 @@ check_string(cJSON *errors, const char *field, const cJSON *object, const char *
 		free(name);
 	}
 	return cJSON_GetStringValue(member);
-}
-
-/* Whether the text is like an e-mail address. */
-static bool
-like_email(const char *text)
-{
-	const char *at = strchr(text, '@');
-
-	return at != NULL && at != text && strchr(at + 1, '@') == NULL && strchr(at + 1, '.') > at + 1 &&
-		text[strlen(text) - 1] != '.' && strpbrk(text, " \t\r\n,;<>()") == NULL;
 }
 
 /* Check the signers; returns a code of its own for what has one. */
@@ -293,103 +244,27 @@ get_text(const cJSON *object, const char *name)
 	return cJSON_GetStringValue(cJSON_GetObjectItemCaseSensitive(object, name));
 }
 
-/* Whether a text is one of those of two letters, or of a language. */
-static bool
-is_code(const char *text)
+/* Note what is wrong with the members of an object, which the prefix names. */
+static void
+check_fields(cJSON *errors, const char *prefix, const cJSON *object, const Field *fields)
 {
-	return strlen(text) == 2 && isupper((unsigned char) text[0]) && isupper((unsigned char) text[1]);
-}
+	const char *known[32];
+	int			n = 0;
 
-/* Whether a text is a date or time of ISO 8601. */
-static bool
-is_date(const char *text)
-{
-	int			year,
-				month,
-				day,
-				end = 0;
-
-	return sscanf(text, "%4d-%2d-%2d%n", &year, &month, &day, &end) == 3 && end == 10 &&
-		(text[10] == '\0' || text[10] == 'T');
-}
-
-/* Whether a text is a SHA-256 in base64 or hex. */
-static bool
-is_hash(const char *text)
-{
-	size_t		size = 0;
-	uint8_t    *bytes;
-
-	if (strlen(text) == 64)
-		return strspn(text, "0123456789abcdefABCDEF") == 64;
-	bytes = strlen(text) == 44 ? from_base64(text, 44, &size) : NULL;
-	free(bytes);
-	return size == 32;
-}
-
-/* Whether a string is of a kind. */
-static bool
-text_is(char kind, const char *text)
-{
-	static const char *const methods[] = {"SIMPLE_STD", "ADVANCED_SMS", "ADVANCED_STD", "QUALIFIED_STD"};
-
-	switch (kind)
+	for (const Field *field = fields; field->name != NULL; field++)
 	{
-		case 'i':
-			return is_id(text);
-		case 'e':
-			return like_email(text);
-		case 'd':
-			return is_date(text);
-		case 'h':
-			return is_hash(text);
-		case 'c':
-		case 'l':
-			return is_code(text);
-		case 'p':
-			return text[0] == '+' && strlen(text) >= 8 && strspn(text + 1, "0123456789") == strlen(text) - 1;
-		case 'u':
-			return strncmp(text, "http://", 7) == 0 || strncmp(text, "https://", 8) == 0;
-		case 'm':
-			for (int i = 0; i < 4; i++)
-			{
-				if (strcmp(methods[i], text) == 0)
-					return true;
-			}
-			return false;
-		default:
-			return true;
-	}
-}
+		const cJSON *value = cJSON_GetObjectItemCaseSensitive(object, field->name);
+		char	   *name = xprintf("%s%s%s", prefix, *prefix ? "." : "", field->name);
 
-/*
- * Whether a value is of a kind: s string, i id, e e-mail, d date, h hash, c
- * country, l language, p phone number, u URL, m signature method; the same in
- * upper case for an array of them; b boolean, a array, o object, * anything.
- */
-static bool
-value_is(char kind, const cJSON *value)
-{
-	const cJSON *item;
-
-	if (kind == '*')
-		return true;
-	if (kind == 'b')
-		return cJSON_IsBool(value);
-	if (kind == 'a')
-		return cJSON_IsArray(value);
-	if (kind == 'o')
-		return cJSON_IsObject(value);
-	if (!isupper((unsigned char) kind))
-		return cJSON_IsString(value) && text_is(kind, value->valuestring);
-	if (!cJSON_IsArray(value))
-		return false;
-	cJSON_ArrayForEach(item, value)
-	{
-		if (!cJSON_IsString(item) || !text_is((char) tolower((unsigned char) kind), item->valuestring))
-			return false;
+		known[n++] = field->name;
+		if (value == NULL && field->required)
+			note(errors, name, "required");
+		else if (value != NULL && !value_is(field->kind, value))
+			note(errors, name, "has another type or form than it must have");
+		free(name);
 	}
-	return true;
+	known[n] = NULL;
+	check_keys(errors, prefix, object, known);
 }
 
 /* Parse a body of these fields; NULL, with the error, if it is not valid. */
@@ -398,28 +273,50 @@ parse_fields(Call *call, const Field *fields, Answer *answer)
 {
 	cJSON	   *body = parse_body(call, answer);
 	cJSON	   *errors;
-	const char *known[32];
-	int			n = 0;
 
 	if (body == NULL)
 		return NULL;
 	errors = cJSON_CreateArray();
-	for (const Field *field = fields; field->name != NULL; field++)
-	{
-		const cJSON *value = cJSON_GetObjectItemCaseSensitive(body, field->name);
-
-		known[n++] = field->name;
-		if (value == NULL && field->required)
-			note(errors, field->name, "required");
-		else if (value != NULL && !value_is(field->kind, value))
-			note(errors, field->name, "has another type or form than it must have");
-	}
-	known[n] = NULL;
-	check_keys(errors, "", body, known);
+	check_fields(errors, "", body, fields);
 	if (finish(errors, answer))
 		return body;
 	cJSON_Delete(body);
 	return NULL;
+}
+
+/* Check that a member of a body, if it is there, is an array of such objects. */
+bool
+validate_items(const cJSON *body, const char *name, const Field *fields, Answer *answer)
+{
+	cJSON	   *errors = cJSON_CreateArray();
+	const cJSON *item;
+	int			n = 0;
+
+	cJSON_ArrayForEach(item, cJSON_GetObjectItemCaseSensitive(body, name))
+	{
+		char	   *prefix = xprintf("%s[%d]", name, n++);
+
+		if (cJSON_IsObject(item))
+			check_fields(errors, prefix, item, fields);
+		else
+			note(errors, prefix, "must be an object");
+		free(prefix);
+	}
+	return finish(errors, answer);
+}
+
+/* Check that a body that may be missing is an empty object. */
+bool
+validate_no_fields(Call *call, Answer *answer)
+{
+	static const Field none[] = {{NULL, 0, false}};
+	cJSON	   *body;
+
+	if (call->body_length == 0 && !call->body_too_large)
+		return true;
+	body = parse_fields(call, none, answer);
+	cJSON_Delete(body);
+	return body != NULL;
 }
 
 /* Check the body of one-call-sign. */
@@ -427,19 +324,19 @@ bool
 validate_sign(Call *call, const cJSON *body, Answer *answer)
 {
 	static const char *const known[] = {"title", "signatureMethod", "signers", "documents", NULL};
-	static const char *const methods[] = {"SIMPLE_STD", "ADVANCED_SMS", "ADVANCED_STD", "QUALIFIED_STD"};
 	cJSON	   *errors = cJSON_CreateArray();
-	const char *method;
+	const cJSON *title;
+	const cJSON *method;
 	const char *signer_code;
 	const char *document_code;
-	bool		known_method = false;
 
 	check_keys(errors, "", body, known);
 	check_string(errors, "", body, "title", true);
-	method = check_string(errors, "", body, "signatureMethod", true);
-	for (int i = 0; method && i < 4; i++)
-		known_method = known_method || strcmp(methods[i], method) == 0;
-	if (method && !known_method)
+	title = cJSON_GetObjectItemCaseSensitive(body, "title");
+	if (cJSON_IsString(title) && title->valuestring[0] != '\0' && !value_is('t', title))
+		note(errors, "title", "must have at most 1024 characters");
+	method = cJSON_GetObjectItemCaseSensitive(body, "signatureMethod");
+	if (check_string(errors, "", body, "signatureMethod", true) && !value_is('m', method))
 		note(errors, "signatureMethod", "must be one of SIMPLE_STD, ADVANCED_SMS, ADVANCED_STD, QUALIFIED_STD");
 	signer_code = check_signers(errors, cJSON_GetObjectItemCaseSensitive(body, "signers"), call->app);
 	document_code = check_documents(errors, cJSON_GetObjectItemCaseSensitive(body, "documents"));

@@ -116,6 +116,14 @@ emit(App *app, const char *topic, const char *action, const char *nature, cJSON 
 	cJSON_Delete(content);
 }
 
+/* An id that a message has only where there is one. */
+static void
+add_external_id(cJSON *content, const char *name, const char *id)
+{
+	if (id)
+		cJSON_AddStringToObject(content, name, id);
+}
+
 /* Note what has happened to a request. */
 void
 emit_request(Request *request, const char *action)
@@ -125,8 +133,8 @@ emit_request(Request *request, const char *action)
 
 	cJSON_AddStringToObject(content, "signatureRequestId", request->id);
 	cJSON_AddStringToObject(content, "status", request->status);
-	if (external_id)
-		cJSON_AddStringToObject(content, "signatureRequestExternalId", external_id);
+	add_external_id(content, "signatureRequestExternalId", external_id);
+	add_external_id(content, "initialSignatureRequestId", get_text(request->settings, "initialSignatureRequestId"));
 	if (strcmp(action, "LAUNCHED") == 0)
 		cJSON_AddItemToObject(content, "signers", describe_parties(request));
 	emit(request->app, "SIGNATURE_REQUEST", action, strcmp(action, "FAILED") == 0 ? "ERROR" : "SUCCESS", content);
@@ -139,6 +147,7 @@ emit_signatures(Request *request, const Party *party)
 	for (int i = 0; i < request->ndocuments; i++)
 	{
 		cJSON	   *content = cJSON_CreateObject();
+		char		id[ID_LENGTH + 1];
 
 		cJSON_AddStringToObject(content, "appId", request->app->app_id);
 		cJSON_AddStringToObject(content, "appEnv", request->app->app_env);
@@ -146,8 +155,27 @@ emit_signatures(Request *request, const Party *party)
 		cJSON_AddStringToObject(content, "signerId", party->signer->id);
 		cJSON_AddStringToObject(content, "documentId", request->documents[i]->id);
 		cJSON_AddStringToObject(content, "signatureRequestId", request->id);
+		signature_id(request->documents[i], party->signer, id);
+		cJSON_AddStringToObject(content, "signatureId", id);
+		add_external_id(content, "signerExternalId", party->signer->external_id);
+		add_external_id(content, "documentExternalId", request->documents[i]->external_id);
+		add_external_id(content, "signatureRequestExternalId", get_text(request->settings, "externalId"));
 		emit(request->app, "SIGNATURE", "FINALIZED", "SUCCESS", content);
 	}
+}
+
+/* Where people can look at a proof: a token, and a page of the vendor's. */
+static void
+add_proof_link(cJSON *json, const char *token_name, const char *url_name, const Request *request)
+{
+	char		token[ID_LENGTH + 1];
+	char	   *url;
+
+	make_id(token);
+	url = xprintf("https://sign.ignisign.io/signature-requests/%s/proofs?t=%s", request->id, token);
+	cJSON_AddStringToObject(json, token_name, token);
+	cJSON_AddStringToObject(json, url_name, url);
+	free(url);
 }
 
 /* Note that the proofs of a request are there. */
@@ -166,8 +194,11 @@ emit_proof(Request *request)
 		cJSON	   *document = cJSON_CreateObject();
 
 		cJSON_AddStringToObject(document, "documentId", request->documents[i]->id);
+		add_external_id(document, "documentExternalId", request->documents[i]->external_id);
+		add_proof_link(document, "token", "url", request);
 		cJSON_AddItemToArray(list, document);
 	}
+	add_proof_link(content, "signatureProofToken", "signatureProofUrl", request);
 	emit(request->app, "SIGNATURE_PROOF", "GENERATED", "SUCCESS", content);
 }
 
@@ -190,6 +221,14 @@ make_token(App *app)
 	return token->text;
 }
 
+/* What a message that tells of an error has more than others. */
+static void
+add_error(cJSON *json, const Event *event)
+{
+	if (strcmp(event->nature, "ERROR") == 0)
+		cJSON_AddStringToObject(cJSON_AddObjectToObject(json, "error"), "errorCode", "SIGNATURE_REQUEST_FAILED");
+}
+
 /* What is posted for an event. */
 static char *
 make_message(const Event *event)
@@ -203,8 +242,7 @@ make_message(const Event *event)
 	cJSON_AddStringToObject(json, "action", event->action);
 	cJSON_AddStringToObject(json, "msgNature", event->nature);
 	cJSON_AddItemToObject(json, "content", cJSON_Duplicate(event->content, true));
-	if (strcmp(event->nature, "ERROR") == 0)
-		cJSON_AddStringToObject(cJSON_AddObjectToObject(json, "error"), "errorCode", "SIGNATURE_REQUEST_FAILED");
+	add_error(json, event);
 	cJSON_AddStringToObject(json, "verificationToken",
 							mode.bad_token ? "wt_forged" : make_token(event->endpoint->app));
 	text = cJSON_PrintUnformatted(json);
@@ -439,9 +477,12 @@ named_endpoint(Call *call, Answer *answer)
 {
 	for (size_t i = 0; i < nendpoints; i++)
 	{
-		if (strcmp(endpoints[i]->id, call->arguments[0]) == 0 && endpoints[i]->app == call->app &&
-			!endpoints[i]->deleted)
+		if (strcmp(endpoints[i]->id, call->arguments[0]) != 0 || endpoints[i]->deleted)
+			continue;
+		if (endpoints[i]->app == call->app)
 			return endpoints[i];
+		answer_error(answer, "INVALID_CONTEXT", "The webhook is of another application", NULL);
+		return NULL;
 	}
 	answer_error(answer, is_id(call->arguments[0]) ? "WEBHOOK_NOT_FOUND" : "PARAMS_VALIDATION_FAILED",
 				 "Webhook not found", NULL);
@@ -485,7 +526,7 @@ void
 create_webhook_for_topics(Call *call, Answer *answer)
 {
 	static const Field fields[] = {
-		{"url", 'u', true}, {"description", 's', false}, {"topics", 'S', false}, {NULL, 0, false}
+		{"url", 'u', true}, {"description", 's', false}, {"topics", 'Q', false}, {NULL, 0, false}
 	};
 
 	register_endpoint(call, fields, answer);
@@ -537,9 +578,18 @@ mute_webhook(Call *call, Answer *answer)
 	static const Field fields[] = {{"topics", 'o', true}, {NULL, 0, false}};
 	Endpoint   *endpoint = named_endpoint(call, answer);
 	cJSON	   *body;
+	const cJSON *topic;
 
 	if (endpoint == NULL || (body = parse_fields(call, fields, answer)) == NULL)
 		return;
+	cJSON_ArrayForEach(topic, cJSON_GetObjectItemCaseSensitive(body, "topics"))
+	{
+		if (is_topic(topic->string) && cJSON_IsBool(topic))
+			continue;
+		cJSON_Delete(body);
+		answer_error(answer, "BODY_VALIDATION_FAILED", "topics must be true or false by topic", NULL);
+		return;
+	}
 	cJSON_Delete(endpoint->muted);
 	endpoint->muted = cJSON_DetachItemFromObjectCaseSensitive(body, "topics");
 	state_note(STATE_ENDPOINT, endpoint);
@@ -570,8 +620,14 @@ describe_event(const Event *event)
 	cJSON_AddStringToObject(json, "action", event->action);
 	cJSON_AddStringToObject(json, "msgNature", event->nature);
 	cJSON_AddItemToObject(json, "content", cJSON_Duplicate(event->content, true));
+	add_error(json, event);
 	if (event->status != 0)
-		cJSON_AddNumberToObject(cJSON_AddObjectToObject(json, "response"), "status", event->status);
+	{
+		cJSON	   *response = cJSON_AddObjectToObject(json, "response");
+
+		cJSON_AddNumberToObject(response, "status", event->status);
+		cJSON_AddStringToObject(response, "statusText", event->status < 300 ? "OK" : "Error");
+	}
 	cJSON_AddStringToObject(json, "status", delivery_state(event));
 	add_time(json, "_createdAt", event->created_at);
 	return json;
@@ -667,8 +723,8 @@ void
 verify_webhook(Call *call, Answer *answer)
 {
 	static const Field fields[] = {
-		{"token", 's', false}, {"verificationToken", 's', false}, {"appId", 's', true},
-		{"appEnv", 's', true}, {NULL, 0, false}
+		{"token", 'w', false}, {"verificationToken", 'w', false}, {"appId", 'w', true},
+		{"appEnv", 'v', true}, {NULL, 0, false}
 	};
 	cJSON	   *body = parse_fields(call, fields, answer);
 	cJSON	   *json;
@@ -681,7 +737,13 @@ verify_webhook(Call *call, Answer *answer)
 	if (body == NULL)
 		return;
 	text = get_text(body, "token") ? get_text(body, "token") : get_text(body, "verificationToken");
-	for (size_t i = ntokens; text != NULL && token == NULL && i-- > 0;)
+	if (text == NULL)
+	{
+		cJSON_Delete(body);
+		answer_error(answer, "BODY_VALIDATION_FAILED", "token is missing", NULL);
+		return;
+	}
+	for (size_t i = ntokens; token == NULL && i-- > 0;)
 	{
 		if (strcmp(tokens[i]->text, text) == 0)
 			token = tokens[i];

@@ -100,7 +100,7 @@ write_file('ca.pem', HTTP::Tiny->new->get($sandbox->url . '/_sandbox/signers-ca.
 # has signed.
 value("ALTER SERVER ignisign OPTIONS (ADD proof_types 'PDF_WITH_SIGNATURES, SIGNED_DATA, ADVANCED_LEGAL_KIT, CADES, PKCS7, PADES_ATTACHED, JWSATT, JADESATT')");
 my ($id, $remote) = sign('Everything');
-$sandbox->sign($remote, 'ann@example.com');
+$sandbox->sign($remote, $_) for 'boss@example.com', 'ann@example.com';
 $sandbox->act($remote, 'complete');
 is(value("SELECT ignisign_wait('$id', 'PROOF', '60 s')"), 't', 'all proofs arrive');
 is(value("SELECT string_agg(format('%s:%s:%s', document, proof_type, signer), ' ' ORDER BY document, signer, proof_type COLLATE \"C\") FROM ignisign.proof WHERE request = '$id'"),
@@ -139,7 +139,7 @@ value('ALTER SERVER ignisign OPTIONS (DROP proof_types)');
 
 # When asked for: of who has signed, while the request is open.
 like(refusal("SELECT ignisign_fetch_proof('$id', 'CADES', 1, 1)"), qr/55000: signer 1 has not signed/, 'not of who has not signed');
-$sandbox->sign($remote, 'ann@example.com');
+$sandbox->sign($remote, $_) for 'boss@example.com', 'ann@example.com';
 value("SELECT ignisign_refresh('$id')");
 ok(wait_for($node, "SELECT signed_at IS NOT NULL FROM ignisign.signer WHERE request = '$id' AND n = 1"), 'she signs');
 is(value("SELECT ignisign_fetch_proof('$id', 'CADES', 1, 1)"), 't', 'it is queued');
