@@ -16,10 +16,16 @@ my $sandbox = start_sandbox(sign_after => 0, proof_delay => 0);
 my $node = new_node('api', $sandbox);
 my $json = JSON::PP->new->allow_nonref;
 
+# The functions that were answered.
+my %answered;
+
 # Queue a call, wait for its answer and return it, decoded.
 sub answer
 {
 	my ($sql, $function) = @_;
+	my ($name) = $sql =~ /^(\w+)/;
+
+	$answered{$name} = 1;
 	my $call = $node->safe_psql('postgres', "SELECT $sql");
 	my $text = $node->safe_psql('postgres',
 		sprintf "SELECT %s(%s, '30 s')", $function // 'ignisign_result', $call);
@@ -40,6 +46,18 @@ sub refusal
 }
 
 sub hex_of { return unpack 'H*', $_[0] }
+
+# A draft that can be published.
+sub answer_draft
+{
+	my $draft = answer('ignisign_create_draft()')->{signatureRequestId};
+	my $document = answer("ignisign_upload_document('x', 'x.txt')")->{documentId};
+	my $signer = answer("ignisign_create_signer('ann\@example.com')")->{signerId};
+
+	answer("ignisign_update_draft('$draft', title => 'x', document_ids => ARRAY['$document'],"
+		  . " signer_ids => ARRAY['$signer'], signature_method => 'SIMPLE_STD')");
+	return $draft;
+}
 
 my $pdf = '\x' . hex_of(pdf('Lease'));
 my $nobody = '67a1c0de0000000000000001';
@@ -186,7 +204,152 @@ ok(answer("$posts, repeatable => true)")->{signatureRequestId}, 'unless it may b
 like(refusal("ignisign_call('GET', '/v4/nothing')"), qr/NOT_FOUND/, 'an endpoint that is not there');
 is(substr(answer("ignisign_call('GET', '/v4/documents/$lease/file')", 'ignisign_content'), 0, 12), '\x255044462d', 'any call may answer bytes');
 
+# Webhook endpoints; what is delivered to them is in 018_webhooks.pl.
+my $webhook = answer("ignisign_create_webhook('http://127.0.0.1:1/', 'pg')")->[0]{_id};
+answer("ignisign_update_webhook('$webhook', 'http://127.0.0.1:2/')");
+is(answer('ignisign_list_webhooks()')->[0]{url}, 'http://127.0.0.1:2/', 'an endpoint is changed');
+answer("ignisign_publish('" . answer_draft() . "')");
+ok(wait_for(sub { answer("ignisign_webhook_events('$webhook', 'FAILED')")->{searchData}{total} > 0 }), 'its delivery log');
+my $event = answer("ignisign_webhook_events('$webhook')")->{events}[-1]{_id};
+is(answer("ignisign_webhook_event('$webhook', '$event')")->{_id}, $event, 'an event of it');
+is_deeply(answer("ignisign_resend_webhook_event('$webhook', '$event')"), {}, 'is sent again');
+ok(answer("ignisign_read_webhook_log('$webhook')")->{events}, 'the log is read for what is new');
+is_deeply(answer("ignisign_mute_webhook('$webhook', '{\"SIGNATURE\": true}')"), {}, 'a topic is muted');
+is_deeply(answer("ignisign_delete_webhook('$webhook')"), [], 'and the endpoint removed');
+ok(answer('ignisign_import_all()')->{paginationData}, 'requests made elsewhere are adopted');
+
 # Nothing that a test needs was refused by mistake: the sandbox is strict.
 is($node->safe_psql('postgres', "SELECT count(*) FROM ignisign.call WHERE code = 'BODY_VALIDATION_FAILED'"), '0', 'no body was refused');
+
+# ---- Each function: what the API refuses, and what is refused at once ----
+
+my %refused = (
+	# function => [ arguments that the API refuses, its code, arguments that are refused at once ... ]
+	ignisign_application            => [ '', 'fault application' ],
+	ignisign_list_requests          => [ 'page => 0', 'QUERY_VALIDATION_FAILED', 'page => -1' ],
+	ignisign_request_context        => [ '{none}', 'SIGNATURE_REQUEST_NOT_FOUND', '{bad}', 'NULL' ],
+	ignisign_create_draft           => [ '', 'fault create-request' ],
+	ignisign_update_draft           => [
+		"{none}, title => 'x'", 'SIGNATURE_REQUEST_NOT_FOUND', "{bad}, title => 'x'", "NULL, title => 'x'", "{none}, title => ''",
+		"{none}, title => repeat('x', 1025)", "{none}, description => repeat('x', 4097)", '{none}, document_ids => ARRAY[{bad}]',
+		"{none}, document_ids => '{}'", '{none}, signer_ids => ARRAY[{bad}]', '{none}, approver_ids => ARRAY[{bad}]',
+		"{none}, recipients => ARRAY['x']", "{none}, language => ''", "{none}, external_id => ''", "{none}, signature_method => 'SIMPLE'" ],
+	ignisign_publish                => [ '{none}', 'SIGNATURE_REQUEST_NOT_FOUND', '{bad}', 'NULL' ],
+	ignisign_close                  => [ '{none}', 'SIGNATURE_REQUEST_NOT_FOUND', '{bad}', 'NULL' ],
+	ignisign_check_signers          => [
+		"{none}, ARRAY['a\@example.com']", 'SIGNATURE_REQUEST_NOT_FOUND', "{bad}, ARRAY['a\@example.com']", "{none}, ARRAY['a']",
+		"{none}, '{}'", '{none}, NULL', '{none}, ARRAY[NULL]' ],
+	ignisign_signer_setup           => [ '', 'fault signer-setup' ],
+	ignisign_import_all             => [ '', 'fault list' ],
+	ignisign_upload_document        => [ "'x', 'a.pdf', 'application/pdf'", 'PDF_CORRUPTED' ],
+	ignisign_upload_file            => [ "{none}, 'x'", 'DOCUMENT_NOT_FOUND', "{bad}, 'x'", "NULL, 'x'" ],
+	ignisign_check_authenticity     => [ "{none}, 'x'", 'DOCUMENT_NOT_FOUND', "{bad}, 'x'", "NULL, 'x'" ],
+	ignisign_init_document          => [ '{none}', 'SIGNATURE_REQUEST_NOT_FOUND', '{bad}', 'NULL', "{none}, label => ''" ],
+	ignisign_upload_json            => [ "{none}, '{}'", 'DOCUMENT_NOT_FOUND', "{bad}, '{}'", '{none}, NULL' ],
+	ignisign_upload_hash            => [ "{none}, sha256('x')", 'DOCUMENT_NOT_FOUND', "{bad}, sha256('x')", "{none}, 'x'", '{none}, NULL' ],
+	ignisign_get_document           => [ '{none}', 'DOCUMENT_NOT_FOUND', '{bad}', 'NULL' ],
+	ignisign_update_document        => [ "{none}, label => 'x'", 'DOCUMENT_NOT_FOUND', "{bad}, label => 'x'", "{none}, label => ''" ],
+	ignisign_delete_document        => [ '{none}', 'DOCUMENT_NOT_FOUND', '{bad}', 'NULL' ],
+	ignisign_delete_content         => [ '{none}', 'DOCUMENT_NOT_FOUND', '{bad}', 'NULL' ],
+	ignisign_document_context       => [ '{none}', 'DOCUMENT_NOT_FOUND', '{bad}', 'NULL' ],
+	ignisign_original               => [ '{none}', 'DOCUMENT_NOT_FOUND', '{bad}', 'NULL' ],
+	ignisign_signatures             => [ '{none}', 'DOCUMENT_NOT_FOUND', '{bad}', 'NULL' ],
+	ignisign_signature              => [ '{none}, {none}', 'DOCUMENT_NOT_FOUND', '{bad}, {none}', '{none}, {bad}', '{none}, NULL' ],
+	ignisign_signature_images       => [ '{none}', 'DOCUMENT_NOT_FOUND', '{bad}', 'NULL' ],
+	ignisign_get_proof              => [ '{none}', 'DOCUMENT_NOT_FOUND', '{bad}', 'NULL', "{none}, ''" ],
+	ignisign_signer_proof           => [ '{none}, {none}', 'DOCUMENT_NOT_FOUND', '{bad}, {none}', '{none}, {bad}', "{none}, {none}, 'PDF'" ],
+	ignisign_create_signer          => [
+		"'a\@example.com', signer_profile_id => {none}", 'SIGNER_PROFILE_NOT_FOUND', "'a'", "''", "'a\@example.com', ''",
+		"'a\@example.com', signer_profile_id => {bad}", "'a\@example.com', external_id => ''" ],
+	ignisign_update_signer          => [ '{none}', 'SIGNER_NOT_FOUND', '{bad}', "{none}, 'a'", "{none}, first_name => ''" ],
+	ignisign_get_signer             => [ '{none}', 'SIGNER_NOT_FOUND', '{bad}', 'NULL' ],
+	ignisign_signer_details         => [ '{none}', 'SIGNER_NOT_FOUND', '{bad}', 'NULL' ],
+	ignisign_revoke_signer          => [ '{none}', 'SIGNER_NOT_FOUND', '{bad}', 'NULL' ],
+	ignisign_regenerate_auth_secret => [ '{none}', 'SIGNER_NOT_FOUND', '{bad}', 'NULL' ],
+	ignisign_list_signers           => [ '', 'fault list-signers', 'page => -1', 'page => NULL' ],
+	ignisign_search_signers         => [ "'a'", 'fault search-signers', "''", 'NULL' ],
+	ignisign_signer_profiles        => [ '', 'fault signer-profiles' ],
+	ignisign_signer_profile         => [ '{none}', 'SIGNER_PROFILE_NOT_FOUND', '{bad}', 'NULL' ],
+	ignisign_inputs_needed          => [ '{none}', 'SIGNER_PROFILE_NOT_FOUND', '{bad}', 'NULL' ],
+	ignisign_create_webhook         => [
+		"'http://x/', topics => ARRAY['NONE']", 'BODY_VALIDATION_FAILED', "'x'", "'ftp://x/'", 'NULL', "'http://x/', ''", "'http://x/', topics => '{}'" ],
+	ignisign_list_webhooks          => [ '', 'fault list-webhooks' ],
+	ignisign_update_webhook         => [ "{none}, 'http://x/'", 'WEBHOOK_NOT_FOUND', "{bad}, 'http://x/'", "{none}, 'x'", '{none}, NULL' ],
+	ignisign_delete_webhook         => [ '{none}', 'WEBHOOK_NOT_FOUND', '{bad}', 'NULL' ],
+	ignisign_mute_webhook           => [ "{none}, '{}'", 'WEBHOOK_NOT_FOUND', "{bad}, '{}'", '{none}, NULL' ],
+	ignisign_webhook_events         => [ '{none}', 'WEBHOOK_NOT_FOUND', '{bad}', "{none}, ''", '{none}, page => -1' ],
+	ignisign_webhook_event          => [ '{none}, {none}', 'WEBHOOK_NOT_FOUND', '{bad}, {none}', '{none}, {bad}' ],
+	ignisign_resend_webhook_event   => [ '{none}, {none}', 'WEBHOOK_NOT_FOUND', '{bad}, {none}', '{none}, {bad}' ],
+	ignisign_read_webhook_log       => [ '{none}', 'WEBHOOK_NOT_FOUND', '{bad}' ],
+	ignisign_call                   => [ "'GET', '/v4/nothing'", 'NOT_FOUND', "'BREW', '/v4/x'", "'GET', 'x'", "'GET', ''", "NULL, '/v4/x'", "'GET', NULL" ]);
+
+# All are there: those that ask, by what the server knows of their bodies.
+my @asking = split /\n/, $node->safe_psql('postgres', q{
+	SELECT DISTINCT p.proname FROM pg_proc p JOIN pg_depend d
+	ON d.classid = 'pg_proc'::regclass AND d.objid = p.oid AND d.refclassid = 'pg_proc'::regclass
+	WHERE d.refobjid IN ('ignisign.ask(text, jsonb, name)'::regprocedure,
+		'ignisign.ask_with_file(text, jsonb, bytea, text, text, name)'::regprocedure) ORDER BY 1});
+ok(@asking >= 48, 'there are many');
+is_deeply([ sort keys %refused ], [ sort @asking ], 'each that asks has its line');
+is_deeply([ grep { !$answered{$_} && $_ ne 'ignisign_signature_images' } @asking ], [],
+	'and was answered, but the one whose answer the sandbox has not');
+
+# What is refused at once leaves nothing behind.  Nothing else may happen
+# meanwhile: a poll, a resent event.
+$node->safe_psql('postgres', "ALTER SYSTEM SET ignisign.enabled = off; SELECT pg_reload_conf()");
+wait_for($node, "SELECT count(*) = 0 FROM ignisign.call WHERE state = 'sending'");
+my $queued = $node->safe_psql('postgres', 'SELECT count(*), max(id) FROM ignisign.call');
+my (%codes, @states);
+
+sub fill { return $_[0] =~ s/\{none\}/'$nobody'/gr =~ s/\{bad\}/'67a1'/gr }
+
+for my $function (sort keys %refused)
+{
+	my (undef, undef, @bad) = @{ $refused{$function} };
+
+	for my $arguments (map { fill($_) } @bad)
+	{
+		push @states, "$function($arguments)", '22023';
+	}
+	my $first = fill($refused{$function}[0]);
+	push @states, "$function(" . ($first eq '' ? '' : "$first, ") . "server => 'nowhere')", '42704';
+}
+push @states, "ignisign_upload_document('')", 'IG004', 'ignisign_upload_document(NULL)', '22004',
+  "ignisign_upload_document('x', '')", 'IG009', "ignisign_upload_document('x', 'a', 'x')", 'IG009',
+  'ignisign_result(0)', 'IG012', 'ignisign_content(0)', 'IG012';
+while (my ($sql, $state) = splice @states, 0, 2)
+{
+	my ($out, $err) = ('', '');
+
+	$node->psql('postgres', "\\set VERBOSITY sqlstate\nSELECT $sql", stdout => \$out, stderr => \$err);
+	like($err, qr/ERROR:  $state$/m, "at once: $sql");
+}
+is($node->safe_psql('postgres', 'SELECT count(*), max(id) FROM ignisign.call'), $queued, 'nothing was queued');
+$node->safe_psql('postgres', "ALTER SYSTEM RESET ignisign.enabled; SELECT pg_reload_conf()");
+
+# What the API refuses is an error with its code, and stays as a dead call.
+for my $function (sort keys %refused)
+{
+	my ($arguments, $code) = @{ $refused{$function} };
+
+	if ($code =~ s/^fault //)
+	{
+		$sandbox->fault("$code count=1 status=400");
+		$code = 'BAD_REQUEST';
+	}
+	like(refusal("$function(" . fill($arguments) . ')'), qr/IG013|$code: HTTP status 40[034]/, "$function: $code");
+}
+
+# Every function of the extension occurs in a test, and in the reference with an example.
+my $top = "$FindBin::RealBin/../..";
+my $tests = join '', map { slurp_file($_) } glob("$top/test/t/*.pl"), glob("$top/sql/*[a-z].sql"), glob("$top/test/isolation/specs/*.spec");
+my $reference = slurp_file("$top/docs/reference.md");
+my $examples = $reference =~ s/^### .*//mgr;
+my @functions = split /\n/, $node->safe_psql('postgres', q{
+	SELECT DISTINCT p.proname FROM pg_proc p JOIN pg_depend d ON d.classid = 'pg_proc'::regclass AND d.objid = p.oid AND d.deptype = 'e'
+	WHERE d.refobjid = (SELECT oid FROM pg_extension WHERE extname = 'ignisign') AND p.proname LIKE 'ignisign\_%' AND p.proname <> 'ignisign_fdw_validator' ORDER BY 1});
+is_deeply([ grep { $tests !~ /\b$_\b/ } @functions ], [], 'each function occurs in a test');
+is_deeply([ grep { $reference !~ /\b$_\b/ } @functions ], [], 'and in the reference');
+is_deeply([ grep { $examples !~ /\b$_\(/ } @functions ], [], 'with an example');
 
 done_testing();
