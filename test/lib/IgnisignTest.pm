@@ -23,7 +23,8 @@ use PostgreSQL::Test::Cluster;
 use PostgreSQL::Test::Utils;
 
 our @EXPORT =
-  qw(start_sandbox new_node connect_node wait_for free_port pdf sign_sql);
+  qw(start_sandbox new_node connect_node wait_for free_port pdf sign_sql
+  listen_for_messages);
 
 # Refreshing, reconciling and retrying as fast as tests like it.
 my %fast = (
@@ -132,6 +133,12 @@ sub wait_for
 	return 0;
 }
 
+# Listen for webhook messages of the API.
+sub listen_for_messages
+{
+	return IgnisignTest::Listener->new;
+}
+
 # Make a small PDF that differs from others by its text.
 sub pdf
 {
@@ -184,6 +191,51 @@ END
 		$_->[1]->stop('fast', fail_ok => 1) for grep { $_->[0] == $$ } @nodes;
 	}
 	$? = $status;
+}
+
+package IgnisignTest::Listener;
+
+use strict;
+use warnings FATAL => 'all';
+
+sub new
+{
+	my ($class) = @_;
+	my $socket = IO::Socket::INET->new(
+		Listen    => 20,
+		LocalAddr => '127.0.0.1',
+		LocalPort => IgnisignTest::free_port()) or die "listen: $!";
+
+	return bless { socket => $socket }, $class;
+}
+
+sub url { return 'http://127.0.0.1:' . $_[0]{socket}->sockport . '/' }
+
+# Take messages, answering each, until one fits; returns its text.
+sub take
+{
+	my ($self, $wanted) = @_;
+	my $body = '';
+
+	local $SIG{ALRM} = sub { die 'no message came' };
+	alarm $PostgreSQL::Test::Utils::timeout_default;
+	while ($body !~ $wanted)
+	{
+		my $connection = $self->{socket}->accept or die "accept: $!";
+		my $length = 0;
+
+		while (defined(my $line = <$connection>))
+		{
+			$length = $1 if $line =~ /^Content-Length: (\d+)/i;
+			last if $line eq "\r\n";
+		}
+		read $connection, $body, $length;
+		print $connection
+		  "HTTP/1.1 200 OK\r\nContent-Length: 0\r\nConnection: close\r\n\r\n";
+		close $connection;
+	}
+	alarm 0;
+	return $body;
 }
 
 package IgnisignTest::Sandbox;
