@@ -36,6 +36,7 @@ static const Route routes[] = {
 	{"POST", REQUEST "/check-signers-can-be-added", "check-signers", check_signers_can_be_added},
 	{"POST", REQUEST "/:signerId/resend-email", "resend-email", resend_email},
 	{"POST", APP "/signer-setup", "signer-setup", create_signer_setup},
+	{"POST", APP "/log-capsules", "log-capsule", log_capsule},
 	{"POST", APP "/documents", "upload-document", upload_document},
 	{"POST", APP "/init-documents", "init-document", init_document},
 	{"POST", DOCUMENT "/file", "upload-file", provide_file},

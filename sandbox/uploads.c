@@ -318,3 +318,25 @@ check_authenticity(Call *call, Answer *answer)
 	buffer_free(&upload.content);
 	free_names(&upload);
 }
+
+/* POST .../log-capsules: the time stamp is one in name only. */
+void
+log_capsule(Call *call, Answer *answer)
+{
+	static const Field fields[] = {{"hashSha256_b64", 'h', true}, {NULL, 0, false}};
+	cJSON	   *body;
+	cJSON	   *json;
+	char	   *stamp;
+	char		time[32];
+
+	if (!check_app(call, answer) || (body = parse_fields(call, fields, answer)) == NULL)
+		return;
+	format_time(now_ms(), time);
+	stamp = to_base64((const uint8_t *) time, strlen(time));
+	json = cJSON_CreateObject();
+	cJSON_AddStringToObject(json, "hashSha256_b64", get_text(body, "hashSha256_b64"));
+	cJSON_AddStringToObject(json, "timestamp_b64", stamp);
+	free(stamp);
+	cJSON_Delete(body);
+	answer_json(answer, json);
+}

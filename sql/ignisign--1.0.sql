@@ -980,6 +980,16 @@ RETURN ignisign.ask('signer-setup', '{}', server);
 COMMENT ON FUNCTION ignisign_signer_setup(name) IS
 'queue the creation of a request by which a signer registers a means of authentication';
 
+CREATE FUNCTION ignisign_log_capsule(
+	sha256 bytea,
+	server name DEFAULT 'ignisign')
+RETURNS bigint
+LANGUAGE sql VOLATILE
+RETURN ignisign.ask('log-capsule', pg_catalog.jsonb_strip_nulls(pg_catalog.jsonb_build_object('hashSha256_b64', pg_catalog.encode(sha256, 'base64'))), server);
+
+COMMENT ON FUNCTION ignisign_log_capsule(bytea, name) IS
+'queue the time stamp of a SHA-256, such as that of a page of a log; for applications of the type LOG_CAPSULE';
+
 CREATE FUNCTION ignisign_import_all(server name DEFAULT 'ignisign')
 RETURNS bigint
 LANGUAGE sql VOLATILE

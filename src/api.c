@@ -162,6 +162,7 @@ static const IgOperationEntry operations[] = {
 		FIELDS(REQUEST_ID, {"emails", IG_EMAILS, true})
 	},
 	{"signer-setup", "POST", APP "/signer-setup", IG_REPEATABLE},
+	{"log-capsule", "POST", APP "/log-capsules", IG_REPEATABLE, FIELDS({"hashSha256_b64", IG_SHA256, true})},
 	{"document", "GET", DOCUMENT, IG_REPEATABLE, FIELDS(DOCUMENT_ID)},
 	{"update-document", "PUT", DOCUMENT, IG_REPEATABLE, FIELDS(DOCUMENT_ID, DOCUMENT_METADATA)},
 	{"delete-document", "DELETE", DOCUMENT, IG_REPEATABLE, FIELDS(DOCUMENT_ID)},

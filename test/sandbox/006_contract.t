@@ -318,6 +318,7 @@ for my $endpoint (
 	[ 15, 'POST', '{A}/init-documents', { signatureRequestId => $is{R} }, {
 		signatureRequestId => '!id', externalId => 'string', label => 'string', description => 'string' } ],
 	[ 18, 'POST', "/v4/documents/$shell/private-content", { documentHash => $hash }, { documentHash => '!hash' } ],
+	[ 41, 'POST', '{A}/log-capsules', { hashSha256_b64 => $hash }, { hashSha256_b64 => '!hash' } ],
 	[ 20, 'PUT', '/v4/documents/{D}', {}, { externalId => 'string', label => 'string', description => 'string',
 		templateDisplayerId => 'string', templateDisplayerVersion => 'string' } ],
 	[ 28, 'POST', '{A}/signers', { email => 'ann@example.com' }, {

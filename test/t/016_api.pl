@@ -204,6 +204,8 @@ ok(answer("$posts, repeatable => true)")->{signatureRequestId}, 'unless it may b
 like(refusal("ignisign_call('GET', '/v4/nothing')"), qr/NOT_FOUND/, 'an endpoint that is not there');
 is(substr(answer("ignisign_call('GET', '/v4/documents/$lease/file')", 'ignisign_content'), 0, 12), '\x255044462d', 'any call may answer bytes');
 
+ok(answer("ignisign_log_capsule(sha256('x'))")->{timestamp_b64}, 'a hash is stamped');
+
 # Webhook endpoints; what is delivered to them is in 018_webhooks.pl.
 my $webhook = answer("ignisign_create_webhook('http://127.0.0.1:1/', 'pg')")->[0]{_id};
 answer("ignisign_update_webhook('$webhook', 'http://127.0.0.1:2/')");
@@ -240,6 +242,7 @@ my %refused = (
 		"{none}, ARRAY['a\@example.com']", 'SIGNATURE_REQUEST_NOT_FOUND', "{bad}, ARRAY['a\@example.com']", "{none}, ARRAY['a']",
 		"{none}, '{}'", '{none}, NULL', '{none}, ARRAY[NULL]' ],
 	ignisign_signer_setup           => [ '', 'fault signer-setup' ],
+	ignisign_log_capsule            => [ "sha256('x')", 'fault log-capsule', "'x'", 'NULL' ],
 	ignisign_import_all             => [ '', 'fault list' ],
 	ignisign_upload_document        => [ "'x', 'a.pdf', 'application/pdf'", 'PDF_CORRUPTED' ],
 	ignisign_upload_file            => [ "{none}, 'x'", 'DOCUMENT_NOT_FOUND', "{bad}, 'x'", "NULL, 'x'" ],
