@@ -112,7 +112,7 @@ describe_document(const Document *document, bool with_signers)
 	add_text(json, "mimeType", document->mime_type);
 	if (document->content)
 		cJSON_AddNumberToObject(json, "fileSize", (double) document->size);
-	if (document->content && strcmp(document->nature, "DATA_JSON") == 0)
+	if (document->content && document->nature && strcmp(document->nature, "DATA_JSON") == 0)
 		cJSON_AddStringToObject(json, "dataJsonContent", (const char *) document->content);
 	if (!with_signers)
 		return json;
