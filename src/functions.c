@@ -472,9 +472,17 @@ ignisign_resolve(PG_FUNCTION_ARGS)
 	PG_RETURN_VOID();
 }
 
+/* The calls that send a request. */
+#define SENDING_CALLS \
+	"FROM ignisign.call WHERE request = $1 " \
+	"AND operation NOT IN ('context', 'proof', 'signer-proof', 'close', 'resend-email')"
+
 /*
  * Drop the calls that were to send a request, if it is certain that nobody was
  * asked to sign: false if somebody was or may have been.
+ *
+ * Whoever waits for a call that is being finished does not see the step that
+ * takes its place, so what was locked is counted again.
  */
 static bool
 drop_unsent(const pg_uuid_t *id)
@@ -482,8 +490,11 @@ drop_unsent(const pg_uuid_t *id)
 	static IgStatement lock = {
 		.sql = "SELECT state, operation = 'publish' AND attempts > 0 "
 		"AND (http_status BETWEEN 400 AND 499 AND http_status NOT IN (401, 403, 408, 425, 429)) IS NOT TRUE "
-		"FROM ignisign.call WHERE request = $1 "
-		"AND operation NOT IN ('context', 'proof', 'signer-proof', 'close', 'resend-email') FOR UPDATE",
+		SENDING_CALLS " FOR UPDATE",
+		.types = {UUIDOID}
+	};
+	static IgStatement again = {
+		.sql = "SELECT " SENDING_CALLS,
 		.types = {UUIDOID}
 	};
 	static IgStatement drop = {
@@ -491,20 +502,24 @@ drop_unsent(const pg_uuid_t *id)
 		.types = {UUIDOID}
 	};
 	Datum		value = UUIDPGetDatum(id);
-	uint64		n = ig_spi_execute(&lock, &value, NULL);
+	uint64		n;
 	bool		isnull;
 
-	for (uint64 i = 0; i < n; i++)
+	do
 	{
-		char	   *call_state = ig_spi_text(i, 1, CurrentMemoryContext);
+		n = ig_spi_execute(&lock, &value, NULL);
+		for (uint64 i = 0; i < n; i++)
+		{
+			char	   *call_state = ig_spi_text(i, 1, CurrentMemoryContext);
 
-		if (strcmp(call_state, "pending") != 0 && strcmp(call_state, "dead") != 0)
-			return false;
+			if (strcmp(call_state, "pending") != 0 && strcmp(call_state, "dead") != 0)
+				return false;
 
-		/* A publication that was tried may have taken place, unless it was refused. */
-		if (DatumGetBool(ig_spi_datum(i, 2, &isnull)))
-			return false;
-	}
+			/* A publication that was tried may have taken place, unless it was refused. */
+			if (DatumGetBool(ig_spi_datum(i, 2, &isnull)))
+				return false;
+		}
+	} while (ig_spi_execute(&again, &value, NULL) != n);
 	ig_spi_execute(&drop, &value, NULL);
 	return true;
 }
