@@ -160,7 +160,8 @@ sent($id, 'on the way: sent');
 is(query("SELECT count(*) FROM ignisign.request WHERE title = 'on the way'"), '1', 'on the way: the other row has given way');
 
 # A person decides while the worker looks: what was sent since is not missed by
-# a list that is older.
+# a list that is older.  An import asks for the same list.
+ok(wait_for($node, "SELECT NOT EXISTS (SELECT FROM ignisign.call WHERE operation = 'import')"), 'decided: the imports are over');
 $sandbox->fault('one-call-sign count=1 status=500');
 $id = sign('decided', 'ann@example.com');
 ok(wait_for($node, "SELECT state = 'unknown' FROM ignisign.call WHERE request = '$id'"), 'decided: in doubt');
