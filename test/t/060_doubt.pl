@@ -190,7 +190,9 @@ is(query("SELECT state FROM ignisign.call WHERE request = '$id'"), 'sending', 'a
 sent($id, 'adopted: sent');
 is(query("SELECT source FROM ignisign.event WHERE request = '$id' AND kind = 'sent'"), 'api', 'adopted: by its own answer');
 
-# A request that is listed but not told of is no reason to send it again.
+# A request that is listed but not told of is no reason to send it again.  The
+# context that is not had is to be that of the look.
+ok(wait_for($node, "SELECT NOT EXISTS (SELECT FROM ignisign.call WHERE operation = 'context')"), 'hidden: no other context is due');
 $sandbox->fault('one-call-sign count=1 close=after');
 $id = sign('hidden', 'ann@example.com');
 ok(wait_for($node, "SELECT state = 'unknown' FROM ignisign.call WHERE request = '$id'"), 'hidden: in doubt');
