@@ -482,7 +482,7 @@ CREATE TYPE ignisign.new_document AS
 	description			text,
 	external_id			text,
 	private				boolean,
-	json				jsonb,
+	data				jsonb,
 	document_id			text
 );
 
@@ -513,12 +513,12 @@ CREATE FUNCTION ignisign_document(content bytea DEFAULT NULL,
 								  description text DEFAULT NULL,
 								  external_id text DEFAULT NULL,
 								  private boolean DEFAULT false,
-								  json jsonb DEFAULT NULL,
+								  data jsonb DEFAULT NULL,
 								  document_id text DEFAULT NULL)
 RETURNS ignisign.new_document
 LANGUAGE sql IMMUTABLE PARALLEL SAFE
 RETURN ROW(content, file_name, mime_type, url, label, description, external_id, private,
-		   json, document_id)::ignisign.new_document;
+		   data, document_id)::ignisign.new_document;
 
 COMMENT ON FUNCTION ignisign_document(bytea, text, text, text, text, text, text, boolean, jsonb, text) IS
 'a document for ignisign_sign(): its content, a URL that the API downloads, data in JSON, or the id of one that was uploaded; of a private one only the SHA-256 leaves the database';

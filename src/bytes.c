@@ -12,6 +12,7 @@
 #include "utils/memutils.h"
 
 #include "bytes.h"
+#include "compat.h"
 
 /* Make a bytea. */
 bytea *

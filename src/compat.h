@@ -16,6 +16,11 @@
 #include "postmaster/bgworker.h"
 #include "utils/acl.h"
 
+/* postgres.h was all that this took before 16. */
+#if PG_VERSION_NUM >= 160000
+#include "varatt.h"
+#endif
+
 #if PG_VERSION_NUM < 150000
 #error "ignisign needs PostgreSQL 15 or newer"
 #endif

@@ -45,7 +45,7 @@ PG_FUNCTION_INFO_V1(ignisign_fdw_validator);
 
 typedef void (*Check) (const char *name, const char *value);
 
-static void refuse_option(const char *name, Oid catalog) pg_attribute_noreturn();
+pg_noreturn static void refuse_option(const char *name, Oid catalog);
 static void check_boolean(const char *name, const char *value);
 static void check_key(const char *name, const char *value);
 static void check_number(const char *name, const char *value);

@@ -295,7 +295,7 @@ get_document(HeapTupleHeader row, IgSignDocument *document)
 {
 	bool		isnull;
 	Datum		content = GetAttributeByName(row, "content", &isnull);
-	Datum		json;
+	Datum		data;
 
 	document->content = isnull ? NULL : DatumGetByteaPP(content);
 	document->file_name = text_field(row, "file_name");
@@ -307,10 +307,10 @@ get_document(HeapTupleHeader row, IgSignDocument *document)
 	document->document_id = text_field(row, "document_id");
 	if (bool_field(row, "private"))
 		document->kind = IG_SIGN_PRIVATE;
-	json = GetAttributeByName(row, "json", &isnull);
+	data = GetAttributeByName(row, "data", &isnull);
 	if (!isnull)
 	{
-		char	   *text = DatumGetCString(DirectFunctionCall1(jsonb_out, json));
+		char	   *text = DatumGetCString(DirectFunctionCall1(jsonb_out, data));
 
 		if (document->content || document->url || document->document_id || document->kind == IG_SIGN_PRIVATE)
 			ereport(ERROR,

@@ -43,7 +43,7 @@ sub count_of { return scalar grep { $_->{processed} } $sandbox->journal($_[0]) }
 my $id = sign(
 	"documents => ARRAY[ignisign_document('\\x$hex', 'lease.pdf', label => 'Lease', external_id => 'doc-7'),"
 	  . " ignisign_document('secret', 'secret.txt', private => true, label => 'Secret'),"
-	  . " ignisign_document(json => '{\"amount\": 12345678901234567890.10}')],"
+	  . " ignisign_document(data => '{\"amount\": 12345678901234567890.10}')],"
 	  . " description => 'Flat 3', language => 'EN', expires_at => now() + '1 day',"
 	  . " recipients => ARRAY['archive\@example.org'], statements => ARRAY['I have read **it**']",
 	"ignisign_signer('ann\@example.com', 'Ann', 'Lee', phone_number => '+352621000000', external_id => 'crm-42', birth_date => '1980-02-03'),"
@@ -92,12 +92,12 @@ for my $case (
 	[ "documents => ARRAY[ignisign_document(url => 'https://x.example/a.pdf')], language => 'EN'", qr/given by URL, which a staged request cannot carry/ ],
 	[ "documents => ARRAY[ignisign_document(document_id => '42')]", qr/invalid id of document 1/ ],
 	[ "documents => ARRAY[ignisign_document(url => 'https://x.example/a.pdf')], delivery => 'staged'", qr/given by URL, which a staged request cannot carry/ ],
-	[ "documents => ARRAY[ignisign_document(json => '{}'), ignisign_document('x'), ignisign_document(json => '[1]')]", qr/documents 1 and 3 are both data in JSON/ ],
+	[ "documents => ARRAY[ignisign_document(data => '{}'), ignisign_document('x'), ignisign_document(data => '[1]')]", qr/documents 1 and 3 are both data in JSON/ ],
 	[ "documents => ARRAY[ignisign_document('secret', private => true)]", qr/private document 1 has no label/ ],
 	[ "documents => ARRAY[ignisign_document('no pdf', 'a.pdf')]", qr/document 1 is not a PDF/ ],
 	[ "document => 'no pdf', mime_type => 'application/pdf'", qr/document 1 is not a PDF/ ],
 	[ "document => '\\x$hex', description => repeat('x', 4097)", qr/description must be a string of 1 to 4096 characters/ ],
-	[ "documents => ARRAY[ignisign_document('x', json => '{}')]", qr/a document in JSON has no other content/ ])
+	[ "documents => ARRAY[ignisign_document('x', data => '{}')]", qr/a document in JSON has no other content/ ])
 {
 	my ($out, $err) = ('', '');
 

@@ -38,7 +38,7 @@ sub sign
 	my $id = value(<<~SQL);
 		SELECT ignisign_sign('$title', ARRAY[ignisign_document('\\x$hex', 'lease.pdf'),
 				ignisign_document('secret', 'secret.txt', private => true, label => 'Secret'),
-				ignisign_document(json => '{"amount": 12.50}'), ignisign_document('terms', 'terms.txt')],
+				ignisign_document(data => '{"amount": 12.50}'), ignisign_document('terms', 'terms.txt')],
 			ARRAY[ignisign_signer('ann\@example.com', 'Ann', 'Lee'), ignisign_signer('bob\@example.com', 'Bob', 'Ray'),
 				ignisign_signer('boss\@example.com', 'Bo', 'Ss', approver => true)])
 		SQL
