@@ -3,8 +3,9 @@
  * fault.c
  *	  Faults on demand: what is to go wrong with the next calls.
  *
- * A fault is one line of words: the operation it is for ("*": any), how often
- * (count=N, or share=0..1 of the calls, chosen by seed=N), and what is to happen.
+ * A fault is one line of words: the operation it is for ("*": any), whose calls
+ * (for=TEXT: those whose bearer has it), how often (count=N, or share=0..1 of the
+ * calls, chosen by seed=N), and what is to happen.
  *
  *-------------------------------------------------------------------------
  */
@@ -17,6 +18,7 @@
 typedef struct Rule
 {
 	char		operation[64];
+	char		bearer[128];	/* a part of it, or empty */
 	int64_t		count;			/* -1: by share */
 	double		share;
 	uint64_t	state;			/* of the generator */
@@ -52,6 +54,8 @@ read_word(Rule *rule, const char *word)
 #define IS(name) (length == (int) strlen(name) && strncmp(word, name, (size_t) length) == 0)
 	if (IS("count"))
 		rule->count = atoll(text);
+	else if (IS("for"))
+		snprintf(rule->bearer, sizeof(rule->bearer), "%s", text);
 	else if (IS("share"))
 		rule->share = atof(text);
 	else if (IS("seed"))
@@ -61,7 +65,12 @@ read_word(Rule *rule, const char *word)
 	else if (IS("body"))
 		fault->text_body = text[0];
 	else if (IS("retry-after"))
+	{
+		/* Words have no spaces, but dates do. */
 		snprintf(fault->retry_after, sizeof(fault->retry_after), "%s", text);
+		for (char *c = fault->retry_after; *c; c++)
+			*c = *c == '_' ? ' ' : *c;
+	}
 	else if (IS("delay"))
 		fault->delay = atoll(text);
 	else if (IS("delay-after"))
@@ -81,6 +90,16 @@ read_word(Rule *rule, const char *word)
 		fault->slow = atoll(text);
 	else if (IS("redirect"))
 		snprintf(fault->redirect, sizeof(fault->redirect), "%s", text);
+	else if (IS("endless"))
+		fault->endless = true;
+	else if (IS("deep"))
+		fault->deep = atoll(text);
+	else if (IS("wide"))
+		fault->wide = atoll(text);
+	else if (IS("bomb"))
+		fault->bomb = atoll(text);
+	else if (IS("raw") && hostile_known(text))
+		snprintf(fault->raw, sizeof(fault->raw), "%s", text);
 	else
 		return false;
 	if (!IS("count") && !IS("share") && !IS("seed"))
@@ -146,15 +165,17 @@ fault_clear(void)
 	}
 }
 
-/* What is to go wrong with a call of this operation. */
+/* What is to go wrong with a call. */
 Fault
-fault_take(const char *operation)
+fault_take(const Call *call)
 {
 	Fault		none;
 
-	for (Rule *rule = rules; operation != NULL && rule != NULL; rule = rule->next)
+	for (Rule *rule = rules; call->operation != NULL && rule != NULL; rule = rule->next)
 	{
-		if (strcmp(rule->operation, "*") != 0 && strcmp(rule->operation, operation) != 0)
+		if (strcmp(rule->operation, "*") != 0 && strcmp(rule->operation, call->operation) != 0)
+			continue;
+		if (rule->bearer[0] && (call->authorization == NULL || strstr(call->authorization, rule->bearer) == NULL))
 			continue;
 		if (rule->count == 0)
 			continue;

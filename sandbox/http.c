@@ -41,6 +41,7 @@ typedef struct Outgoing
 	bool		cut;			/* break off in the middle */
 	int64_t		rate;			/* bytes a second, 0: no limit */
 	int64_t		filler;			/* instead of the body, so many bytes */
+	bool		endless;		/* instead of the body, bytes for ever */
 } Outgoing;
 
 static struct MHD_Daemon *daemon_handle;
@@ -48,8 +49,8 @@ static _Atomic bool stopping;
 static char *certificate;
 static char *key;
 
-/* Sleep, but not beyond the end of the server. */
-static void
+/* Sleep, but not beyond the end of the server; false: that has come. */
+bool
 pause_ms(int64_t ms)
 {
 	int64_t		end = now_ms() + ms;
@@ -62,6 +63,7 @@ pause_ms(int64_t ms)
 		if (left > 0)
 			nanosleep(&nap, NULL);
 	}
+	return !stopping;
 }
 
 /* libmicrohttpd's callback: the next bytes of an answer. */
@@ -72,6 +74,8 @@ read_outgoing(void *closure, uint64_t position, char *buffer, size_t max)
 	uint64_t	end = out->filler ? (uint64_t) out->filler : out->body.length;
 	size_t		length = max < CHUNK ? max : CHUNK;
 
+	if (out->endless)
+		end = UINT64_MAX;
 	if (out->cut)
 		end /= 2;
 	if (stopping || position >= end)
@@ -86,7 +90,7 @@ read_outgoing(void *closure, uint64_t position, char *buffer, size_t max)
 			length = share;
 		pause_ms(100);
 	}
-	if (out->filler)
+	if (out->filler || out->endless)
 		memset(buffer, ' ', length);
 	else
 		memcpy(buffer, out->body.data + position, length);
@@ -121,7 +125,7 @@ make_response(Answer *answer, const Fault *fault)
 {
 	struct MHD_Response *response;
 
-	if (fault->close == 'm' || fault->slow > 0 || fault->huge > 0)
+	if (fault->close == 'm' || fault->slow > 0 || fault->huge > 0 || fault->endless)
 	{
 		Outgoing   *out = xcalloc(1, sizeof(Outgoing));
 
@@ -129,7 +133,8 @@ make_response(Answer *answer, const Fault *fault)
 		out->cut = fault->close == 'm';
 		out->rate = fault->slow;
 		out->filler = fault->huge;
-		response = MHD_create_response_from_callback(out->filler ? (uint64_t) out->filler : out->body.length,
+		out->endless = fault->endless;
+		response = MHD_create_response_from_callback(out->endless ? MHD_SIZE_UNKNOWN : out->filler ? (uint64_t) out->filler : out->body.length,
 													 CHUNK, read_outgoing, out, free_outgoing);
 	}
 	else
@@ -141,6 +146,8 @@ make_response(Answer *answer, const Fault *fault)
 	else if (answer->content_type != NULL)
 		MHD_add_response_header(response, "Content-Type", answer->content_type);
 	add_date(response);
+	if (fault->bomb > 0)
+		MHD_add_response_header(response, "Content-Encoding", "gzip");
 	if (fault->retry_after[0])
 		MHD_add_response_header(response, "Retry-After", fault->retry_after);
 	if (fault->redirect[0])
@@ -169,6 +176,12 @@ answer_fault(Answer *answer, const Fault *fault)
 static const char *
 damage(Answer *answer, const Fault *fault)
 {
+	const char *hostile = hostile_body(answer, fault);
+
+	if (hostile != NULL)
+		return hostile;
+	if (fault->raw[0])
+		return fault->raw;
 	if (fault->garbage)
 	{
 		buffer_free(&answer->body);
@@ -182,7 +195,7 @@ damage(Answer *answer, const Fault *fault)
 		answer->status = 200;
 		return "empty";
 	}
-	return fault->close == 'm' ? "cut" : fault->huge ? "huge" : fault->slow ? "slow" :
+	return fault->close == 'm' ? "cut" : fault->huge ? "huge" : fault->endless ? "endless" : fault->slow ? "slow" :
 		fault->type[0] ? "type" : NULL;
 }
 
@@ -207,7 +220,7 @@ handle_api(Call *call, Answer *answer, Fault *fault)
 
 	pthread_mutex_lock(&lock);
 	call->operation = find_operation(call);
-	*fault = fault_take(call->operation);
+	*fault = fault_take(call);
 	pthread_mutex_unlock(&lock);
 
 	pause_ms(fault->delay);
@@ -334,6 +347,15 @@ finish_call(struct MHD_Connection *connection, const char *method, Incoming *inc
 	}
 	else if (!handle_api(&call, &answer, &fault))
 	{
+		buffer_free(&answer.body);
+		return MHD_NO;
+	}
+	if (fault.raw[0])
+	{
+		/* As it is; over TLS the connection is only closed. */
+		if (!options.tls)
+			hostile_answer(MHD_get_connection_info(connection, MHD_CONNECTION_INFO_CONNECTION_FD)->connect_fd,
+						   &answer, &fault);
 		buffer_free(&answer.body);
 		return MHD_NO;
 	}

@@ -90,9 +90,10 @@ static const char help[] =
 "      --version              show the version, then exit\n"
 "\n"
 "A FAULT is the name of an operation or *, then what is to happen: count=N or\n"
-"share=0..1 [seed=N]; status=CODE [body=json|text|none] [retry-after=VALUE],\n"
+"share=0..1 [seed=N], for=TEXT; status=CODE [body=json|text|none] [retry-after=VALUE],\n"
 "delay=MS, delay-after=MS, close=before|mid|after, garbage, empty, type=TYPE,\n"
-"huge=BYTES, slow=BYTES_PER_SECOND, redirect=URL.  See docs/sandbox.md.\n";
+"huge=BYTES, slow=BYTES_PER_SECOND, endless, deep=N, wide=N, bomb=BYTES,\n"
+"raw=WHAT, redirect=URL.  See docs/sandbox.md.\n";
 
 static const struct option long_options[] = {
 	{"port", required_argument, NULL, 'p'},

@@ -428,11 +428,21 @@ typedef struct Fault
 	int64_t		huge;			/* bytes */
 	int64_t		slow;			/* bytes a second */
 	char		redirect[512];
+	bool		endless;		/* a body without an end */
+	int64_t		deep;			/* arrays in each other */
+	int64_t		wide;			/* arrays beside each other */
+	int64_t		bomb;			/* bytes before compression */
+	char		raw[32];		/* what is written to the socket */
 } Fault;
 
 extern bool fault_add(const char *spec, char *error, size_t size);
 extern void fault_clear(void);
-extern Fault fault_take(const char *operation);
+extern Fault fault_take(const Call *call);
+
+/* hostile.c */
+extern const char *hostile_body(Answer *answer, const Fault *fault);
+extern void hostile_answer(int fd, const Answer *answer, const Fault *fault);
+extern bool hostile_known(const char *name);
 
 extern void journal_add(const Call *call, int status, const char *broken, const char *fault, bool processed, int64_t duration);
 extern void journal_clear(void);
@@ -442,6 +452,7 @@ extern cJSON *journal_counts(bool titles);
 extern bool tls_make(const char *dir, char **certificate, char **key);
 
 /* http.c */
+extern bool pause_ms(int64_t ms);
 extern bool http_start(void);
 extern void http_stop(void);
 

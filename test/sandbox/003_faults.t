@@ -57,6 +57,42 @@ is("$answer->{status} $answer->{headers}{location}", '302 http://127.0.0.1:1/', 
 fault('context huge=3000000');
 is(length $sandbox->call('GET', $path)->{content}, 3000000, 'a huge body');
 
+# Answers of ill will.
+fault('context status=503 retry-after=Wed,_21_Oct_2099_07:28:00_GMT');
+is($sandbox->call('GET', $path)->{headers}{'retry-after'}, 'Wed, 21 Oct 2099 07:28:00 GMT', 'a date');
+fault('context for=nobody status=500');
+is($sandbox->call('GET', $path)->{status}, 200, 'not for this bearer');
+$sandbox->control('DELETE', 'faults');
+fault('context for=sandboxsecret status=500');
+is($sandbox->call('GET', $path)->{status}, 500, 'for this one');
+fault('context deep=3');
+is($sandbox->call('GET', $path)->{content}, '{"value":[[[]]]}', 'deep');
+fault('context wide=3');
+is($sandbox->call('GET', $path)->{content}, '{"value":[[],[],[]]}', 'wide');
+fault('context bomb=10000000');
+$answer = $sandbox->call('GET', $path);
+is($answer->{headers}{'content-encoding'}, 'gzip', 'compressed');
+ok(length $answer->{content} < 20000, 'to little');
+fault('context raw=http09');
+is(raw($path), $whole, 'HTTP/0.9');
+fault('context raw=bad-chunks');
+like(raw($path), qr/^zz\r$/m, 'bad chunks');
+fault('context raw=too-long');
+like(raw($path), qr{Content-Length: @{[ 1000 + length $whole ]}\r\n\r\n\Q$whole\E$}, 'too long');
+fault('context raw=too-short');
+like(raw($path), qr{Content-Length: @{[ int(length($whole) / 2) ]}\r\n\r\n\Q$whole\E$}, 'too short');
+for my $endless ('endless', 'raw=headers', 'raw=informational')
+{
+	my $socket = IO::Socket::INET->new(PeerAddr => '127.0.0.1', PeerPort => $sandbox->{port}) or die "connect: $!";
+	my $text = '';
+
+	fault("context $endless");
+	print $socket "GET $path HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer $SandboxTest::key\r\n\r\n";
+	1 while length $text < 10_000_000 && sysread $socket, $text, 65536, length $text;
+	ok(length $text >= 10_000_000, "$endless: ten megabytes, and no end");
+}
+like(fault('context raw=nonsense')->{message}, qr/nonsense/, 'an unknown one is refused');
+
 fault('context close=before');
 is(raw($path), '', 'closed before');
 fault('context close=after');
