@@ -64,7 +64,7 @@ CREATE TABLE ignisign.request
 );
 
 /* Requests to be refreshed, by age. */
-CREATE INDEX request_open ON ignisign.request (sent_at, id)
+CREATE INDEX request_open ON ignisign.request (server, sent_at, id)
 	WHERE closed_at IS NULL AND sent_at IS NOT NULL;
 
 /* One remote request is one row here, per account; found by id when an event names it. */

@@ -11,6 +11,8 @@
  */
 #include "ignisign.h"
 
+#include <math.h>
+
 #include "access/htup_details.h"
 #include "access/reloptions.h"
 #include "catalog/pg_foreign_data_wrapper.h"
@@ -38,6 +40,9 @@ PG_FUNCTION_INFO_V1(ignisign_fdw_validator);
 #define DEFAULT_TIMEOUT			30000
 #define DEFAULT_MAX_ATTEMPTS	10
 #define DEFAULT_MAX_IN_FLIGHT	32
+#define DEFAULT_MAX_TOTAL_IN_FLIGHT 128
+#define DEFAULT_BREAKER_FAILURES	10
+#define DEFAULT_BREAKER_PAUSE	10000
 #define DEFAULT_PROOF_TYPES		"PDF_WITH_SIGNATURES,SIGNED_DATA"
 
 /* Most bytes that are read of a key file. */
@@ -50,6 +55,7 @@ static void check_boolean(const char *name, const char *value);
 static void check_key(const char *name, const char *value);
 static void check_number(const char *name, const char *value);
 static void check_path(const char *name, const char *value);
+static void check_rate(const char *name, const char *value);
 static void check_proof_types(const char *name, const char *value);
 static void check_app_id(const char *name, const char *value);
 static void check_app_env(const char *name, const char *value);
@@ -74,6 +80,10 @@ static const IgOption valid_options[] = {
 	{"timeout", ForeignServerRelationId, false, check_number, 1, 3600000},
 	{"max_attempts", ForeignServerRelationId, false, check_number, 1, 1000000},
 	{"max_in_flight", ForeignServerRelationId, false, check_number, 1, 1000},
+	{"max_total_in_flight", ForeignServerRelationId, false, check_number, 1, 1000},
+	{"max_calls_per_second", ForeignServerRelationId, false, check_rate, 0, 10000},
+	{"breaker_failures", ForeignServerRelationId, false, check_number, 0, 1000000},
+	{"breaker_pause", ForeignServerRelationId, false, check_number, 100, 3600000},
 	{"proof_types", ForeignServerRelationId, false, check_proof_types, 0, 0},
 	{"check_inputs", ForeignServerRelationId, false, check_boolean, 0, 0},
 	{"api_key", UserMappingRelationId, false, check_key, 0, 0},
@@ -128,6 +138,27 @@ check_number(const char *name, const char *value)
 				(errcode(ERRCODE_NUMERIC_VALUE_OUT_OF_RANGE),
 				 errmsg("value for option \"%s\" is out of range: %s", name, value),
 				 errhint("The value must be a whole number from %d to %d.", option->min, option->max)));
+}
+
+/* Calls per second: a decimal number. */
+static void
+check_rate(const char *name, const char *value)
+{
+	const IgOption *option = find_valid_option(name, ForeignServerRelationId);
+	char	   *end;
+	double		number;
+
+	number = strtod(value, &end);
+	if (end == value || *end != '\0' || isnan(number))
+		ereport(ERROR,
+				(errcode(ERRCODE_FDW_INVALID_ATTRIBUTE_VALUE),
+				 errmsg("invalid value for option \"%s\": \"%s\"", name, value),
+				 errhint("The value must be a number from 0.002 to %d, or 0 for no limit.", option->max)));
+	if (number != 0 && (number < 0.002 || number > option->max))
+		ereport(ERROR,
+				(errcode(ERRCODE_NUMERIC_VALUE_OUT_OF_RANGE),
+				 errmsg("value for option \"%s\" is out of range: %s", name, value),
+				 errhint("The value must be a number from 0.002 to %d, or 0 for no limit.", option->max)));
 }
 
 /* The absolute path of a file of the server. */
@@ -233,6 +264,15 @@ option_value(List *options, const char *name, const char *fallback)
 			return defGetString(option);
 	}
 	return fallback;
+}
+
+/* The value of an option that is a number. */
+static int
+option_number(List *options, const char *name, int fallback)
+{
+	const char *value = option_value(options, name, NULL);
+
+	return value ? atoi(value) : fallback;
 }
 
 /* Refuse an option that the catalog does not have. */
@@ -470,18 +510,15 @@ ig_account_load(const char *server_name, const char *role, char **problem)
 	account->loopback_only = is_http && !allow_http;
 	if (option_value(server->options, "ca_file", NULL))
 		account->ca_file = pstrdup(option_value(server->options, "ca_file", NULL));
-	account->connect_timeout = DEFAULT_CONNECT_TIMEOUT;
-	account->timeout = DEFAULT_TIMEOUT;
-	account->max_attempts = DEFAULT_MAX_ATTEMPTS;
-	account->max_in_flight = DEFAULT_MAX_IN_FLIGHT;
-	if (option_value(server->options, "connect_timeout", NULL))
-		account->connect_timeout = atoi(option_value(server->options, "connect_timeout", NULL));
-	if (option_value(server->options, "timeout", NULL))
-		account->timeout = atoi(option_value(server->options, "timeout", NULL));
-	if (option_value(server->options, "max_attempts", NULL))
-		account->max_attempts = atoi(option_value(server->options, "max_attempts", NULL));
-	if (option_value(server->options, "max_in_flight", NULL))
-		account->max_in_flight = atoi(option_value(server->options, "max_in_flight", NULL));
+	account->connect_timeout = option_number(server->options, "connect_timeout", DEFAULT_CONNECT_TIMEOUT);
+	account->timeout = option_number(server->options, "timeout", DEFAULT_TIMEOUT);
+	account->max_attempts = option_number(server->options, "max_attempts", DEFAULT_MAX_ATTEMPTS);
+	account->max_in_flight = option_number(server->options, "max_in_flight", DEFAULT_MAX_IN_FLIGHT);
+	account->max_total_in_flight = option_number(server->options, "max_total_in_flight",
+												 DEFAULT_MAX_TOTAL_IN_FLIGHT);
+	account->breaker_failures = option_number(server->options, "breaker_failures", DEFAULT_BREAKER_FAILURES);
+	account->breaker_pause = option_number(server->options, "breaker_pause", DEFAULT_BREAKER_PAUSE);
+	account->rate = llround(strtod(option_value(server->options, "max_calls_per_second", "0"), NULL) * 1000);
 	load_proof_types(account, option_value(server->options, "proof_types", DEFAULT_PROOF_TYPES));
 	return account;
 }

@@ -24,7 +24,11 @@ typedef struct IgAccount
 	int			connect_timeout;	/* ms */
 	int			timeout;		/* ms */
 	int			max_attempts;
-	int			max_in_flight;
+	int			max_in_flight;	/* of the role */
+	int			max_total_in_flight;	/* of all roles */
+	int			breaker_failures;	/* in a row; 0: off */
+	int			breaker_pause;	/* ms */
+	int64		rate;			/* calls in 1000 s; 0: no limit */
 	char	  **proof_types;
 	int			nproof_types;
 	char	   *bearer;			/* NULL: see secret */

@@ -8,6 +8,8 @@
  */
 #include "ignisign.h"
 
+#include <limits.h>
+
 #include "catalog/pg_type.h"
 #include "common/pg_prng.h"
 #include "utils/builtins.h"
@@ -26,8 +28,8 @@
 #define MAX_WAITS 1000
 
 /* Make a flight for a call; what the call points to is copied. */
-IgFlight *
-ig_flight_create(const IgCall *call, IgLane *lane)
+static IgFlight *
+create(const IgCall *call, IgLane *lane, bool refresh)
 {
 	MemoryContext context = AllocSetContextCreate(TopMemoryContext, "ignisign flight",
 												  ALLOCSET_SMALL_SIZES);
@@ -52,8 +54,15 @@ ig_flight_create(const IgCall *call, IgLane *lane)
 		flight->call.args = pstrdup(call->args);
 	MemoryContextSwitchTo(old);
 
-	lane->in_flight++;
+	flight->ticket = ig_lane_start(lane, refresh);
 	return flight;
+}
+
+/* Make a flight for a call of the queue. */
+IgFlight *
+ig_flight_create(const IgCall *call, IgLane *lane)
+{
+	return create(call, lane, false);
 }
 
 /* Make a flight that asks for the status of several requests. */
@@ -69,7 +78,7 @@ ig_flight_create_refresh(const IgBatch *batch, IgLane *lane)
 	call.server = batch->server;
 	call.owner = batch->owner;
 	call.attempts = 1;
-	flight = ig_flight_create(&call, lane);
+	flight = create(&call, lane, true);
 
 	old = MemoryContextSwitchTo(flight->context);
 	flight->batch = palloc(sizeof(IgBatch));
@@ -492,6 +501,15 @@ is_unreadable_refusal(const IgFlight *flight)
 		(flight->transfer->cut || ig_api_code_counts(flight->call.operation));
 }
 
+/* What is decided by, from the settings. */
+IgPolicy
+ig_flight_policy(void)
+{
+	IgPolicy	policy = {ig_retry_delay, ig_max_retry_delay, ig_reconcile_delay};
+
+	return policy;
+}
+
 /* Judge what came of a flight. */
 void
 ig_flight_digest(IgFlight *flight)
@@ -502,14 +520,12 @@ ig_flight_digest(IgFlight *flight)
 	IgPolicy	policy;
 
 	memset(&outcome, 0, sizeof(outcome));
-	outcome.retry_after = -1;
+	flight->retry_after = -1;
 	outcome.repeatable = ig_api_repeatable(flight->call.operation);
 	outcome.traceable = ig_api_traceable(flight->call.operation);
 	outcome.attempts = flight->call.attempts;
 	outcome.max_attempts = ig_lane_max_attempts(flight->lane);
-	policy.retry_delay = ig_retry_delay;
-	policy.max_retry_delay = ig_max_retry_delay;
-	policy.reconcile_delay = ig_reconcile_delay;
+	policy = ig_flight_policy();
 
 	if (transfer == NULL)
 	{
@@ -539,9 +555,18 @@ ig_flight_digest(IgFlight *flight)
 	if (outcome.not_yet)
 		outcome.attempts = flight->call.waits + 1;
 	if (transfer->retry_after[0])
-		outcome.retry_after = ig_policy_retry_after(transfer->retry_after,
-													(int64) time(NULL) * 1000);
+		flight->retry_after = Min(ig_policy_retry_after(transfer->retry_after, (int64) time(NULL) * 1000),
+								  (int64) ig_max_retry_after);
+	outcome.retry_after = flight->retry_after;
+	flight->health = transfer->local ? IG_HEALTH_UNKNOWN :
+		ig_policy_health(outcome.reach, outcome.http_status);
+
+	/* A probe is the worker's idea, and costs its call nothing. */
+	if (flight->ticket.probe && flight->health == IG_HEALTH_BAD)
+		outcome.max_attempts = INT_MAX;
 	flight->decision = ig_policy_decide(&outcome, &policy, pg_prng_uint64(&pg_global_prng_state));
+	if (flight->ticket.probe && flight->health == IG_HEALTH_BAD && flight->decision.verdict == IG_RETRY)
+		flight->decision.burns_attempt = false;
 	MemoryContextSwitchTo(old);
 }
 
@@ -577,7 +602,7 @@ ig_flight_localize(IgFlight *flight)
 void
 ig_flight_free(IgFlight *flight)
 {
-	flight->lane->in_flight--;
+	ig_lane_end(flight->lane, &flight->ticket);
 	ig_api_answer_free(&flight->answer);
 	if (flight->transfer)
 		ig_http_release(flight->transfer);

@@ -33,6 +33,7 @@ typedef struct IgFlight
 	MemoryContext context;		/* of all that belongs to the flight */
 	IgCall		call;
 	IgLane	   *lane;
+	IgTicket	ticket;			/* what it was started with */
 	IgBatch    *batch;			/* of a refresh, else NULL */
 	struct IgScan *scan;		/* of a reconciliation, else NULL */
 	int			page;			/* of a list */
@@ -48,6 +49,8 @@ typedef struct IgFlight
 	IgApiAnswer answer;
 	IgDecision	decision;
 	bool		localized;		/* its texts are in the database's encoding */
+	IgHealth	health;			/* what it tells of the server */
+	int64		retry_after;	/* ms; -1: the answer does not tell */
 	const char *error;			/* text for people, or NULL */
 	const char *code;			/* the API's, or NULL */
 } IgFlight;
@@ -70,6 +73,9 @@ extern void ig_flight_start(IgFlight *flight);
 /* Read the slices of documents that bodies wait for.  Needs a transaction. */
 extern bool ig_flight_hungry(const IgFlight *flight);
 extern void ig_flight_feed(IgFlight *flight);
+
+/* What is decided by, from the settings. */
+extern IgPolicy ig_flight_policy(void);
 
 /* Judge a finished or unbuildable flight: answer, decision, error. */
 extern void ig_flight_digest(IgFlight *flight);

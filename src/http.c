@@ -51,9 +51,11 @@
 /* The least speed at which bodies are expected to move, in bytes a ms. */
 #define LEAST_SPEED			32
 
-/* Connections kept open for later, and for how long at most, in seconds. */
-#define KEPT_CONNECTIONS	256
+/* How long connections are kept open for later, in seconds. */
 #define KEPT_SECONDS		55
+
+/* Descriptors of ours that are not transfers'. */
+#define OTHER_DESCRIPTORS	8
 
 /* Error bodies are cut to this. */
 #define MAX_ERROR_BODY		(64 * 1024)
@@ -143,6 +145,14 @@ is_loopback(const struct curl_sockaddr *address)
 	return false;
 }
 
+/* Fail for want of something of ours, which tells nothing of the server. */
+static void
+fail_locally(IgTransferState *state, const char *why)
+{
+	state->failure = why;
+	state->transfer.local = true;
+}
+
 /* CURLOPT_OPENSOCKETFUNCTION: count descriptors with the server's own. */
 static curl_socket_t
 open_socket(void *arg, curlsocktype purpose, struct curl_sockaddr *address)
@@ -152,12 +162,12 @@ open_socket(void *arg, curlsocktype purpose, struct curl_sockaddr *address)
 
 	if (state->loopback_only && !is_loopback(address))
 	{
-		state->failure = "the host of an http:// URL is not this machine";
+		fail_locally(state, "the host of an http:// URL is not this machine");
 		return CURL_SOCKET_BAD;
 	}
 	if (!AcquireExternalFD())
 	{
-		state->failure = "too many open files";
+		fail_locally(state, "too many open files");
 		return CURL_SOCKET_BAD;
 	}
 	fd = socket(address->family, address->socktype | SOCK_CLOEXEC, address->protocol);
@@ -284,14 +294,14 @@ write_body(char *data, size_t size, size_t count, void *arg)
 
 	if (transfer->spool < 0 && needed > SPOOL_THRESHOLD && !start_spool(state))
 	{
-		state->failure = "could not write the answer to a temporary file";
+		fail_locally(state, "could not write the answer to a temporary file");
 		return 0;
 	}
 	if (transfer->spool >= 0)
 	{
 		if (!write_spool(state, data, length))
 		{
-			state->failure = "could not write the answer to a temporary file";
+			fail_locally(state, "could not write the answer to a temporary file");
 			return 0;
 		}
 	}
@@ -304,7 +314,7 @@ write_body(char *data, size_t size, size_t count, void *arg)
 
 			if (body == NULL)
 			{
-				state->failure = "out of memory";
+				fail_locally(state, "out of memory");
 				return 0;
 			}
 			transfer->body = body;
@@ -361,6 +371,20 @@ read_header(char *line, size_t size, size_t count, void *arg)
 
 /* ---- Called by the worker ---- */
 
+/* How many transfers the descriptors suffice for; fd.c gives away a third of its own. */
+static int
+most_transfers(void)
+{
+	return Max(max_safe_fds / 3 - OTHER_DESCRIPTORS, 1);
+}
+
+/* How many transfers may be under way. */
+int
+ig_http_max_transfers(void)
+{
+	return Min(ig_max_in_flight, most_transfers());
+}
+
 /* Set up libcurl and the place to wait in; once a process. */
 void
 ig_http_init(void)
@@ -372,7 +396,10 @@ ig_http_init(void)
 				 errmsg("could not initialize libcurl")));
 	curl_multi_setopt(multi, CURLMOPT_SOCKETFUNCTION, socket_changed);
 	curl_multi_setopt(multi, CURLMOPT_TIMERFUNCTION, timer_changed);
-	curl_multi_setopt(multi, CURLMOPT_MAXCONNECTS, (long) KEPT_CONNECTIONS);
+
+	/* Beyond that, a kept one is closed for each new one. */
+	curl_multi_setopt(multi, CURLMOPT_MAXCONNECTS, (long) most_transfers());
+	curl_multi_setopt(multi, CURLMOPT_MAX_TOTAL_CONNECTIONS, (long) most_transfers());
 
 	epoll_fd = epoll_create1(EPOLL_CLOEXEC);
 	if (epoll_fd < 0)

@@ -50,6 +50,7 @@ typedef struct IgTransfer
 {
 	void	   *user;			/* the caller's */
 	IgReach		reach;
+	bool		local;			/* it failed for want of something of ours */
 	int			http_status;	/* 0: none came */
 	bool		cut;			/* the answer broke off */
 	char		error[256];		/* empty when all went well */
@@ -67,6 +68,9 @@ typedef struct IgTransfer
 } IgTransfer;
 
 extern void ig_http_init(void);
+
+/* How many transfers may be under way: each takes a descriptor. */
+extern int	ig_http_max_transfers(void);
 
 /* Start a transfer; what the request points to is needed only by the reader. */
 extern IgTransfer *ig_http_start(const IgHttpRequest *request, void *user);

@@ -19,6 +19,7 @@
 #include "utils/guc.h"
 
 #include "listen.h"
+#include "policy.h"
 #include "redact.h"
 #include "slots.h"
 #include "utility.h"
@@ -37,6 +38,8 @@ int			ig_max_retry_delay = 15 * 60 * 1000;
 int			ig_callback_workers = 4;
 int			ig_callback_timeout = 30 * 1000;
 int			ig_callback_max_attempts = 10;
+int			ig_max_retry_after = 60 * 60 * 1000;
+int			ig_max_in_flight = 256;
 int			ig_max_databases = 128;
 char	   *ig_webhook_listen = NULL;
 char	   *ig_webhook_tls_cert_file = NULL;
@@ -213,6 +216,22 @@ define_settings(void)
 							NULL, NULL, NULL);
 
 	define_listener_settings();
+
+	DefineCustomIntVariable("ignisign.max_retry_after",
+							"Longest pause that the API can ask for.",
+							NULL,
+							&ig_max_retry_after,
+							60 * 60 * 1000, 0, IG_MAX_RETRY_AFTER,
+							PGC_SIGHUP, GUC_UNIT_MS,
+							NULL, NULL, NULL);
+
+	DefineCustomIntVariable("ignisign.max_in_flight",
+							"How many calls a worker has under way at a time.",
+							"It never has more than there are file descriptors for.",
+							&ig_max_in_flight,
+							256, 1, 10000,
+							PGC_SIGHUP, 0,
+							NULL, NULL, NULL);
 
 	if (process_shared_preload_libraries_in_progress)
 		DefineCustomIntVariable("ignisign.max_databases",

@@ -29,6 +29,8 @@ extern int	ig_max_retry_delay; /* ms */
 extern int	ig_callback_workers;
 extern int	ig_callback_timeout;	/* ms */
 extern int	ig_callback_max_attempts;
+extern int	ig_max_retry_after; /* ms */
+extern int	ig_max_in_flight;
 extern int	ig_max_databases;
 extern char *ig_webhook_listen;
 extern char *ig_webhook_tls_cert_file;

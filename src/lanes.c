@@ -4,10 +4,14 @@
  *	  The accounts of one worker.
  *
  * A lane is a server as a role uses it.  What happens to one account must not
- * delay another: each lane has its own limit, and its own gate.  A lane whose
+ * delay another: each lane has its own limit, and is held back alone; what all
+ * lanes of a server share is its gate (load.c).  A lane whose
  * account is refused (or has no usable credentials) is parked: its calls stay
  * pending, none of their attempts is used up, and from time to time, or when
  * a server or mapping changes, one call goes to see whether it works again.
+ *
+ * A lane that the API asks to wait (429) waits as a whole, and so do others with
+ * the same credentials; then one call goes first.
  *
  *-------------------------------------------------------------------------
  */
@@ -34,7 +38,11 @@
 #define DEFAULT_TOKEN_LIFETIME	(5 * 60 * 1000)
 #define TOKEN_MARGIN			(60 * 1000)
 
+/* What is over sooner is not written down. */
+#define SHORTEST_NOTE			1000
+
 static HTAB *lanes = NULL;
+static int64 calls_started = 0;
 static bool reload_pending = false;
 
 /* Servers, mappings or roles changed; they are looked at in a transaction. */
@@ -55,6 +63,8 @@ ig_lanes_init(void)
 	ctl.entrysize = sizeof(IgLane);
 	ctl.hcxt = TopMemoryContext;
 	lanes = hash_create("ignisign lanes", 16, &ctl, HASH_ELEM | HASH_BLOBS | HASH_CONTEXT);
+
+	ig_load_init();
 
 	CacheRegisterSyscacheCallback(FOREIGNSERVEROID, catalog_changed, (Datum) 0);
 	CacheRegisterSyscacheCallback(USERMAPPINGOID, catalog_changed, (Datum) 0);
@@ -89,6 +99,7 @@ ig_lane(const char *server, const char *owner)
 		memset((char *) lane + sizeof(key), 0, sizeof(IgLane) - sizeof(key));
 		lane->context = AllocSetContextCreate(TopMemoryContext, "ignisign account",
 											  ALLOCSET_SMALL_SIZES);
+		lane->gate = ig_gate(server);
 		lane->stale = true;
 	}
 	return lane;
@@ -134,7 +145,7 @@ ig_lanes_fronts(TimestampTz latest, int *n)
 	return result;
 }
 
-/* Have all accounts loaded again, and parked lanes tried. */
+/* Have all accounts loaded again, and what is held back tried. */
 void
 ig_lanes_reload(void)
 {
@@ -142,11 +153,13 @@ ig_lanes_reload(void)
 	IgLane	   *lane;
 
 	reload_pending = false;
+	ig_gates_reload();
 	hash_seq_init(&scan, lanes);
 	while ((lane = hash_seq_search(&scan)) != NULL)
 	{
 		lane->stale = true;
 		lane->next_try = 0;
+		lane->held_until = 0;
 	}
 }
 
@@ -171,6 +184,7 @@ load_account(IgLane *lane, TimestampTz now)
 		lane->stale = true;
 		return false;
 	}
+	ig_gate_configure(lane->gate, lane->account);
 	return true;
 }
 
@@ -251,15 +265,6 @@ ig_lane_login_failed(IgLane *lane, bool for_good, TimestampTz now)
 	return true;
 }
 
-/* When a lane that has no room is to be looked at again. */
-TimestampTz
-ig_lane_next(const IgLane *lane, TimestampTz now)
-{
-	if (lane->parked && lane->in_flight == 0)
-		return Max(lane->next_try, lane->next_login);
-	return !lane->parked && lane->next_login > now ? lane->next_login : 0;
-}
-
 /* A login has given a token. */
 void
 ig_lane_logged_in(IgLane *lane, const char *token)
@@ -307,14 +312,6 @@ ig_lane_token_refused(IgLane *lane, int generation)
 	return true;
 }
 
-/* Whether the lane's calls can be made, be there room for more or not. */
-bool
-ig_lane_open(IgLane *lane, TimestampTz now)
-{
-	(void) ig_lane_room(lane, now);
-	return !lane->parked && lane->account != NULL && has_token(lane, now);
-}
-
 /* After how many attempts a call is dead. */
 int
 ig_lane_max_attempts(const IgLane *lane)
@@ -322,28 +319,206 @@ ig_lane_max_attempts(const IgLane *lane)
 	return lane->account ? lane->account->max_attempts : PG_INT32_MAX;
 }
 
-/* How many calls may be started now. */
-int
-ig_lane_room(IgLane *lane, TimestampTz now)
+/* Whether it has an account that is not held back for itself; *again as below. */
+static bool
+is_usable(IgLane *lane, TimestampTz now, TimestampTz *again)
 {
+	int			used = lane->in_flight + lane->granted;
+
+	*again = 0;
 	if (reload_pending)
 		ig_lanes_reload();
-	if (lane->parked && (lane->in_flight > 0 || lane->next_try > now))
-		return 0;
+	if (lane->parked && used > 0)
+		return false;
+	if (lane->parked && lane->next_try > now)
+	{
+		*again = lane->next_try;
+		return false;
+	}
 	if (lane->stale && !load_account(lane, now))
-		return 0;
-	if (!has_token(lane, now))
-		return 0;
-	if (lane->parked)
-		return 1;
-	return Max(lane->account->max_in_flight - lane->in_flight, 0);
+	{
+		*again = lane->next_try;
+		return false;
+	}
+	if (lane->held_until > now)
+	{
+		*again = lane->held_until;
+		return false;
+	}
+	return lane->throttled == 0 || (!lane->trying && lane->granted == 0);
 }
 
-/* Hold the lane's calls back, and say why. */
-void
-ig_lane_park(IgLane *lane, const char *reason, TimestampTz now)
+/* Whether there is a token; *again as below. */
+static bool
+is_logged_in(IgLane *lane, TimestampTz now, TimestampTz *again)
 {
-	static IgStatement park = {
+	if (has_token(lane, now))
+		return true;
+	if (lane->next_login > now)
+		*again = lane->next_login;
+	return false;
+}
+
+/* Whether one more call may be started. */
+bool
+ig_lane_may_send(IgLane *lane, TimestampTz now, TimestampTz *again)
+{
+	IgGate	   *gate = lane->gate;
+	int			used = lane->in_flight + lane->granted;
+
+	if (!is_usable(lane, now, again))
+		return false;
+
+	if (used >= lane->account->max_in_flight || !ig_gate_has_place(gate, used))
+		return false;
+	return ig_gate_open(gate, now, again) && is_logged_in(lane, now, again);
+}
+
+/* Whether a refresh may be started. */
+bool
+ig_lane_may_refresh(IgLane *lane, TimestampTz now)
+{
+	TimestampTz again;
+
+	/* One that is to show whether the account works again is a call of the queue. */
+	return is_usable(lane, now, &again) && !lane->parked && is_logged_in(lane, now, &again);
+}
+
+/* An account that has calls due. */
+typedef struct Claimant
+{
+	IgDue	   *due;
+	IgLane	   *lane;
+} Claimant;
+
+/* qsort comparator: who was served longest ago. */
+static int
+compare_claimants(const void *a, const void *b)
+{
+	int64		first = ((const Claimant *) a)->lane->served;
+	int64		second = ((const Claimant *) b)->lane->served;
+
+	return first < second ? -1 : first > second ? 1 : 0;
+}
+
+/* Share out what may be started. */
+void
+ig_lanes_share(IgDue *due, int n, TimestampTz now)
+{
+	Claimant   *claimants = palloc(Max(n, 1) * sizeof(Claimant));
+	TimestampTz again;
+	bool		any = true;
+
+	for (int i = 0; i < n; i++)
+	{
+		claimants[i].due = &due[i];
+		claimants[i].lane = ig_lane(NameStr(due[i].server), NameStr(due[i].owner));
+		due[i].limit = 0;
+	}
+	qsort(claimants, n, sizeof(Claimant), compare_claimants);
+
+	while (any)
+	{
+		any = false;
+		for (int i = 0; i < n; i++)
+		{
+			IgLane	   *lane = claimants[i].lane;
+
+			/* Who got nothing in a round gets nothing in the next. */
+			if (claimants[i].due == NULL)
+				continue;
+			if (!ig_lane_may_send(lane, now, &again))
+			{
+				claimants[i].due = NULL;
+				continue;
+			}
+			claimants[i].due->limit++;
+			lane->granted++;
+			ig_gate_grant(lane->gate, 1);
+			any = true;
+		}
+	}
+	for (int i = 0; i < n; i++)
+	{
+		IgLane	   *lane = claimants[i].lane;
+
+		ig_gate_grant(lane->gate, -lane->granted);
+		lane->granted = 0;
+	}
+	pfree(claimants);
+}
+
+/* A call starts. */
+IgTicket
+ig_lane_start(IgLane *lane, bool refresh)
+{
+	IgTicket	ticket = ig_gate_start(lane->gate, refresh);
+
+	ticket.trial = lane->throttled > 0;
+	lane->trying = lane->trying || ticket.trial;
+	lane->in_flight++;
+	lane->served = ++calls_started;
+	return ticket;
+}
+
+/* It has ended. */
+void
+ig_lane_end(IgLane *lane, const IgTicket *ticket)
+{
+	if (ticket->trial)
+		lane->trying = false;
+	lane->in_flight--;
+	ig_gate_end(lane->gate, ticket);
+}
+
+/* Whether two lanes of a server have the same credentials. */
+static bool
+same_account(const IgLane *a, const IgLane *b)
+{
+	const char *first = a->account == NULL ? NULL : a->account->secret ? a->account->secret : a->account->bearer;
+	const char *second = b->account == NULL ? NULL : b->account->secret ? b->account->secret : b->account->bearer;
+
+	return first != NULL && second != NULL && strcmp(first, second) == 0;
+}
+
+/* Have the lane wait, and others that it concerns. */
+void
+ig_lane_hold(IgLane *lane, IgHold hold, int64 delay, const char *reason, TimestampTz now)
+{
+	TimestampTz until = TimestampTzPlusMilliseconds(now, delay);
+	HASH_SEQ_STATUS scan;
+	IgLane	   *other;
+
+	hash_seq_init(&scan, lanes);
+	while ((other = hash_seq_search(&scan)) != NULL)
+	{
+		if (other->gate != lane->gate ||
+			(other != lane && hold == IG_HOLD_ACCOUNT && !same_account(other, lane)))
+			continue;
+		if (until <= other->held_until)
+			continue;
+
+		/* Answers to calls that were made before are not one more refusal. */
+		if (other->held_until <= now)
+			other->throttled++;
+		other->held_until = until;
+		strlcpy(other->held_reason, reason, sizeof(other->held_reason));
+	}
+}
+
+/* The API takes its calls again. */
+void
+ig_lane_release(IgLane *lane)
+{
+	if (lane->held_until <= GetCurrentTimestamp())
+		lane->throttled = 0;
+}
+
+/* Write down why a lane's calls do not go. */
+static void
+write_note(IgLane *lane, const char *reason, TimestampTz next_try)
+{
+	static IgStatement note = {
 		.sql = "INSERT INTO ignisign.parked AS p (server, owner, reason, next_try) VALUES ($1, $2, $3, $4) "
 		"ON CONFLICT (server, owner) DO UPDATE SET reason = excluded.reason, "
 		"next_try = excluded.next_try, tries = p.tries + 1",
@@ -351,6 +526,77 @@ ig_lane_park(IgLane *lane, const char *reason, TimestampTz now)
 	};
 	Datum		values[4];
 
+	SPI_connect();
+	values[0] = NameGetDatum(&lane->server);
+	values[1] = NameGetDatum(&lane->owner);
+	values[2] = CStringGetTextDatum(reason);
+	values[3] = TimestampTzGetDatum(next_try);
+	ig_spi_execute(&note, values, NULL);
+	SPI_finish();
+}
+
+/* Take back what was written. */
+static void
+erase_note(IgLane *lane)
+{
+	static IgStatement erase = {
+		.sql = "DELETE FROM ignisign.parked WHERE server = $1 AND owner = $2",
+		.types = {NAMEOID, NAMEOID}
+	};
+	Datum		values[2];
+
+	SPI_connect();
+	values[0] = NameGetDatum(&lane->server);
+	values[1] = NameGetDatum(&lane->owner);
+	ig_spi_execute(&erase, values, NULL);
+	SPI_finish();
+}
+
+/* Have it said why the lane's calls do not go, if that lasts. */
+void
+ig_lane_note(IgLane *lane, TimestampTz now)
+{
+	const IgBreaker *breaker = &lane->gate->breaker;
+
+	if (lane->parked || (lane->noted && lane->noted_until > now))
+		return;
+	if (lane->held_until > TimestampTzPlusMilliseconds(now, SHORTEST_NOTE))
+	{
+		lane->noted_until = lane->held_until;
+		write_note(lane, lane->held_reason, lane->noted_until);
+	}
+	else if (breaker->state == IG_BREAKER_OPEN)
+	{
+		lane->noted_until = breaker->until;
+		write_note(lane, lane->gate->reason, lane->noted_until);
+	}
+	else
+		return;
+	lane->noted = true;
+}
+
+/* Have it no longer said where it is over. */
+void
+ig_lanes_settle(TimestampTz now)
+{
+	HASH_SEQ_STATUS scan;
+	IgLane	   *lane;
+
+	hash_seq_init(&scan, lanes);
+	while ((lane = hash_seq_search(&scan)) != NULL)
+	{
+		if (!lane->noted || lane->held_until > now || ig_gate_broken(lane->gate))
+			continue;
+		if (!lane->parked)
+			erase_note(lane);
+		lane->noted = false;
+	}
+}
+
+/* Hold the lane's calls back, and say why. */
+void
+ig_lane_park(IgLane *lane, const char *reason, TimestampTz now)
+{
 	/* The next try is made with a new token. */
 	lane->renew_at = 0;
 	if (!lane->parked)
@@ -368,13 +614,7 @@ ig_lane_park(IgLane *lane, const char *reason, TimestampTz now)
 													 LAST_PARK_PAUSE));
 	lane->tries++;
 
-	SPI_connect();
-	values[0] = NameGetDatum(&lane->server);
-	values[1] = NameGetDatum(&lane->owner);
-	values[2] = CStringGetTextDatum(reason);
-	values[3] = TimestampTzGetDatum(lane->next_try);
-	ig_spi_execute(&park, values, NULL);
-	SPI_finish();
+	write_note(lane, reason, lane->next_try);
 }
 
 /*
@@ -384,21 +624,12 @@ ig_lane_park(IgLane *lane, const char *reason, TimestampTz now)
 void
 ig_lane_answered(IgLane *lane, TimestampTz started_at)
 {
-	static IgStatement unpark = {
-		.sql = "DELETE FROM ignisign.parked WHERE server = $1 AND owner = $2",
-		.types = {NAMEOID, NAMEOID}
-	};
-	Datum		values[2];
-
 	if (!lane->parked || started_at < lane->parked_at)
 		return;
 	lane->parked = false;
+	lane->noted = false;
 	ereport(LOG,
 			(errmsg("ignisign: calls of role \"%s\" on server \"%s\" are made again",
 					NameStr(lane->owner), NameStr(lane->server))));
-	SPI_connect();
-	values[0] = NameGetDatum(&lane->server);
-	values[1] = NameGetDatum(&lane->owner);
-	ig_spi_execute(&unpark, values, NULL);
-	SPI_finish();
+	erase_note(lane);
 }

@@ -2,8 +2,8 @@
  *
  * lanes.h
  *	  The accounts of one worker: each has a lane of its own, with its
- *	  credentials, its limit of calls in flight, and a gate that closes when
- *	  the API refuses the account.
+ *	  credentials, its limit of calls in flight, and is held back alone when
+ *	  the API refuses the account or asks for a pause.
  *
  *-------------------------------------------------------------------------
  */
@@ -16,23 +16,33 @@
 #include "utils/timestamp.h"
 
 #include "credentials.h"
+#include "load.h"
 #include "queue.h"
 
 typedef struct IgLane
 {
 	NameData	server;			/* with owner: the key */
 	NameData	owner;
+	IgGate	   *gate;			/* of the server */
 	MemoryContext context;		/* of account */
 	IgAccount  *account;		/* NULL: not loaded, or there is none */
 	bool		stale;			/* account is to be loaded again */
 	int			in_flight;
 	TimestampTz front;			/* of the queue: no pending call was seen before */
 	int64		front_id;
+	int			granted;		/* not started yet; see ig_lanes_share */
+	int64		served;			/* counts up with each call that is started */
 	bool		parked;
 	TimestampTz parked_at;
 	int			tries;			/* since it was parked */
 	TimestampTz next_try;		/* of a parked lane */
 	bool		scanning;		/* unknown calls are being looked for */
+	TimestampTz held_until;		/* the API asked for a pause */
+	int			throttled;		/* times that it did, one after the other */
+	bool		trying;			/* a call is to show whether that is over */
+	char		held_reason[300];
+	bool		noted;			/* why it is held back stands in ignisign.parked */
+	TimestampTz noted_until;	/* what stands there holds until then */
 
 	/* Of an account that logs in. */
 	char	   *token;			/* NULL: none yet */
@@ -60,11 +70,39 @@ extern IgDue *ig_lanes_fronts(TimestampTz latest, int *n);
 /* After how many attempts a call is dead; none is while the account is gone. */
 extern int	ig_lane_max_attempts(const IgLane *lane);
 
-/* How many calls may be started now.  Needs a transaction. */
-extern int	ig_lane_room(IgLane *lane, TimestampTz now);
+/*
+ * Whether one more call may be started now, beside those that are granted.  If
+ * not, *again is the time to look again, or 0 where something else tells.  Needs
+ * a transaction.
+ */
+extern bool ig_lane_may_send(IgLane *lane, TimestampTz now, TimestampTz *again);
 
-/* Whether its calls can be made now, with credentials, be there room or not. */
-extern bool ig_lane_open(IgLane *lane, TimestampTz now);
+/* The same for a refresh of a server that has room for it. */
+extern bool ig_lane_may_refresh(IgLane *lane, TimestampTz now);
+
+/*
+ * Share out what may be started among accounts that have calls due: sets their
+ * limits.  One after the other gets one more, the one that was served longest
+ * ago first.
+ */
+extern void ig_lanes_share(IgDue *due, int n, TimestampTz now);
+
+/* A call starts, and ends. */
+extern IgTicket ig_lane_start(IgLane *lane, bool refresh);
+extern void ig_lane_end(IgLane *lane, const IgTicket *ticket);
+
+/* Have it, or all of its server, wait: the API asked for it in these words. */
+extern void ig_lane_hold(IgLane *lane, IgHold hold, int64 delay, const char *reason, TimestampTz now);
+
+/* The API takes its calls again. */
+extern void ig_lane_release(IgLane *lane);
+
+/*
+ * Have ignisign.parked say why a lane's calls do not go, where that lasts; and no
+ * longer where it is over.  Need a transaction.
+ */
+extern void ig_lane_note(IgLane *lane, TimestampTz now);
+extern void ig_lanes_settle(TimestampTz now);
 
 /* What its calls are sent with; NULL: there is no token yet. */
 extern const char *ig_lane_bearer(const IgLane *lane);
@@ -81,9 +119,6 @@ extern void ig_lane_logged_in(IgLane *lane, const char *token);
  */
 extern bool ig_lane_login_failed(IgLane *lane, bool for_good, TimestampTz now);
 
-/* When a lane that has no room is to be looked at again; 0: something else tells. */
-extern TimestampTz ig_lane_next(const IgLane *lane, TimestampTz now);
-
 /* A call with the token of that generation was refused; true: a new one is to help. */
 extern bool ig_lane_token_refused(IgLane *lane, int generation);
 
@@ -93,7 +128,7 @@ extern void ig_lane_park(IgLane *lane, const char *reason, TimestampTz now);
 /* A call that started then was answered: let the lane's calls go again if they were held back before it. */
 extern void ig_lane_answered(IgLane *lane, TimestampTz started_at);
 
-/* Have all accounts loaded again, and parked lanes tried. */
+/* Have all accounts loaded again, and what is held back tried. */
 extern void ig_lanes_reload(void);
 
 #endif							/* IGNISIGN_LANES_H */

@@ -11,6 +11,7 @@
 #include "policy.h"
 
 #include <ctype.h>
+#include <limits.h>
 #include <stddef.h>
 #include <stdio.h>
 #include <string.h>
@@ -184,6 +185,138 @@ ig_policy_retry_after(const char *value, int64_t now)
 	if (seconds * 1000 <= now)
 		return 0;
 	return seconds * 1000 - now > IG_MAX_RETRY_AFTER ? IG_MAX_RETRY_AFTER : seconds * 1000 - now;
+}
+
+/* How long an answer holds back other calls, and whose. */
+IgHold
+ig_policy_hold(int http_status, int64_t retry_after, int streak,
+			   const IgPolicy *policy, uint64_t random, int64_t *delay)
+{
+	*delay = retry_after;
+	if (http_status == 503)
+		return retry_after > 0 ? IG_HOLD_SERVER : IG_HOLD_NOTHING;
+	if (http_status != 429)
+		return IG_HOLD_NOTHING;
+	if (retry_after < 0)
+		*delay = ig_policy_backoff(streak, policy->retry_delay, policy->max_retry_delay, random);
+	return IG_HOLD_ACCOUNT;
+}
+
+/* One call in the bucket's unit: then a rate is what flows in a microsecond. */
+#define ONE_CALL INT64_C(1000000000)
+
+/* What a bucket holds. */
+static int64_t
+bucket_size(int64_t rate)
+{
+	return larger(ONE_CALL, rate * 100000);
+}
+
+/* Fill a bucket up to now. */
+static void
+fill(IgTokenBucket *bucket, int64_t rate, int64_t now)
+{
+	int64_t		missing = bucket_size(rate) - bucket->tokens;
+	int64_t		elapsed = now - bucket->filled_at;
+
+	if (bucket->filled_at == 0 || elapsed > missing / rate)
+		bucket->tokens = bucket_size(rate);
+	else if (elapsed > 0)
+		bucket->tokens += elapsed * rate;
+
+	/* A clock that was set back fills nothing. */
+	bucket->filled_at = now;
+}
+
+/* How many calls may be made. */
+int
+ig_bucket_room(IgTokenBucket *bucket, int64_t rate, int64_t now)
+{
+	if (rate == 0)
+		return INT_MAX;
+	fill(bucket, rate, now);
+	return bucket->tokens < ONE_CALL ? 0 : (int) (bucket->tokens / ONE_CALL);
+}
+
+/* Take one call out. */
+void
+ig_bucket_take(IgTokenBucket *bucket, int64_t rate, int64_t now)
+{
+	if (rate == 0)
+		return;
+	fill(bucket, rate, now);
+	bucket->tokens -= ONE_CALL;
+}
+
+/* When to look again: a hundred times a second at most. */
+int64_t
+ig_bucket_next(const IgTokenBucket *bucket, int64_t rate)
+{
+	int64_t		wanted = larger(ONE_CALL, rate * 10000) - bucket->tokens;
+
+	return rate == 0 || wanted <= 0 ? bucket->filled_at : bucket->filled_at + (wanted + rate - 1) / rate;
+}
+
+/* What an attempt tells of the server. */
+IgHealth
+ig_policy_health(IgReach reach, int http_status)
+{
+	if (reach == IG_REACH_NOT_SENT || reach == IG_REACH_NO_ANSWER || http_status >= 500)
+		return IG_HEALTH_BAD;
+	return IG_HEALTH_GOOD;
+}
+
+/* Change a breaker's state. */
+static void
+change_breaker(IgBreaker *breaker, IgBreakerState state)
+{
+	breaker->state = state;
+	breaker->failures = 0;
+	breaker->probing = false;
+	breaker->epoch++;
+}
+
+/* Whether a call may start. */
+bool
+ig_breaker_allows(IgBreaker *breaker, int64_t now)
+{
+	if (breaker->state == IG_BREAKER_OPEN && breaker->until <= now)
+		change_breaker(breaker, IG_BREAKER_HALF_OPEN);
+	return breaker->state == IG_BREAKER_CLOSED ||
+		(breaker->state == IG_BREAKER_HALF_OPEN && !breaker->probing);
+}
+
+/* A call starts. */
+int
+ig_breaker_start(IgBreaker *breaker)
+{
+	breaker->probing = breaker->state == IG_BREAKER_HALF_OPEN;
+	return breaker->epoch;
+}
+
+/* A call has ended. */
+IgBreakerState
+ig_breaker_report(IgBreaker *breaker, int epoch, IgHealth health,
+				  int threshold, int64_t pause, int64_t now)
+{
+	IgBreakerState before = breaker->state;
+
+	if (epoch != breaker->epoch)
+		return before;
+	if (health == IG_HEALTH_UNKNOWN)
+		breaker->probing = false;
+	else if (health == IG_HEALTH_GOOD)
+	{
+		breaker->failures = 0;
+		if (before == IG_BREAKER_HALF_OPEN)
+			change_breaker(breaker, IG_BREAKER_CLOSED);
+	}
+	else if (threshold > 0 && (before == IG_BREAKER_HALF_OPEN || ++breaker->failures >= threshold))
+	{
+		change_breaker(breaker, IG_BREAKER_OPEN);
+		breaker->until = now + pause * 1000;
+	}
+	return before;
 }
 
 /* base * 4^klass, without its bound. */

@@ -82,6 +82,82 @@ extern int64_t ig_policy_retry_after(const char *value, int64_t now);
 extern int64_t ig_policy_http_date(const char *value);
 
 /*
+ * How long an answer holds back the other calls, and whose: 429 those of the
+ * account, 503 with a Retry-After those of the server.  A 429 without one counts
+ * as a failed attempt at the account, the streak-th in a row from 1.
+ */
+typedef enum IgHold
+{
+	IG_HOLD_NOTHING,
+	IG_HOLD_ACCOUNT,
+	IG_HOLD_SERVER
+} IgHold;
+
+extern IgHold ig_policy_hold(int http_status, int64_t retry_after, int streak,
+							 const IgPolicy *policy, uint64_t random, int64_t *delay);
+
+/*
+ * A token bucket.  Rates are calls in 1000 seconds, 0 for no limit; times are
+ * microseconds.  A bucket that is all zero is full; it holds a tenth of a
+ * second's worth, at least one call.
+ */
+typedef struct IgTokenBucket
+{
+	int64_t		tokens;			/* thousand millionths of a call; may be negative */
+	int64_t		filled_at;		/* 0: never */
+} IgTokenBucket;
+
+/* Fill it up to now; returns how many calls may be made. */
+extern int	ig_bucket_room(IgTokenBucket *bucket, int64_t rate, int64_t now);
+/* Take one call out, whether it is there or owed. */
+extern void ig_bucket_take(IgTokenBucket *bucket, int64_t rate, int64_t now);
+/* When to look again if there is no room; at high rates, for several calls at once. */
+extern int64_t ig_bucket_next(const IgTokenBucket *bucket, int64_t rate);
+
+/* What an attempt tells of the server. */
+typedef enum IgHealth
+{
+	IG_HEALTH_UNKNOWN,			/* nothing */
+	IG_HEALTH_GOOD,				/* it answers, if only to refuse */
+	IG_HEALTH_BAD				/* no connection, no answer, or 5xx */
+} IgHealth;
+
+extern IgHealth ig_policy_health(IgReach reach, int http_status);
+
+/*
+ * A breaker.  Closed, calls go.  After so many failures in a row it is open,
+ * and none goes until the pause is over; then one goes as a probe, and what
+ * comes of that closes or opens it.  Each change begins an epoch, and what was
+ * started in an earlier one is not listened to.  All zero, it is closed.
+ */
+typedef enum IgBreakerState
+{
+	IG_BREAKER_CLOSED,
+	IG_BREAKER_OPEN,
+	IG_BREAKER_HALF_OPEN
+} IgBreakerState;
+
+typedef struct IgBreaker
+{
+	IgBreakerState state;
+	int			failures;		/* in a row */
+	int			epoch;
+	bool		probing;		/* half-open: the probe is under way */
+	int64_t		until;			/* open: when the pause is over, in microseconds */
+} IgBreaker;
+
+/* Whether a call may start; when the pause is over this half-opens it. */
+extern bool ig_breaker_allows(IgBreaker *breaker, int64_t now);
+/* A call starts; returns its epoch. */
+extern int	ig_breaker_start(IgBreaker *breaker);
+/*
+ * A call has ended.  Opens after "threshold" failures in a row (0: never) for
+ * "pause" milliseconds; now is in microseconds.  Returns the state before.
+ */
+extern IgBreakerState ig_breaker_report(IgBreaker *breaker, int epoch, IgHealth health,
+										int threshold, int64_t pause, int64_t now);
+
+/*
  * How long until an open request is looked at again: class k covers ages up
  * to 30 * base * 4^k and is refreshed every base * 4^k, at most hourly.
  */

@@ -696,25 +696,27 @@ end_scan(IgScan *scan)
 	MemoryContextDelete(scan->context);
 }
 
-/* The next candidate to be read, or NULL. */
+/* Whether a candidate is left to be read. */
+static bool
+any_candidate(IgScan *scan)
+{
+	while (scan->next < list_length(scan->candidates) &&
+		   ((IgCandidate *) list_nth(scan->candidates, scan->next))->gone)
+		scan->next++;
+	return scan->again != NIL || scan->next < list_length(scan->candidates);
+}
+
+/* The next one, of which there must be any. */
 static IgCandidate *
 next_candidate(IgScan *scan)
 {
 	IgCandidate *candidate;
 
-	if (scan->again != NIL)
-	{
-		candidate = linitial(scan->again);
-		scan->again = list_delete_first(scan->again);
-		return candidate;
-	}
-	while (scan->next < list_length(scan->candidates))
-	{
-		candidate = list_nth(scan->candidates, scan->next++);
-		if (!candidate->gone)
-			return candidate;
-	}
-	return NULL;
+	if (scan->again == NIL)
+		return list_nth(scan->candidates, scan->next++);
+	candidate = linitial(scan->again);
+	scan->again = list_delete_first(scan->again);
+	return candidate;
 }
 
 /* The next calls to make for the scan. */
@@ -722,13 +724,14 @@ List *
 ig_scan_next(IgScan *scan, TimestampTz now, TimestampTz *when, bool *over)
 {
 	List	   *flights = NIL;
-	IgCandidate *candidate;
-
-	bool		probe = scan->lane->parked && scan->pages_read == 0 && ig_lane_room(scan->lane, now) > 0;
+	TimestampTz again;
+	bool		allowed = ig_lane_may_send(scan->lane, now, &again);
 
 	*over = false;
 	*when = 0;
-	if (scan->failed || (scan->lane->parked && !probe))
+
+	/* An account that is refused is tried by the first page at the most. */
+	if (scan->failed || (scan->lane->parked && !(allowed && scan->pages_read == 0)))
 	{
 		if (scan->outstanding == 0)
 		{
@@ -748,20 +751,16 @@ ig_scan_next(IgScan *scan, TimestampTz now, TimestampTz *when, bool *over)
 		*when = scan->not_before;
 		return NIL;
 	}
-	if (!probe && !ig_lane_open(scan->lane, now))
-	{
-		*when = ig_lane_next(scan->lane, now);
-		return NIL;
-	}
+	*when = again;
 	if (!scan->listed)
 	{
-		if (scan->outstanding == 0)
+		if (scan->outstanding == 0 && allowed)
 			flights = lappend(flights, scan_flight(scan, IG_OP_LIST, NULL));
 		return flights;
 	}
-	while (scan->outstanding < SIDE_BY_SIDE && (candidate = next_candidate(scan)) != NULL)
-		flights = lappend(flights, scan_flight(scan, IG_OP_CONTEXT, candidate->id));
-	if (flights == NIL && scan->outstanding == 0)
+	while (scan->outstanding < SIDE_BY_SIDE && any_candidate(scan) && ig_lane_may_send(scan->lane, now, when))
+		flights = lappend(flights, scan_flight(scan, IG_OP_CONTEXT, next_candidate(scan)->id));
+	if (!any_candidate(scan) && scan->outstanding == 0)
 	{
 		decide(scan);
 		end_scan(scan);

@@ -5,9 +5,10 @@
  *
  * The interval grows with the age of a request, so requests form classes by
  * age (policy.c), each with a time when its next round is due.  A round goes
- * through the class in order of age, many ids a call.  That schedule lives in
- * memory only: nothing is written for a request that did not change, and
- * after a restart each class is simply due soon.
+ * through the class in order of age, many ids a call.  Each server has rounds of
+ * its own, so that one that is slow does not delay the others'.  That schedule
+ * lives in memory only: nothing is written for a request that did not change,
+ * and after a restart each class is simply due soon.
  *
  * The API tells a status for many requests at once, but who has signed only
  * request by request: every few rounds, the contexts of those that wait for
@@ -20,6 +21,7 @@
 #include "catalog/pg_type.h"
 #include "common/pg_prng.h"
 #include "utils/builtins.h"
+#include "utils/hsearch.h"
 #include "utils/memutils.h"
 
 #include "refresh.h"
@@ -39,78 +41,145 @@ typedef struct IgClass
 	int			rounds;
 } IgClass;
 
-static IgClass classes[IG_REFRESH_CLASSES];
-static List *refused = NIL;		/* halves of refused batches */
-static MemoryContext refused_context = NULL;
+struct IgRounds
+{
+	NameData	server;			/* the key */
+	IgClass		classes[IG_REFRESH_CLASSES];
+	List	   *refused;		/* halves of refused batches */
+	MemoryContext refused_context;
+};
 
-/* Set the class's next round, a little at random. */
+static HTAB *all_rounds = NULL;
+
+/* Find or make the rounds of a server. */
+static IgRounds *
+find_rounds(Name server)
+{
+	IgRounds   *rounds;
+	bool		found;
+	NameData	key;
+
+	if (all_rounds == NULL)
+	{
+		HASHCTL		ctl;
+
+		memset(&ctl, 0, sizeof(ctl));
+		ctl.keysize = sizeof(NameData);
+		ctl.entrysize = sizeof(IgRounds);
+		ctl.hcxt = TopMemoryContext;
+		all_rounds = hash_create("ignisign rounds", 16, &ctl, HASH_ELEM | HASH_BLOBS | HASH_CONTEXT);
+	}
+	memset(&key, 0, sizeof(key));
+	namestrcpy(&key, NameStr(*server));
+	rounds = hash_search(all_rounds, &key, HASH_ENTER, &found);
+	if (!found)
+		memset((char *) rounds + sizeof(key), 0, sizeof(IgRounds) - sizeof(key));
+	return rounds;
+}
+
+/* The server of these rounds. */
+const char *
+ig_refresh_server(const IgRounds *rounds)
+{
+	return NameStr(rounds->server);
+}
+
+/* Set a class's next round, a little at random. */
 static void
-schedule(int k, TimestampTz now)
+schedule(IgClass *class, int k, TimestampTz now)
 {
 	int64		interval = ig_policy_refresh_interval(k, ig_refresh_interval);
 	double		part = 0.75 + 0.25 * pg_prng_double(&pg_global_prng_state);
 
-	classes[k].due = TimestampTzPlusMilliseconds(now, (int64) (interval * part));
+	class->due = TimestampTzPlusMilliseconds(now, (int64) (interval * part));
 }
 
-/* When to collect next. */
+/* When to collect next: the first of what is due. */
 TimestampTz
-ig_refresh_next(TimestampTz now)
+ig_refresh_due(const IgRounds *rounds)
 {
-	static IgStatement ends = {
-		.sql = "SELECT (SELECT sent_at FROM ignisign.request WHERE closed_at IS NULL AND "
-		"sent_at IS NOT NULL ORDER BY sent_at, id LIMIT 1), "
-		"(SELECT sent_at FROM ignisign.request WHERE closed_at IS NULL AND "
-		"sent_at IS NOT NULL ORDER BY sent_at DESC, id DESC LIMIT 1)"
-	};
-	TimestampTz next = 0;
-	bool		none;
-	int			youngest = 0;
-	int			oldest = -1;
+	TimestampTz due = 0;
 
-	if (ig_refresh_interval == 0)
-		return 0;
-	if (refused != NIL)
-		return now;
-
-	SPI_connect();
-	if (ig_spi_execute(&ends, NULL, NULL) == 1)
+	if (rounds->refused != NIL)
+		return 1;
+	for (int k = 0; k < IG_REFRESH_CLASSES; k++)
 	{
-		TimestampTz sent = DatumGetTimestampTz(ig_spi_datum(0, 1, &none));
+		const IgClass *class = &rounds->classes[k];
 
-		if (!none)
-		{
-			oldest = ig_policy_refresh_class((now - sent) / 1000, ig_refresh_interval);
-			sent = DatumGetTimestampTz(ig_spi_datum(0, 2, &none));
-			youngest = ig_policy_refresh_class((now - sent) / 1000, ig_refresh_interval);
-		}
+		if (class->running)
+			return 1;
+		if (class->due != 0 && (due == 0 || class->due < due))
+			due = class->due;
 	}
-	SPI_finish();
+	return due;
+}
+
+/* Have those classes scheduled that have a request. */
+static void
+schedule_all(IgRounds *rounds, TimestampTz oldest, TimestampTz youngest, TimestampTz now)
+{
+	int			last = ig_policy_refresh_class((now - oldest) / 1000, ig_refresh_interval);
+	int			first = ig_policy_refresh_class((now - youngest) / 1000, ig_refresh_interval);
 
 	for (int k = 0; k < IG_REFRESH_CLASSES; k++)
 	{
-		IgClass    *class = &classes[k];
+		IgClass    *class = &rounds->classes[k];
 
 		if (class->running)
-			return now;
-		if (k < youngest || k > oldest)
-		{
-			class->due = 0;
 			continue;
-		}
-		if (class->due == 0)
-			schedule(k, now);
-		if (next == 0 || class->due < next)
-			next = class->due;
+		if (k < first || k > last)
+			class->due = 0;
+		else if (class->due == 0)
+			schedule(class, k, now);
 	}
-	return next;
+}
+
+/* The servers that have open requests: costs a few index look-ups a server. */
+List *
+ig_refresh_servers(TimestampTz now)
+{
+	static IgStatement ends = {
+		.sql = "WITH RECURSIVE s AS ("
+		"(SELECT server FROM ignisign.request WHERE closed_at IS NULL AND sent_at IS NOT NULL "
+		"ORDER BY server LIMIT 1) "
+		"UNION ALL "
+		"SELECT n.server FROM s CROSS JOIN LATERAL "
+		"(SELECT r.server FROM ignisign.request r WHERE r.closed_at IS NULL AND r.sent_at IS NOT NULL "
+		"AND r.server > s.server ORDER BY r.server LIMIT 1) n) "
+		"SELECT s.server, "
+		"(SELECT sent_at FROM ignisign.request r WHERE closed_at IS NULL AND sent_at IS NOT NULL "
+		"AND r.server = s.server ORDER BY sent_at, id LIMIT 1), "
+		"(SELECT sent_at FROM ignisign.request r WHERE closed_at IS NULL AND sent_at IS NOT NULL "
+		"AND r.server = s.server ORDER BY sent_at DESC, id DESC LIMIT 1) FROM s"
+	};
+	MemoryContext context = CurrentMemoryContext;
+	List	   *result = NIL;
+	bool		isnull;
+	int			n;
+
+	if (ig_refresh_interval == 0)
+		return NIL;
+
+	SPI_connect();
+	n = (int) ig_spi_execute(&ends, NULL, NULL);
+	for (int i = 0; i < n; i++)
+	{
+		IgRounds   *rounds = find_rounds(DatumGetName(ig_spi_datum(i, 1, &isnull)));
+		MemoryContext old = MemoryContextSwitchTo(context);
+
+		schedule_all(rounds, DatumGetTimestampTz(ig_spi_datum(i, 2, &isnull)),
+					 DatumGetTimestampTz(ig_spi_datum(i, 3, &isnull)), now);
+		result = lappend(result, rounds);
+		MemoryContextSwitchTo(old);
+	}
+	SPI_finish();
+	return result;
 }
 
 /* Begin a round. */
 static void
-begin_round(int k, TimestampTz now)
+begin_round(IgClass *class, int k, TimestampTz now)
 {
-	IgClass    *class = &classes[k];
 	int64		end = ig_policy_refresh_class_end(k, ig_refresh_interval);
 	int64		start = k == 0 ? -INT64CONST(3600000) :
 		ig_policy_refresh_class_end(k - 1, ig_refresh_interval);
@@ -138,9 +207,9 @@ read_contexts(Datum requests)
 	ig_spi_execute(&read, &requests, NULL);
 }
 
-/* The batch that a request of this account goes to. */
+/* The batch that a request of this role goes to. */
 static IgBatch *
-find_batch(List **batches, Name server, Name owner)
+find_batch(List **batches, const NameData *server, Name owner)
 {
 	ListCell   *lc;
 	IgBatch    *batch;
@@ -149,7 +218,6 @@ find_batch(List **batches, Name server, Name owner)
 	{
 		batch = lfirst(lc);
 		if (batch->n < ig_refresh_batch &&
-			strcmp(NameStr(batch->server), NameStr(*server)) == 0 &&
 			strcmp(NameStr(batch->owner), NameStr(*owner)) == 0)
 			return batch;
 	}
@@ -164,18 +232,18 @@ find_batch(List **batches, Name server, Name owner)
 
 /* Go on with a class's round: add what comes next to the batches. */
 static void
-go_on(int k, List **batches, int rows, TimestampTz now)
+go_on(IgRounds *rounds, int k, List **batches, int rows, TimestampTz now)
 {
 	static IgStatement page = {
-		.sql = "SELECT id, signature_request_id, server, owner, sent_at FROM ignisign.request "
-		"WHERE closed_at IS NULL AND sent_at IS NOT NULL "
+		.sql = "SELECT id, signature_request_id, owner, sent_at FROM ignisign.request "
+		"WHERE closed_at IS NULL AND sent_at IS NOT NULL AND server = $5 "
 		"AND (sent_at, id) > ($1, $2) AND sent_at <= $3 "
-		"ORDER BY sent_at, id LIMIT $4",
-		.types = {TIMESTAMPTZOID, UUIDOID, TIMESTAMPTZOID, INT4OID}
+		"ORDER BY server, sent_at, id LIMIT $4",
+		.types = {TIMESTAMPTZOID, UUIDOID, TIMESTAMPTZOID, INT4OID, NAMEOID}
 	};
-	IgClass    *class = &classes[k];
+	IgClass    *class = &rounds->classes[k];
 	MemoryContext context = CurrentMemoryContext;
-	Datum		values[4];
+	Datum		values[5];
 	Datum	   *ids;
 	int			n;
 
@@ -184,15 +252,15 @@ go_on(int k, List **batches, int rows, TimestampTz now)
 	values[1] = UUIDPGetDatum(&class->at_id);
 	values[2] = TimestampTzGetDatum(class->youngest);
 	values[3] = Int32GetDatum(rows);
+	values[4] = NameGetDatum(&rounds->server);
 	n = (int) ig_spi_execute(&page, values, NULL);
 	ids = palloc(Max(n, 1) * sizeof(Datum));
 	for (int i = 0; i < n; i++)
 	{
 		bool		isnull;
 		MemoryContext old = MemoryContextSwitchTo(context);
-		IgBatch    *batch = find_batch(batches,
-									   DatumGetName(ig_spi_datum(i, 3, &isnull)),
-									   DatumGetName(ig_spi_datum(i, 4, &isnull)));
+		IgBatch    *batch = find_batch(batches, &rounds->server,
+									   DatumGetName(ig_spi_datum(i, 3, &isnull)));
 
 		ids[i] = ig_spi_datum(i, 1, &isnull);
 		batch->requests[batch->n] = *DatumGetUUIDP(ids[i]);
@@ -201,7 +269,7 @@ go_on(int k, List **batches, int rows, TimestampTz now)
 		MemoryContextSwitchTo(old);
 		if (i == n - 1)
 		{
-			class->at = DatumGetTimestampTz(ig_spi_datum(i, 5, &isnull));
+			class->at = DatumGetTimestampTz(ig_spi_datum(i, 4, &isnull));
 			class->at_id = *DatumGetUUIDP(ids[i]);
 		}
 	}
@@ -212,7 +280,7 @@ go_on(int k, List **batches, int rows, TimestampTz now)
 	if (n < rows)
 	{
 		class->running = false;
-		schedule(k, now);
+		schedule(class, k, now);
 	}
 }
 
@@ -221,46 +289,43 @@ go_on(int k, List **batches, int rows, TimestampTz now)
  * call.
  */
 List *
-ig_refresh_collect(TimestampTz now, int max)
+ig_refresh_collect(IgRounds *rounds, TimestampTz now, int max)
 {
 	List	   *batches = NIL;
 
-	if (ig_refresh_interval == 0)
-		return NIL;
-
-	if (refused == NIL && refused_context != NULL)
-		MemoryContextReset(refused_context);
-	while (refused != NIL && list_length(batches) < max)
+	if (rounds->refused == NIL && rounds->refused_context != NULL)
+		MemoryContextReset(rounds->refused_context);
+	while (rounds->refused != NIL && list_length(batches) < max)
 	{
-		batches = lappend(batches, linitial(refused));
-		refused = list_delete_first(refused);
+		batches = lappend(batches, linitial(rounds->refused));
+		rounds->refused = list_delete_first(rounds->refused);
 	}
 	for (int k = 0; k < IG_REFRESH_CLASSES && list_length(batches) < max; k++)
 	{
-		IgClass    *class = &classes[k];
+		IgClass    *class = &rounds->classes[k];
 
 		if (!class->running)
 		{
 			if (class->due == 0 || class->due > now)
 				continue;
-			begin_round(k, now);
+			begin_round(class, k, now);
 		}
-		go_on(k, &batches, (max - list_length(batches)) * ig_refresh_batch, now);
+		go_on(rounds, k, &batches, (max - list_length(batches)) * ig_refresh_batch, now);
 	}
 	return batches;
 }
 
 /* Copy a part of a batch. */
 static void
-add_refused(const IgBatch *batch, int first, int n)
+add_refused(IgRounds *rounds, const IgBatch *batch, int first, int n)
 {
 	MemoryContext old;
 	IgBatch    *part;
 
-	if (refused_context == NULL)
-		refused_context = AllocSetContextCreate(TopMemoryContext, "ignisign refused batches",
-												ALLOCSET_SMALL_SIZES);
-	old = MemoryContextSwitchTo(refused_context);
+	if (rounds->refused_context == NULL)
+		rounds->refused_context = AllocSetContextCreate(TopMemoryContext, "ignisign refused batches",
+														ALLOCSET_SMALL_SIZES);
+	old = MemoryContextSwitchTo(rounds->refused_context);
 	part = palloc0(sizeof(IgBatch));
 	part->server = batch->server;
 	part->owner = batch->owner;
@@ -272,7 +337,7 @@ add_refused(const IgBatch *batch, int first, int n)
 		part->requests[i] = batch->requests[first + i];
 		part->signature_request_ids[i] = pstrdup(batch->signature_request_ids[first + i]);
 	}
-	refused = lappend(refused, part);
+	rounds->refused = lappend(rounds->refused, part);
 	MemoryContextSwitchTo(old);
 }
 
@@ -280,6 +345,9 @@ add_refused(const IgBatch *batch, int first, int n)
 void
 ig_refresh_refused(const IgBatch *batch)
 {
+	NameData	server = batch->server;
+	IgRounds   *rounds = find_rounds(&server);
+
 	if (batch->n == 1)
 	{
 		ereport(LOG,
@@ -287,6 +355,6 @@ ig_refresh_refused(const IgBatch *batch)
 						batch->signature_request_ids[0])));
 		return;
 	}
-	add_refused(batch, 0, batch->n / 2);
-	add_refused(batch, batch->n / 2, batch->n - batch->n / 2);
+	add_refused(rounds, batch, 0, batch->n / 2);
+	add_refused(rounds, batch, batch->n / 2, batch->n - batch->n / 2);
 }

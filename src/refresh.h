@@ -14,11 +14,19 @@
 
 #include "flight.h"
 
-/* When to collect next; 0: nothing is open.  Needs a transaction. */
-extern TimestampTz ig_refresh_next(TimestampTz now);
+/* The rounds of a server. */
+typedef struct IgRounds IgRounds;
+
+/* The servers that have open requests.  Needs a transaction. */
+extern List *ig_refresh_servers(TimestampTz now);
+
+extern const char *ig_refresh_server(const IgRounds *rounds);
+
+/* When to collect next; it may be over. */
+extern TimestampTz ig_refresh_due(const IgRounds *rounds);
 
 /* Batches that are due, at most about "max" of them.  Needs a transaction. */
-extern List *ig_refresh_collect(TimestampTz now, int max);
+extern List *ig_refresh_collect(IgRounds *rounds, TimestampTz now, int max);
 
 /* The API refuses a batch: its halves are tried. */
 extern void ig_refresh_refused(const IgBatch *batch);

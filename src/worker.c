@@ -22,6 +22,7 @@
 #include "access/xact.h"
 #include "catalog/pg_type.h"
 #include "commands/extension.h"
+#include "common/pg_prng.h"
 #include "miscadmin.h"
 #include "postmaster/bgworker.h"
 #include "postmaster/interrupt.h"
@@ -51,9 +52,6 @@
 #include "staged.h"
 #include "webhook.h"
 
-/* Refreshes under way side by side. */
-#define MAX_REFRESHES		8
-
 /* Answers that are applied in one transaction. */
 #define MAX_ANSWERS			500
 
@@ -72,7 +70,6 @@ static MemoryContext turn_context;	/* reset after each turn */
 static List *flying = NIL;		/* flights with a transfer, in flying_context */
 static MemoryContext flying_context;
 static List *scans = NIL;		/* in flying_context */
-static int	refreshes = 0;		/* under way */
 static TimestampTz next_turn = 0;	/* something is due then; 0: nothing */
 static bool look_wanted = true; /* at all of the queue */
 static TimestampTz next_look = 0;	/* not before */
@@ -354,7 +351,7 @@ static void
 refuse_answer(IgFlight *flight, const char *error)
 {
 	IgOutcome	outcome;
-	IgPolicy	policy = {ig_retry_delay, ig_max_retry_delay, ig_reconcile_delay};
+	IgPolicy	policy = ig_flight_policy();
 
 	ereport(WARNING,
 			(errmsg("ignisign: an answer to the call %lld could not be applied: %s",
@@ -390,6 +387,26 @@ apply_finished(IgFlight **flights, int n)
 					(errmsg("could not record the outcome of the call %lld: %s",
 							(long long) flights[i]->call.id, error)));
 	}
+}
+
+/* What an outcome means for the server, and for how fast it may be called. */
+static void
+judge_load(IgFlight *flight, TimestampTz now)
+{
+	IgPolicy	policy = ig_flight_policy();
+	IgLane	   *lane = flight->lane;
+	int64		delay;
+	IgHold		hold;
+
+	ig_gate_judge(lane->gate, &flight->ticket, flight->health, flight->error, now);
+	if (flight->transfer == NULL || flight->transfer->reach != IG_REACH_ANSWERED)
+		return;
+	hold = ig_policy_hold(flight->transfer->http_status, flight->retry_after, lane->throttled + 1,
+						  &policy, pg_prng_uint64(&pg_global_prng_state), &delay);
+	if (hold == IG_HOLD_NOTHING)
+		ig_lane_release(lane);
+	else
+		ig_lane_hold(lane, hold, delay, flight->error, now);
 }
 
 /* What an outcome means for the account. */
@@ -434,6 +451,7 @@ static void
 claim_scans(List **flights, TimestampTz now, TimestampTz *next)
 {
 	IgDue	   *due;
+	TimestampTz again;
 	int			ndue;
 	ListCell   *lc;
 
@@ -450,9 +468,10 @@ claim_scans(List **flights, TimestampTz now, TimestampTz *next)
 			look_again(next, due[i].run_at);
 			continue;
 		}
-		if (ig_lane_room(lane, now) == 0)
+		if (!ig_lane_may_send(lane, now, &again))
 		{
-			look_again(next, ig_lane_next(lane, now));
+			ig_lane_note(lane, now);
+			look_again(next, again);
 			continue;
 		}
 		scan = ig_scan_begin(lane, now);
@@ -532,6 +551,7 @@ claim_calls(List **flights, TimestampTz now, TimestampTz *next)
 {
 	IgDue	   *due;
 	IgCall	   *calls;
+	TimestampTz again;
 	int			ndue;
 	int			nready = 0;
 	int			n;
@@ -539,18 +559,25 @@ claim_calls(List **flights, TimestampTz now, TimestampTz *next)
 	due = look_at_queue(next, &ndue);
 	for (int i = 0; i < ndue; i++)
 	{
+		if (due[i].run_at > now)
+			look_again(next, due[i].run_at);
+		else
+			due[nready++] = due[i];
+	}
+	ndue = nready;
+	nready = 0;
+	ig_lanes_share(due, ndue, now);
+	for (int i = 0; i < ndue; i++)
+	{
 		IgLane	   *lane = ig_lane(NameStr(due[i].server), NameStr(due[i].owner));
 
-		if (due[i].run_at > now)
-		{
-			look_again(next, due[i].run_at);
-			continue;
-		}
-		due[i].limit = ig_lane_room(lane, now);
 		if (due[i].limit > 0)
 			due[nready++] = due[i];
-		else
-			look_again(next, ig_lane_next(lane, now));
+		else if (!ig_lane_may_send(lane, now, &again))
+		{
+			ig_lane_note(lane, now);
+			look_again(next, again);
+		}
 	}
 	if (nready == 0)
 		return;
@@ -561,14 +588,11 @@ claim_calls(List **flights, TimestampTz now, TimestampTz *next)
 						   ig_flight_create(&calls[i], ig_lane(NameStr(calls[i].server), NameStr(calls[i].owner))));
 
 	/* Where fewer were there than fit, the next one's time is to be seen. */
-	if (n > 0)
+	for (int i = 0; n > 0 && i < ndue; i++)
 	{
-		bool		room = false;
-
-		for (int i = 0; i < nready && !room; i++)
-			room = ig_lane_room(ig_lane(NameStr(due[i].server), NameStr(due[i].owner)), now) > 0;
-		if (room)
-			*next = now;
+		if (ig_lane_may_send(ig_lane(NameStr(due[i].server), NameStr(due[i].owner)), now, &again))
+			again = now;
+		look_again(next, again);
 	}
 }
 
@@ -577,34 +601,63 @@ static void
 claim_refreshes(List **flights, TimestampTz now, TimestampTz *next)
 {
 	ListCell   *lc;
+	ListCell   *lb;
 
-	if (refreshes >= MAX_REFRESHES)
-		return;
-	foreach(lc, ig_refresh_collect(now, MAX_REFRESHES - refreshes))
+	foreach(lc, ig_refresh_servers(now))
 	{
-		IgBatch    *batch = lfirst(lc);
-		IgLane	   *lane = ig_lane(NameStr(batch->server), NameStr(batch->owner));
+		IgRounds   *rounds = lfirst(lc);
+		IgGate	   *gate = ig_gate(ig_refresh_server(rounds));
+		TimestampTz at = ig_refresh_due(rounds);
+		TimestampTz again;
+		int			room;
 
-		/* An account that is held back misses this round. */
-		if (!ig_lane_open(lane, now))
+		if (at > now)
+		{
+			look_again(next, at);
 			continue;
-		*flights = lappend(*flights, ig_flight_create_refresh(batch, lane));
-		refreshes++;
-	}
-	if (refreshes < MAX_REFRESHES)
-	{
-		look_again(next, ig_refresh_next(now));
+		}
+		room = ig_gate_refresh_room(gate, now, &again);
+		if (room == 0)
+		{
+			look_again(next, again);
+			continue;
+		}
+		foreach(lb, ig_refresh_collect(rounds, now, room))
+		{
+			IgBatch    *batch = lfirst(lb);
+			IgLane	   *lane = ig_lane(NameStr(batch->server), NameStr(batch->owner));
+
+			/* An account that is held back misses this round. */
+			if (ig_lane_may_refresh(lane, now))
+				*flights = lappend(*flights, ig_flight_create_refresh(batch, lane));
+		}
+		at = ig_refresh_due(rounds);
+		if (at > now || ig_gate_refresh_room(gate, now, &again) > 0)
+			look_again(next, at);
+		else
+			look_again(next, again);
 	}
 }
 
 /* Log in where a token is wanted; the lane's other calls wait for that. */
 static void
-claim_logins(List **flights)
+claim_logins(List **flights, TimestampTz now, TimestampTz *next)
 {
+	TimestampTz again;
 	ListCell   *lc;
 
 	foreach(lc, ig_lanes_to_log_in())
-		*flights = lappend(*flights, ig_flight_create_login(lfirst(lc)));
+	{
+		IgLane	   *lane = lfirst(lc);
+
+		if (ig_gate_open(lane->gate, now, &again))
+			*flights = lappend(*flights, ig_flight_create_login(lane));
+		else
+		{
+			lane->logging_in = false;
+			look_again(next, again);
+		}
+	}
 }
 
 /* ---- The turn ---- */
@@ -673,8 +726,6 @@ any_hungry(void)
 static void
 end_flight(IgFlight *flight)
 {
-	if (flight->batch)
-		refreshes--;
 	flying = list_delete_ptr(flying, flight);
 	ig_flight_free(flight);
 }
@@ -732,6 +783,7 @@ turn(List *finished, bool *gone)
 	apply_finished(array, n);
 	for (int i = 0; i < n; i++)
 	{
+		judge_load(array[i], now);
 		judge_account(array[i], now);
 		if (array[i]->batch && array[i]->decision.verdict == IG_DEAD)
 			ig_refresh_refused(array[i]->batch);
@@ -743,6 +795,7 @@ turn(List *finished, bool *gone)
 	foreach(lc, finished)
 		end_flight(lfirst(lc));
 
+	ig_lanes_settle(now);
 	check_origin();
 	if (ig_enabled && !parked && !stopping)
 	{
@@ -751,7 +804,7 @@ turn(List *finished, bool *gone)
 		claim_scans(&flights, now, &next_turn);
 		claim_calls(&flights, now, &next_turn);
 		claim_refreshes(&flights, now, &next_turn);
-		claim_logins(&flights);
+		claim_logins(&flights, now, &next_turn);
 		look_again(&next_turn, ig_callbacks_collect(now));
 		n = 0;
 		array = palloc(Max(list_length(flights), 1) * sizeof(IgFlight *));

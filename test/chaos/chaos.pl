@@ -77,6 +77,7 @@ my $node = new_node(
 	'ignisign.refresh_interval'   => '300ms',
 	'ignisign.reconcile_delay'    => '2500ms',
 	'ignisign.max_retry_delay'    => '1s',
+	'ignisign.max_retry_after'    => '50ms',
 	'ignisign.max_response_size'  => '512kB',
 	'ignisign.max_proof_size'     => '512kB');
 
@@ -94,7 +95,7 @@ $node->safe_psql('postgres', <<~SQL);
 	SQL
 connect_node($node, $sandbox);
 $node->safe_psql('postgres',
-	"ALTER SERVER ignisign OPTIONS (ADD timeout '1500', ADD connect_timeout '1500', ADD max_attempts '100')");
+	"ALTER SERVER ignisign OPTIONS (ADD timeout '1500', ADD connect_timeout '1500', ADD max_attempts '100', ADD breaker_pause '500')");
 for my $role (@roles)
 {
 	$node->safe_psql('postgres', <<~SQL);

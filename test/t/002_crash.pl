@@ -16,7 +16,7 @@ my $node = new_node('crash', $sandbox, 'ignisign.reconcile_delay' => '3s',
 	'restart_after_crash' => 'on');
 
 $node->safe_psql('postgres',
-	"ALTER SERVER ignisign OPTIONS (ADD max_in_flight '100')");
+	"ALTER SERVER ignisign OPTIONS (ADD max_in_flight '100', ADD max_total_in_flight '200')");
 
 my $hex = unpack 'H*', pdf('contract');
 

@@ -178,6 +178,7 @@ $sandbox->fault('update-request count=1 status=503 retry-after=3600');
 my $emails = $sandbox->counts->{emails};
 my $cancelled = sign("document => '\\x$hex', language => 'EN'");
 ok(wait_for($node, "SELECT count(*) = 1 FROM ignisign.attempt WHERE request = '$cancelled' AND operation = 'update-request'"), 'a draft waits');
+$node->safe_psql('postgres', "ALTER SERVER ignisign OPTIONS (ADD connect_timeout '10000')");    # others do not
 is($node->safe_psql('postgres', "SELECT state FROM ignisign_status('$cancelled')"), 'queued', 'for people it is queued');
 $node->safe_psql('postgres', "SELECT ignisign_cancel('$cancelled')");
 ok(wait_for($node, "SELECT status = 'CANCELLED' FROM ignisign_status('$cancelled')"), 'it is cancelled');

@@ -2,6 +2,9 @@
 #include "policy.h"
 #include "tap.h"
 
+#include <limits.h>
+#include <string.h>
+
 static const IgPolicy policy = {.retry_delay = 1000, .max_retry_delay = 60000, .reconcile_delay = 30000};
 
 /* Decide about one attempt of several, with the largest jitter. */
@@ -114,9 +117,120 @@ test_refresh(void)
 	ok(ig_policy_refresh_class(INT64_MAX - 1, 3600000) == 0, "with an hourly base there is one class");
 }
 
+static void
+test_hold(void)
+{
+	int64_t		delay;
+
+	ok(ig_policy_hold(429, 7000, 1, &policy, 1000, &delay) == IG_HOLD_ACCOUNT && delay == 7000, "429 holds the account");
+	ok(ig_policy_hold(429, -1, 3, &policy, 4000, &delay) == IG_HOLD_ACCOUNT && delay == 4000,
+	   "without Retry-After, for ever longer");
+	ok(ig_policy_hold(503, 7000, 1, &policy, 1000, &delay) == IG_HOLD_SERVER && delay == 7000,
+	   "503 with Retry-After holds the server");
+	ok(ig_policy_hold(503, -1, 1, &policy, 1000, &delay) == IG_HOLD_NOTHING, "without, nothing");
+	ok(ig_policy_hold(500, 7000, 1, &policy, 1000, &delay) == IG_HOLD_NOTHING, "nor does 500");
+}
+
+static void
+test_bucket(void)
+{
+	IgTokenBucket	bucket = {0};
+	int64_t		now = 1000000;
+	int			made = 0;
+
+	ok(ig_bucket_room(&bucket, 0, now) == INT_MAX, "no rate, no limit");
+	ig_bucket_take(&bucket, 0, now);
+	ok(bucket.tokens == 0 && bucket.filled_at == 0, "and nothing taken");
+
+	/* Two calls a second. */
+	ok(ig_bucket_room(&bucket, 2000, now) == 1, "a new bucket has one call");
+	ig_bucket_take(&bucket, 2000, now);
+	ok(ig_bucket_room(&bucket, 2000, now) == 0, "which can be made once");
+	ok(ig_bucket_next(&bucket, 2000) == now + 500000, "the next one half a second later");
+	ok(ig_bucket_room(&bucket, 2000, now + 499999) == 0, "not before");
+	ok(ig_bucket_room(&bucket, 2000, now + 500000) == 1, "but then");
+	ok(ig_bucket_room(&bucket, 2000, now + INT64_C(3600000000)) == 1, "nothing is saved up");
+	now += INT64_C(3600000000);
+	ok(ig_bucket_room(&bucket, 2000, now - 1000000) == 1, "a clock that goes back does no harm");
+	ig_bucket_take(&bucket, 2000, now - 1000000);
+	ig_bucket_take(&bucket, 2000, now - 1000000);
+	ok(bucket.tokens == -1000000000 && ig_bucket_next(&bucket, 2000) == now, "what is owed is waited for");
+
+	/* Awake only when told to be, a thousand a second are not exceeded. */
+	memset(&bucket, 0, sizeof(bucket));
+	now = 1000000;
+	for (int turns = 0; now <= 11000000; turns++)
+	{
+		for (int room = ig_bucket_room(&bucket, 1000000, now); room > 0; room--, made++)
+			ig_bucket_take(&bucket, 1000000, now);
+		now = ig_bucket_next(&bucket, 1000000);
+		if (turns > 1100)
+			break;
+	}
+	ok(made >= 10000 && made <= 10110, "ten seconds of a thousand a second in a hundred turns each");
+
+	/* The smallest and the largest rate. */
+	memset(&bucket, 0, sizeof(bucket));
+	ig_bucket_take(&bucket, 1, 1);
+	ok(ig_bucket_next(&bucket, 1) == 1000000001, "one call in a thousand seconds");
+	memset(&bucket, 0, sizeof(bucket));
+	ok(ig_bucket_room(&bucket, INT64_C(10000000), 1) == 1000, "ten thousand a second");
+}
+
+static void
+test_breaker(void)
+{
+	IgBreaker	breaker = {0};
+	int			epoch;
+	int			late;
+
+#define REPORT(epoch, health) ig_breaker_report(&breaker, epoch, health, 3, 1000, 5000000)
+	ok(ig_policy_health(IG_REACH_NOT_SENT, 0) == IG_HEALTH_BAD, "no connection is the server's failure");
+	ok(ig_policy_health(IG_REACH_NO_ANSWER, 0) == IG_HEALTH_BAD, "no answer is");
+	ok(ig_policy_health(IG_REACH_ANSWERED, 500) == IG_HEALTH_BAD, "500 is");
+	ok(ig_policy_health(IG_REACH_ANSWERED, 429) == IG_HEALTH_GOOD, "429 is not");
+	ok(ig_policy_health(IG_REACH_ANSWERED, 404) == IG_HEALTH_GOOD, "404 is not");
+	ok(ig_policy_health(IG_REACH_BAD_ANSWER, 200) == IG_HEALTH_GOOD, "nonsense is not");
+
+	ok(ig_breaker_allows(&breaker, 1), "a breaker is closed");
+	late = epoch = ig_breaker_start(&breaker);
+	REPORT(epoch, IG_HEALTH_BAD);
+	REPORT(epoch, IG_HEALTH_BAD);
+	REPORT(epoch, IG_HEALTH_UNKNOWN);
+	REPORT(epoch, IG_HEALTH_GOOD);
+	REPORT(epoch, IG_HEALTH_BAD);
+	REPORT(epoch, IG_HEALTH_BAD);
+	ok(breaker.state == IG_BREAKER_CLOSED, "only failures in a row count");
+	ok(REPORT(epoch, IG_HEALTH_BAD) == IG_BREAKER_CLOSED && breaker.state == IG_BREAKER_OPEN, "the third opens it");
+	ok(breaker.until == 6000000 && !ig_breaker_allows(&breaker, 5999999), "for its pause");
+	REPORT(late, IG_HEALTH_GOOD);
+	ok(breaker.state == IG_BREAKER_OPEN, "what started before does not close it");
+	ok(ig_breaker_allows(&breaker, 6000000) && breaker.state == IG_BREAKER_HALF_OPEN, "then it is half-open");
+	epoch = ig_breaker_start(&breaker);
+	ok(!ig_breaker_allows(&breaker, 6000000), "for one call");
+	REPORT(late, IG_HEALTH_BAD);
+	ok(breaker.state == IG_BREAKER_HALF_OPEN && breaker.probing, "others that end are not the probe");
+	REPORT(epoch, IG_HEALTH_UNKNOWN);
+	ok(ig_breaker_allows(&breaker, 6000000), "a probe that tells nothing is followed by another");
+	epoch = ig_breaker_start(&breaker);
+	REPORT(epoch, IG_HEALTH_BAD);
+	ok(breaker.state == IG_BREAKER_OPEN, "a probe that fails opens it again");
+	ok(ig_breaker_allows(&breaker, 6000000), "until the next one");
+	epoch = ig_breaker_start(&breaker);
+	ok(REPORT(epoch, IG_HEALTH_GOOD) == IG_BREAKER_HALF_OPEN && breaker.state == IG_BREAKER_CLOSED, "which closes it");
+	epoch = ig_breaker_start(&breaker);
+	for (int i = 0; i < 100; i++)
+		ig_breaker_report(&breaker, epoch, IG_HEALTH_BAD, 0, 1000, 1);
+	ok(breaker.state == IG_BREAKER_CLOSED, "without a threshold it never opens");
+#undef REPORT
+}
+
 int
 main(void)
 {
+	test_hold();
+	test_bucket();
+	test_breaker();
 	test_decisions();
 	test_backoff();
 	test_retry_after();
