@@ -171,9 +171,19 @@ typedef struct IgApiEvent
  * What an answer said.  Strings point into the parsed tree and live until
  * ig_api_answer_free; absent or ill-typed optional fields are NULL or -1.
  */
+/* What of JSON is read; the settings point to it. */
+typedef struct IgApiLimits
+{
+	int			max_depth;		/* arrays and objects in each other */
+	int			max_values;
+} IgApiLimits;
+
+extern IgApiLimits ig_api_limits;
+
 typedef struct IgApiAnswer
 {
 	void	   *tree;
+	size_t		memory;			/* about as many bytes are kept in tree */
 	/* one-call-sign, context */
 	const char *signature_request_id;
 	const char *status;

@@ -18,16 +18,24 @@
 #include <string.h>
 
 
-/* JSON that is nested more deeply is not read. */
-#define MAX_DEPTH 64
+/* What a value takes when it is parsed, its bytes aside. */
+#define VALUE_MEMORY 96
 
+IgApiLimits ig_api_limits = {.max_depth = 64, .max_values = 100000};
 
-/* Whether JSON text is nested too deeply, or has a NUL in a string. */
+/*
+ * Look at JSON before it is parsed, which takes many times its size: count its
+ * values, and refuse what is too much or has a NUL in a string.  Of what is not
+ * JSON those are counted right that come before the first mistake, where the
+ * parser stops.
+ */
 static bool
-too_deep_or_nul(const char *body, size_t length)
+check_json(const char *body, size_t length, int *nvalues, char *error)
 {
 	int			depth = 0;
+	int			n = 0;
 	bool		in_string = false;
+	bool		in_word = false;
 
 	for (size_t i = 0; i < length; i++)
 	{
@@ -38,31 +46,47 @@ too_deep_or_nul(const char *body, size_t length)
 			if (c == '\\')
 			{
 				if (length - i > 5 && memcmp(body + i + 1, "u0000", 5) == 0)
-					return true;
+					return ig_refuse(error, "it has a NUL in a string");
 				i++;
 			}
 			else if (c == '"')
 				in_string = false;
+			continue;
 		}
-		else if (c == '"')
-			in_string = true;
-		else if (c == '{' || c == '[')
-		{
-			if (++depth > MAX_DEPTH)
-				return true;
-		}
+		if (c == '"' || c == '{' || c == '[')
+			n++;
+		else if (c == ':')
+			n--;				/* what was before is a name */
+		else if (!in_word && strchr(" \t\r\n,}]", c) == NULL)
+			n++;
+		in_word = strchr(" \t\r\n,:{}[]\"", c) == NULL;
+		in_string = c == '"';
+		if (c == '{' || c == '[')
+			depth++;
 		else if (c == '}' || c == ']')
 			depth--;
+		if (depth > ig_api_limits.max_depth)
+		{
+			snprintf(error, IG_API_ERROR_SIZE, "it is nested more than %d deep", ig_api_limits.max_depth);
+			return false;
+		}
+		if (n > ig_api_limits.max_values)
+		{
+			snprintf(error, IG_API_ERROR_SIZE, "it has more than %d values", ig_api_limits.max_values);
+			return false;
+		}
 	}
-	return false;
+	*nvalues = n > 0 ? n : 0;
+	return true;
 }
 
 /* Parse foreign bytes; NULL: they are not JSON that can be used. */
 static cJSON *
-parse(const char *body, size_t length, char *error)
+parse(const char *body, size_t length, size_t *memory, char *error)
 {
 	const char *end = NULL;
 	cJSON	   *tree;
+	int			nvalues = 0;
 
 	if (body == NULL || length == 0)
 	{
@@ -74,11 +98,9 @@ parse(const char *body, size_t length, char *error)
 		snprintf(error, IG_API_ERROR_SIZE, "it is not valid UTF-8");
 		return NULL;
 	}
-	if (too_deep_or_nul(body, length))
-	{
-		snprintf(error, IG_API_ERROR_SIZE, "it is nested too deeply or has a NUL in a string");
+	if (!check_json(body, length, &nvalues, error))
 		return NULL;
-	}
+	*memory = length + (size_t) nvalues * VALUE_MEMORY;
 	tree = cJSON_ParseWithLengthOpts(body, length, &end, false);
 	if (tree != NULL)
 	{
@@ -422,7 +444,7 @@ ig_api_read(IgOperation op, const char *body, size_t length, IgApiAnswer *answer
 	/* Where only the HTTP status counts, there may be nothing. */
 	if (read == NULL && length == 0)
 		return true;
-	answer->tree = parse(body, length, error);
+	answer->tree = parse(body, length, &answer->memory, error);
 	if (answer->tree != NULL)
 	{
 		if (read == NULL)
@@ -445,7 +467,7 @@ ig_api_read_error(const char *body, size_t length, IgApiAnswer *answer)
 
 	memset(answer, 0, sizeof(*answer));
 	answer->total = answer->page = answer->page_size = -1;
-	answer->tree = parse(body, length, error);
+	answer->tree = parse(body, length, &answer->memory, error);
 	if (!cJSON_IsObject(answer->tree))
 		return;
 	answer->error_code = string_member(answer->tree, "code");

@@ -65,11 +65,17 @@ ask(const char *name, const char *args, const IgSignDocument *document, const ch
 {
 	Oid			caller = GetUserId();
 	char	   *owner = GetUserNameFromId(caller, false);
-	IgOperation operation = check_operation(name, args);
+	IgOperation operation;
 	IgOwnerState state;
 	pg_uuid_t	id;
 	int64		call;
 
+	if (strlen(args) > (Size) ig_max_request_size * 1024)
+		ereport(ERROR,
+				(errcode(ERRCODE_PROGRAM_LIMIT_EXCEEDED),
+				 errmsg("the arguments of the call are too large: %zu bytes", strlen(args)),
+				 errhint("ignisign.max_request_size is %d kB.", ig_max_request_size)));
+	operation = check_operation(name, args);
 	if (ig_api_sends_content(operation) != (document != NULL))
 		ereport(ERROR,
 				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
@@ -103,7 +109,7 @@ json_text(Datum jsonb)
  *
  * Queue a call of an operation that belongs to no request; returns its id.
  * Errors: 22023 for an operation that is not known or arguments that it does
- * not take; 42704, 42809, 42501 for the server, IG010 without credentials.
+ * not take, 54000 for too many; 42704, 42809, 42501 for the server, IG010 without credentials.
  */
 Datum
 ignisign_ask(PG_FUNCTION_ARGS)

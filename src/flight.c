@@ -416,15 +416,18 @@ ig_flight_feed(IgFlight *flight)
 
 /* Whether bytes can be the proof that was asked for. */
 static bool
-plausible_proof(const IgFlight *flight, const char *body, int64 length)
+plausible_proof(const IgFlight *flight)
 {
+	char		head[5];
+	int			length = ig_http_head(flight->transfer, head, sizeof(head));
+
 	if (length == 0)
 		return false;
 	if (flight->call.proof_type[0] == '\0')
 		return true;
 	if (strcmp(flight->call.proof_type, "PDF_WITH_SIGNATURES") == 0 ||
 		strcmp(flight->call.proof_type, "PADES_ATTACHED") == 0)
-		return length >= 5 && memcmp(body, "%PDF-", 5) == 0;
+		return length == sizeof(head) && memcmp(head, "%PDF-", sizeof(head)) == 0;
 
 	/* Some proxy's page: no type of proof looks like that. */
 	return pg_strncasecmp(flight->transfer->content_type, "text/html", 9) != 0;
@@ -465,25 +468,24 @@ read_answer(IgFlight *flight)
 		return reach;
 	}
 
-	/* A large answer stays where it is; its beginning tells enough. */
+	/* What is no JSON stays where it is; its beginning tells enough. */
 	flight->json = is_json_answer(flight);
-	body = transfer->spool < 0 || flight->json ? ig_http_body(transfer) : NULL;
 	if (flight->json)
 	{
+		body = ig_http_body(transfer);
 		if (!ig_api_read(flight->call.operation, body, transfer->body_length,
 						 &flight->answer, error))
 		{
 			flight->error = psprintf("the answer cannot be used: %s", error);
 			reach = IG_REACH_BAD_ANSWER;
 		}
+		pfree(body);
 	}
-	else if (body != NULL && !plausible_proof(flight, body, transfer->body_length))
+	else if (!plausible_proof(flight))
 	{
 		flight->error = pstrdup("the answer is not a proof of the type that was asked for");
 		reach = IG_REACH_BAD_ANSWER;
 	}
-	if (body)
-		pfree(body);
 	return reach;
 }
 

@@ -43,10 +43,7 @@
 #include "http.h"
 
 /* An answer that grows beyond this goes to a temporary file. */
-#define SPOOL_THRESHOLD		(512 * 1024)
-
-/* No answer of use has more header bytes than this. */
-#define MAX_HEADER_BYTES	(256 * 1024)
+#define SPOOL_THRESHOLD		(256 * 1024)
 
 /* The least speed at which bodies are expected to move, in bytes a ms. */
 #define LEAST_SPEED			32
@@ -309,7 +306,7 @@ write_body(char *data, size_t size, size_t count, void *arg)
 	{
 		if (transfer->body == NULL || needed + 1 > state->capacity)
 		{
-			size_t		capacity = Max(needed, state->capacity * 2) + 1;
+			size_t		capacity = Max(needed, Min(state->capacity * 2, SPOOL_THRESHOLD)) + 1;
 			char	   *body = realloc(transfer->body, capacity);
 
 			if (body == NULL)
@@ -353,11 +350,18 @@ read_header(char *line, size_t size, size_t count, void *arg)
 {
 	IgTransferState *state = arg;
 	size_t		length = size * count;
+	char		encoding[16] = "";
 
 	state->header_bytes += length;
-	if (state->header_bytes > MAX_HEADER_BYTES)
+	if (state->header_bytes > (int64) ig_max_header_size * 1024)
 	{
-		state->failure = "the answer's headers are too large";
+		state->failure = "the answer's headers are larger than allowed";
+		return 0;
+	}
+	copy_header(line, length, "Content-Encoding", encoding, sizeof(encoding));
+	if (encoding[0] && pg_strcasecmp(encoding, "identity") != 0)
+	{
+		state->failure = "the answer is compressed, which was not asked for";
 		return 0;
 	}
 	copy_header(line, length, "Retry-After",
@@ -472,6 +476,7 @@ ig_http_start(const IgHttpRequest *request, void *user)
 	state->transfer.state = state;
 
 	add_header(state, "Accept", request->accept);
+	add_header(state, "Accept-Encoding", "identity");
 	if (request->bearer)
 	{
 		char	   *value = psprintf("Bearer %s", request->bearer);
@@ -502,6 +507,10 @@ ig_http_start(const IgHttpRequest *request, void *user)
 		curl_easy_setopt(easy, CURLOPT_CAINFO, request->ca_file);
 	curl_easy_setopt(easy, CURLOPT_CONNECTTIMEOUT_MS, (long) request->connect_timeout);
 	curl_easy_setopt(easy, CURLOPT_TIMEOUT_MS, transfer_timeout(request));
+
+	/* One that trickles is not let have all the time that its size may take. */
+	curl_easy_setopt(easy, CURLOPT_LOW_SPEED_LIMIT, (long) ig_min_speed);
+	curl_easy_setopt(easy, CURLOPT_LOW_SPEED_TIME, (long) (request->timeout + 999) / 1000);
 	curl_easy_setopt(easy, CURLOPT_ERRORBUFFER, state->curl_error);
 	curl_easy_setopt(easy, CURLOPT_OPENSOCKETFUNCTION, open_socket);
 	curl_easy_setopt(easy, CURLOPT_OPENSOCKETDATA, state);
@@ -695,23 +704,40 @@ ig_http_next_finished(void)
 	return &dlist_container(IgTransferState, node, dlist_pop_head_node(&finished))->transfer;
 }
 
+/* Copy the first bytes of an answer. */
+static void
+copy_body(IgTransfer *transfer, char *buffer, int64 length)
+{
+	if (transfer->spool >= 0)
+	{
+		if (FileRead(transfer->spool, buffer, length, 0, PG_WAIT_EXTENSION) != length)
+			ereport(ERROR,
+					(errcode_for_file_access(),
+					 errmsg("could not read an answer from its temporary file: %m")));
+	}
+	else if (length > 0)
+		memcpy(buffer, transfer->body, length);
+}
+
 /* The whole answer in the current memory context, NUL-terminated. */
 char *
 ig_http_body(IgTransfer *transfer)
 {
 	char	   *body = MemoryContextAllocHuge(CurrentMemoryContext, transfer->body_length + 1);
 
-	if (transfer->spool >= 0)
-	{
-		if (FileRead(transfer->spool, body, transfer->body_length, 0, PG_WAIT_EXTENSION) != transfer->body_length)
-			ereport(ERROR,
-					(errcode_for_file_access(),
-					 errmsg("could not read an answer from its temporary file: %m")));
-	}
-	else if (transfer->body_length > 0)
-		memcpy(body, transfer->body, transfer->body_length);
+	copy_body(transfer, body, transfer->body_length);
 	body[transfer->body_length] = '\0';
 	return body;
+}
+
+/* The beginning of the answer. */
+int
+ig_http_head(IgTransfer *transfer, char *buffer, int size)
+{
+	int			length = (int) Min(transfer->body_length, size);
+
+	copy_body(transfer, buffer, length);
+	return length;
 }
 
 /* Forget a transfer. */

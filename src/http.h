@@ -90,6 +90,9 @@ extern IgTransfer *ig_http_next_finished(void);
 /* The whole answer in the current memory context, NUL-terminated. */
 extern char *ig_http_body(IgTransfer *transfer);
 
+/* Its beginning, as much of it as there is and fits; returns how much. */
+extern int	ig_http_head(IgTransfer *transfer, char *buffer, int size);
+
 /* Forget a finished transfer. */
 extern void ig_http_release(IgTransfer *transfer);
 

@@ -18,6 +18,7 @@
 #include "miscadmin.h"
 #include "utils/guc.h"
 
+#include "api.h"
 #include "listen.h"
 #include "policy.h"
 #include "redact.h"
@@ -38,6 +39,9 @@ int			ig_max_retry_delay = 15 * 60 * 1000;
 int			ig_callback_workers = 4;
 int			ig_callback_timeout = 30 * 1000;
 int			ig_callback_max_attempts = 10;
+int			ig_max_request_size = 1024;
+int			ig_max_header_size = 64;
+int			ig_min_speed = 1000;
 int			ig_max_retry_after = 60 * 60 * 1000;
 int			ig_max_in_flight = 256;
 int			ig_max_databases = 128;
@@ -149,6 +153,46 @@ define_settings(void)
 							&ig_max_proof_size,
 							64 * 1024, 1, 512 * 1024,
 							PGC_SIGHUP, GUC_UNIT_KB,
+							NULL, NULL, NULL);
+
+	DefineCustomIntVariable("ignisign.max_request_size",
+							"Largest texts or arguments of one request or call, documents aside.",
+							NULL,
+							&ig_max_request_size,
+							1024, 1, 64 * 1024,
+							PGC_SUSET, GUC_UNIT_KB,
+							NULL, NULL, NULL);
+
+	DefineCustomIntVariable("ignisign.max_header_size",
+							"Largest headers of an answer that are read.",
+							NULL,
+							&ig_max_header_size,
+							64, 1, 1024,
+							PGC_SIGHUP, GUC_UNIT_KB,
+							NULL, NULL, NULL);
+
+	DefineCustomIntVariable("ignisign.max_json_depth",
+							"How deep an answer in JSON may be nested.",
+							NULL,
+							&ig_api_limits.max_depth,
+							64, 8, 500,
+							PGC_SIGHUP, 0,
+							NULL, NULL, NULL);
+
+	DefineCustomIntVariable("ignisign.max_json_values",
+							"How many values an answer in JSON may have.",
+							"Each takes about a hundred bytes while the answer is read.",
+							&ig_api_limits.max_values,
+							100000, 1000, 10000000,
+							PGC_SIGHUP, 0,
+							NULL, NULL, NULL);
+
+	DefineCustomIntVariable("ignisign.min_speed",
+							"Bytes a second below which a transfer is broken off.",
+							"For as long as the server option timeout. 0 allows any.",
+							&ig_min_speed,
+							1000, 0, INT_MAX,
+							PGC_SIGHUP, 0,
 							NULL, NULL, NULL);
 
 	DefineCustomIntVariable("ignisign.refresh_interval",

@@ -30,6 +30,9 @@ extern int	ig_callback_workers;
 extern int	ig_callback_timeout;	/* ms */
 extern int	ig_callback_max_attempts;
 extern int	ig_max_retry_after; /* ms */
+extern int	ig_max_request_size;	/* kB */
+extern int	ig_max_header_size; /* kB */
+extern int	ig_min_speed;		/* bytes a second */
 extern int	ig_max_in_flight;
 extern int	ig_max_databases;
 extern char *ig_webhook_listen;

@@ -368,7 +368,6 @@ ig_lane_may_send(IgLane *lane, TimestampTz now, TimestampTz *again)
 
 	if (!is_usable(lane, now, again))
 		return false;
-
 	if (used >= lane->account->max_in_flight || !ig_gate_has_place(gate, used))
 		return false;
 	return ig_gate_open(gate, now, again) && is_logged_in(lane, now, again);

@@ -10,6 +10,7 @@
  */
 #include "ignisign.h"
 
+#include "access/detoast.h"
 #include "catalog/pg_type.h"
 #include "mb/pg_wchar.h"
 #include "miscadmin.h"
@@ -308,6 +309,43 @@ check_documents(IgSignRequest *request)
 						 ig_max_document_size)));
 }
 
+/* The bytes of a text or NULL. */
+static Size
+text_size(const char *text)
+{
+	return text ? strlen(text) : 0;
+}
+
+/* The bytes of an array or none. */
+static Size
+array_size(Datum array)
+{
+	return array == (Datum) 0 ? 0 : toast_raw_datum_size(array);
+}
+
+/* Check that the texts together have a size to be sent in one piece. */
+static void
+check_size(const IgSignRequest *request)
+{
+	Size		total = text_size(request->title) + text_size(request->description) + text_size(request->language) +
+		text_size(request->external_id) + array_size(request->recipients) + array_size(request->statements);
+
+	for (int i = 0; i < request->nsigners; i++)
+	{
+		total += text_size(request->signers[i].external_id);
+		for (int k = 0; k < IG_SIGN_INPUTS; k++)
+			total += text_size(request->signers[i].inputs[k]);
+	}
+	for (int i = 0; i < request->ndocuments; i++)
+		total += text_size(request->documents[i].label) + text_size(request->documents[i].description) +
+			text_size(request->documents[i].external_id);
+	if (total > (Size) ig_max_request_size * 1024)
+		ereport(ERROR,
+				(errcode(ERRCODE_PROGRAM_LIMIT_EXCEEDED),
+				 errmsg("the texts of the request are too large: %zu bytes", (size_t) total),
+				 errhint("ignisign.max_request_size is %d kB.", ig_max_request_size)));
+}
+
 /* What of the request one call cannot carry; NULL: nothing. */
 static const char *
 needs_stages(const IgSignRequest *request)
@@ -550,6 +588,7 @@ ig_sign(IgSignRequest *request, const pg_uuid_t *id)
 	check_signers(request);
 	check_delivery(request);
 	check_documents(request);
+	check_size(request);
 	ig_check_server(request->server, caller);
 	staged = strcmp(request->delivery, "staged") == 0;
 

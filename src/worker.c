@@ -52,8 +52,9 @@
 #include "staged.h"
 #include "webhook.h"
 
-/* Answers that are applied in one transaction. */
+/* Answers that are applied in one transaction, by number and by memory. */
 #define MAX_ANSWERS			500
+#define MAX_ANSWER_MEMORY	(32 * 1024 * 1024)
 
 /*
  * Looks at the whole queue: one that takes so many microseconds is fast; after
@@ -827,11 +828,16 @@ static List *
 collect_finished(List *finished)
 {
 	IgTransfer *transfer;
+	int64		memory = 0;
 
-	while (list_length(finished) < MAX_ANSWERS && (transfer = ig_http_next_finished()) != NULL)
+	while (list_length(finished) < MAX_ANSWERS && memory < MAX_ANSWER_MEMORY &&
+		   (transfer = ig_http_next_finished()) != NULL)
 	{
-		ig_flight_digest(transfer->user);
-		finished = lappend(finished, transfer->user);
+		IgFlight   *flight = transfer->user;
+
+		ig_flight_digest(flight);
+		memory += transfer->body_length + flight->answer.memory;
+		finished = lappend(finished, flight);
 	}
 	return finished;
 }

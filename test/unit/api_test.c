@@ -227,6 +227,25 @@ test_read(void)
 		ok(!ig_api_read(IG_OP_STATUS, deep, 200000, &answer, error), "deep nesting is refused");
 		free(deep);
 	}
+	{
+		const IgApiLimits usual = ig_api_limits;
+
+#define READ(body) ig_api_read(IG_OP_STATUS, body, strlen(body), &answer, error)
+		ig_api_limits = (IgApiLimits) {.max_depth = 3, .max_values = 7};
+		ok(READ("{\"signatureRequests\":[{}], \"a\": [1, \"x,:[\\\"{\" ,true]}"), "seven values are not too many");
+		ok(answer.memory > 7 * 64, "their memory is told");
+		ig_api_answer_free(&answer);
+		ok(!READ("{\"signatureRequests\":[{}], \"a\": [1, \"x,:[\\\"{\" ,true,-2e3]}"), "eight are");
+		is(error, "it has more than 7 values", "which is told");
+		ok(READ("{\"signatureRequests\":[[]]}"), "nested three deep is not too deep");
+		ig_api_answer_free(&answer);
+		ok(!READ("{\"signatureRequests\":[[[]]]}"), "four is");
+		is(error, "it is nested more than 3 deep", "which is told, too");
+		ok(!READ("::::::[1,2,3,4,5,6,7,8,9]"), "colons do not make up for values");
+		ok(!READ("{\"a\":\"\\u0000\"}"), "no NUL in a string");
+		ig_api_limits = usual;
+#undef READ
+	}
 }
 
 static void
