@@ -122,13 +122,13 @@ ok(fifty_calls('bob', 'b'), 'alone: fifty calls are answered');
 latency('alone', 'bob', 'b');
 
 for my $case (
-	[ 'flood',           5000, 'signer share=1 delay=5',            'bob', 'b', 1500 ],
+	[ 'flood',           5000, 'signer share=1 delay=50',           'bob', 'b', 1500 ],
 	[ 'slow',            1000, 'signer share=1 delay=2000',         'bob', 'b', 800 ],
 	[ 'down',            1000, undef,                               'bob', 'b', 900 ],
 	[ 'broken',          1000, '* share=1 status=500',              'bob', 'b', 900 ],
 	[ 'throttled',       1000, '* share=1 status=429',              'bob', 'b', 900 ],
-	[ 'hung',            1000, '* share=1 close=before delay=3000', 'bob', 'b', 900 ],
-	[ 'role: flood',     5000, 'signer share=1 delay=5',            'bob', 'a', 1500 ],
+	[ 'hung',            1000, '* share=1 close=before delay=3000', 'bob', 'b', 500 ],
+	[ 'role: flood',     5000, 'signer share=1 delay=50',           'bob', 'a', 1500 ],
 	[ 'role: slow',      1000, 'signer for=secret1 share=1 delay=2000', 'bob', 'a', 800 ],
 	[ 'role: throttled', 1000, '* for=secret1 share=1 status=429',  'bob', 'a', 900 ],
 	[ 'role: refused',   1000, '* for=secret1 share=1 status=401',  'bob', 'a', 900 ])

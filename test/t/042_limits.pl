@@ -184,7 +184,7 @@ like(refused("SELECT ignisign_webhook(jsonb_build_object('a', repeat('x', 110000
 value("ALTER SYSTEM SET ignisign.max_request_size = '2MB'");
 $node->reload;
 ok(wait_for($node, "SELECT current_setting('ignisign.max_request_size') = '2MB'"), 'max_request_size');
-is(refused("SELECT ignisign_sign('t', 'x'::bytea, $signers, description => repeat('x', 1100000))"),
+is(refused("SELECT ignisign_call('POST', '/v4/nothing', jsonb_build_object('a', repeat('x', 1100000)))"),
 	'taken', 'max_request_size: more');
 
 # Answers in temporary files do not outlive a crash.
