@@ -55,7 +55,7 @@ sub begin
 	my ($what) = @_;
 
 	$flooded->clear_faults;
-	$node->safe_psql('postgres', 'DELETE FROM ignisign.call; DELETE FROM ignisign.attempt');
+	$node->safe_psql('postgres', 'BEGIN; LOCK TABLE ignisign.call, ignisign.attempt; DELETE FROM ignisign.call; DELETE FROM ignisign.attempt; COMMIT');
 	$node->safe_psql('postgres', "ALTER SERVER a OPTIONS (SET base_url '@{[ $flooded->url ]}')");
 	my $call = $node->safe_psql('postgres',
 		"SET ROLE ann; SELECT ignisign_get_signer(repeat('0', 24), server => 'a')");
@@ -65,7 +65,7 @@ sub begin
 			"SELECT NOT EXISTS (SELECT FROM ignisign.parked) AND "
 			  . "EXISTS (SELECT FROM ignisign.attempt WHERE call = $call AND http_status = 404)"),
 		"$what: all is well before");
-	$node->safe_psql('postgres', 'DELETE FROM ignisign.call; DELETE FROM ignisign.attempt');
+	$node->safe_psql('postgres', 'BEGIN; LOCK TABLE ignisign.call, ignisign.attempt; DELETE FROM ignisign.call; DELETE FROM ignisign.attempt; COMMIT');
 }
 
 # Fifty calls of the second party, one after the other as an application makes
