@@ -1,0 +1,549 @@
+# Measure, and say what was measured.  "./dev bench" prepares a private server
+# with everything durable, and runs this in a copy of the sources:
+#
+#	perl bench/run.pl [--runs N] [--scale S] [ROW...]
+#
+# Each row is one question.  What is compared is measured by turns in the same
+# run, so that a busy machine is busy for both; of N runs (5 by default) the
+# median is told, with the least and the greatest.  Times alone depend on the
+# machine; ratios do less.  With a scale below 1 there is less of everything, to try
+# the bench itself.  Writes bench/results.md.
+
+use strict;
+use warnings FATAL => 'all';
+
+use FindBin;
+use Getopt::Long;
+use HTTP::Tiny;
+use IO::Socket::INET;
+use POSIX ();
+use Time::HiRes qw(clock_gettime sleep CLOCK_MONOTONIC);
+
+$| = 1;
+my $runs = 5;
+my $scale = 1;
+my $http = HTTP::Tiny->new(no_proxy => ['127.0.0.1']);
+$ENV{PGOPTIONS} = '-c client_min_messages=warning';
+my $key = 'skv2_development_5a4db0c5-0000-4000-8000-000000000001_benchsecret';
+my @results;
+my ($stub, $stub_out, $port);
+
+# ---- The stub, the server, the reference ----
+
+sub start_stub
+{
+	for (1 .. 50)
+	{
+		$port = 20000 + int(rand(12000));
+		last if IO::Socket::INET->new(LocalAddr => '127.0.0.1', LocalPort => $port, Listen => 1, ReuseAddr => 1);
+	}
+	$stub = open($stub_out, '-|', "$FindBin::RealBin/stub", $port) // die "stub: $!";
+	die 'the stub did not start' unless <$stub_out> eq "ready\n";
+	return;
+}
+END { kill 'TERM', $stub if $stub }
+
+sub stub
+{
+	my $answer = $http->get("http://127.0.0.1:$port/bench/$_[0]");
+
+	die "stub: $answer->{content}" unless $answer->{success};
+	return $answer->{content};
+}
+
+# Run statements in a database; returns what they answer.
+sub sql
+{
+	my ($statement, $database) = @_;
+
+	open(my $psql, '-|', 'psql', '-XAtq', '-v', 'ON_ERROR_STOP=1', '-d', $database // 'postgres', '-c', $statement)
+	  or die "psql: $!";
+	my $answer = do { local $/; <$psql> } // '';
+	close $psql or die "failed: $statement\n";
+	chomp $answer;
+	return $answer;
+}
+
+sub set
+{
+	my (%setting) = @_;
+
+	sql("ALTER SYSTEM SET $_ = '$setting{$_}'") for sort keys %setting;
+	sql('SELECT pg_reload_conf()');
+	return;
+}
+
+# A database whose worker is at rest, connected to the stub.
+sub fresh
+{
+	my ($name, %option) = @_;
+	my $options = join ', ', map { "ADD $_ '$option{$_}'" } sort keys %option;
+
+	sql("DROP DATABASE IF EXISTS $name");
+	sql("CREATE DATABASE $name");
+	sql('CREATE EXTENSION ignisign', $name);
+	sql("SELECT ignisign_connect('$key', base_url => 'http://127.0.0.1:$port', for_role => 'public')", $name);
+	sql("ALTER SERVER ignisign OPTIONS ($options)", $name) if $options;
+	stub('reset');
+	return;
+}
+
+sub now { return clock_gettime(CLOCK_MONOTONIC) }
+
+# How long something takes.
+sub timed(&)
+{
+	my ($code) = @_;
+	my $began = now();
+
+	$code->();
+	return now() - $began;
+}
+
+# Wait in the server until a query answers t, looking every 5 ms.
+sub until_true
+{
+	my ($query, $database) = @_;
+
+	sql("DO \$\$ BEGIN WHILE NOT ($query) LOOP PERFORM pg_sleep(0.005); END LOOP; END \$\$", $database);
+	return;
+}
+
+# libcurl and nothing else: seconds.
+sub raw
+{
+	my $seconds = qx("$FindBin::RealBin/raw" @_);
+
+	die 'raw failed' if $? != 0;
+	return $seconds;
+}
+
+sub sign_url { return "http://127.0.0.1:$port/v4/signature-requests/one-call-sign" }
+
+# Queue requests with a document of so many bytes, while nothing is sent.
+sub queue
+{
+	my ($n, $bytes, $database) = @_;
+
+	set('ignisign.enabled' => 'off');
+	sql("SELECT count(ignisign_sign('Contract ' || n, decode(repeat('ab', $bytes), 'hex'),"
+		  . " ARRAY[ignisign_signer('ann\@example.com', 'Ann', 'Lee')])) FROM generate_series(1, $n) n", $database);
+	sql('CHECKPOINT');
+	return;
+}
+
+# Let them go; returns the seconds from then until all are recorded as sent.
+sub drain
+{
+	my ($database) = @_;
+
+	return timed
+	{
+		set('ignisign.enabled' => 'on');
+		until_true("NOT EXISTS (SELECT FROM ignisign.call WHERE operation = 'one-call-sign')", $database);
+	};
+}
+
+sub worker
+{
+	return sql("SELECT pid FROM pg_stat_activity WHERE backend_type = 'ignisign worker' AND datname = '$_[0]'");
+}
+
+# A process's own memory, in MB.
+sub memory
+{
+	open(my $status, '<', "/proc/$_[0]/status") or return 0;
+	my ($kb) = map { /^RssAnon:\s+(\d+)/ ? $1 : () } <$status>;
+	return ($kb // 0) / 1024;
+}
+
+# ---- Numbers ----
+
+sub quantile
+{
+	my ($q, @values) = @_;
+
+	@values = sort { $a <=> $b } @values;
+	return $values[ POSIX::floor($q * $#values + 0.5) ];
+}
+
+sub median { return quantile(0.5, @_) }
+
+# A row of the table: what, values of the runs, unit, goal as text and as a test.
+sub report
+{
+	my ($what, $values, $format, $goal, $met) = @_;
+	my $median = median(@$values);
+	my $row = sprintf "| %s | $format | $format to $format | %s | %s |", $what, $median, quantile(0, @$values),
+	  quantile(1, @$values), $goal, !defined $met ? '' : $met->($median) ? 'yes' : '**no**';
+
+	print "$row\n";
+	push @results, $row;
+	return;
+}
+
+# ---- Questions ----
+
+my %row;
+
+# How fast a backlog drains, against libcurl sending the same bodies.
+sub drain_row
+{
+	my ($what, $n, $in_flight, $least, $per_second) = @_;
+	my (@ratio, @rate);
+
+	$n *= $scale;
+	fresh('bench', max_in_flight => $in_flight);
+	set('ignisign.refresh_interval' => '1h');
+	for (1 .. $runs)
+	{
+		queue($n, 5000, 'bench');
+		my $ours = drain('bench');
+		my $reference = raw('sign', $n, $in_flight, 5000, sign_url());
+
+		push @ratio, $reference / $ours;
+		push @rate, $n / $ours;
+		sql('TRUNCATE ignisign.call, ignisign.request, ignisign.signer, ignisign.document, ignisign.attempt, ignisign.event', 'bench');
+	}
+	report("$what: share of raw libcurl", \@ratio, '%.2f', ">= $least", sub { $_[0] >= $least });
+	report("$what: calls a second", \@rate, '%.0f', defined $per_second ? "> $per_second" : '',
+		defined $per_second ? sub { $_[0] > $per_second } : undef);
+	return;
+}
+
+$row{drain} = sub { drain_row('drain 100,000 with 5 kB, answered at once', 100000, 200, 0.30, 12000) };
+
+$row{delay} = sub {
+	stub('set?delay=50');
+	drain_row('drain 20,000 with 5 kB, answered after 50 ms, 200 in flight', 20000, 200, 0.90);
+	stub('set?delay=0');
+};
+
+# From the return of COMMIT to the arrival of the request, in ms, for each.
+sub latencies
+{
+	my ($count, $rate, $prefix) = @_;
+	my (%committed, @latency);
+
+	$count = POSIX::ceil($count * $scale);
+
+	open(my $commits, '-|', "$FindBin::RealBin/commits", $count, $rate, $prefix, 'dbname=bench') or die "commits: $!";
+	while (<$commits>)
+	{
+		my ($at, $title) = split;
+		$committed{$title} = $at;
+	}
+	close $commits or die 'commits failed';
+	until_true("NOT EXISTS (SELECT FROM ignisign.call c JOIN ignisign.request r ON r.id = c.request"
+		  . " WHERE c.operation = 'one-call-sign' AND r.title LIKE '$prefix%')", 'bench');
+	for (split /\n/, stub('log'))
+	{
+		my ($at, $title) = split;
+		push @latency, ($at - $committed{$title}) / 1e6 if defined $title && defined $committed{$title};
+	}
+	die 'not all came' unless @latency == $count;
+	stub('reset');
+	return @latency;
+}
+
+$row{latency} = sub {
+	my (@idle, @steady);
+
+	fresh('bench');
+	set('ignisign.enabled' => 'on', 'ignisign.refresh_interval' => '1h');
+	for my $run (1 .. $runs)
+	{
+		push @idle, median(latencies(200, 50, "idle$run-"));
+		push @steady, quantile(0.99, latencies(10000, 1000, "steady$run-"));
+	}
+	report('COMMIT to request received, idle worker, median ms', \@idle, '%.2f', '< 1', sub { $_[0] < 1 });
+	report('the same at 1,000 commits a second, p99 ms', \@steady, '%.2f', '< 20', sub { $_[0] < 20 });
+};
+
+$row{slow} = sub {
+	my @delay;
+
+	fresh('bench');
+	set('ignisign.enabled' => 'on', 'ignisign.refresh_interval' => '1h');
+	for my $run (1 .. $runs)
+	{
+		my $without = quantile(0.99, latencies(400, 200, "without$run-"));
+
+		sql("SELECT ignisign_sign('slow$run', 'x'::bytea, ARRAY[ignisign_signer('ann\@example.com')])", 'bench');
+		push @delay, quantile(0.99, latencies(400, 200, "with$run-")) - $without;
+	}
+	report('one answer after 3 s among fast ones: delay of the others, p99 ms', \@delay, '%.2f', '<= 10', sub { $_[0] <= 10 });
+};
+
+$row{trigger} = sub {
+	my @ratio;
+	my $columns = "(id bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY, title text NOT NULL, pdf bytea NOT NULL,"
+	  . ' signers jsonb NOT NULL, signature_id uuid DEFAULT ignisign_id())';
+	my $insert = "(title, pdf, signers) SELECT 'Contract ' || n, decode(repeat('ab', 5000), 'hex'),"
+	  . " '[{\"email\": \"ann\@example.com\", \"firstName\": \"Ann\"}]' FROM generate_series(1, 10000) n";
+
+	fresh('bench');
+	set('ignisign.enabled' => 'off');
+	sql("CREATE TABLE plain $columns; CREATE TABLE contract $columns;"
+		  . ' CREATE TRIGGER sign AFTER INSERT ON contract FOR EACH ROW'
+		  . " EXECUTE FUNCTION ignisign_sign_trigger('title', 'pdf', 'signers', 'signature_id')", 'bench');
+	# Bytes as they are, as ignisign.document has them.
+	sql("ALTER TABLE $_ ALTER pdf SET STORAGE EXTERNAL", 'bench') for qw(plain contract);
+	for (1 .. $runs)
+	{
+		sql('CHECKPOINT');
+		my $plain = timed { sql("INSERT INTO plain $insert", 'bench') };
+		sql('CHECKPOINT');
+		my $signed = timed { sql("INSERT INTO contract $insert", 'bench') };
+
+		push @ratio, $signed / $plain;
+		sql('TRUNCATE plain, contract, ignisign.call, ignisign.request, ignisign.signer, ignisign.document', 'bench');
+	}
+	report('insert 10,000 rows with 5 kB through the trigger, against without', \@ratio, '%.2f', '<= 2.0', sub { $_[0] <= 2.0 });
+};
+
+# Average milliseconds of a transaction of this script.
+sub pgbench
+{
+	my ($script) = @_;
+	my $file = ($ENV{TMPDIR} // '/tmp') . '/bench.sql';
+
+	open(my $out, '>', $file) or die "$file: $!";
+	print $out $script;
+	close $out;
+	my $log = qx(pgbench -n -c 1 -t 2000 -M prepared -f "$file" bench 2>&1);
+	$log =~ /latency average = ([\d.]+) ms/ or die $log;
+	return $1;
+}
+
+$row{single} = sub {
+	my @more;
+	my $insert = "INSERT INTO plain (title, pdf) VALUES ('Contract', decode(repeat('ab', 5000), 'hex'));\n";
+	my $sign = "SELECT ignisign_sign('Contract', decode(repeat('ab', 5000), 'hex'),"
+	  . " ARRAY[ignisign_signer('ann\@example.com', 'Ann', 'Lee')]);\n";
+
+	fresh('bench');
+	set('ignisign.enabled' => 'off');
+	sql('CREATE TABLE plain (id bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY, title text, pdf bytea)', 'bench');
+	for (1 .. $runs)
+	{
+		my $plain = pgbench($insert);
+
+		push @more, pgbench("BEGIN;\n$insert${sign}COMMIT;\n") - $plain;
+	}
+	report('ignisign_sign() beside an insert of the row, ms more', \@more, '%.3f', '< 0.2', sub { $_[0] < 0.2 });
+};
+
+# Open requests as they would be after they were sent.
+sub open_requests
+{
+	my ($n) = @_;
+
+	sql("INSERT INTO ignisign.origin SELECT s.system_identifier, d.oid, d.datname FROM pg_control_system() s, pg_database d"
+		  . ' WHERE d.datname = current_database() AND NOT EXISTS (SELECT FROM ignisign.origin)', 'bench');
+	sql("INSERT INTO ignisign.request (id, owner, server, title, signature_method, signer_count, signature_request_id, status, sent_at)"
+		  . " SELECT ignisign_id(), current_user, 'ignisign', 'Contract ' || n, 'SIMPLE_STD', 1, lpad(to_hex(n), 24, '0'),"
+		  . " 'IN_PROGRESS', now() FROM generate_series(1, $n) n", 'bench');
+	sql('VACUUM ANALYZE ignisign.request', 'bench');
+	return;
+}
+
+$row{refresh} = sub {
+	my (@calls, @seconds, @written);
+	my $n = 100000 * $scale;
+
+	for (1 .. $runs)
+	{
+		set('ignisign.enabled' => 'off', 'ignisign.refresh_interval' => '1h');
+		fresh('bench');
+		open_requests($n);
+
+		# Nothing new: nothing is written.
+		stub('set?status=IN_PROGRESS');
+		set('ignisign.enabled' => 'on', 'ignisign.refresh_interval' => '2s');
+		my $asked = 0;
+		sleep 0.01 while ($asked = (stub('counts') =~ /^status (\d+)/m)[0]) < $n / 1000;
+		until_true("pg_stat_get_xact_tuples_inserted('ignisign.attempt'::regclass) >= 0 AND"
+			  . " (SELECT count(*) FROM ignisign.attempt WHERE operation = 'status') >= $n / current_setting('ignisign.refresh_batch')::int", 'bench');
+		set('ignisign.refresh_interval' => '1h');
+		push @calls, sql("SELECT count(*) FROM ignisign.attempt WHERE operation = 'status'", 'bench');
+		push @written, sql("SELECT count(*) FROM ignisign.request WHERE xmax <> 0 OR ctid IS NULL", 'bench');
+
+		# All completed: all are written.
+		stub('set?status=COMPLETED');
+		push @seconds, timed
+		{
+			set('ignisign.refresh_interval' => '100ms');
+			until_true('NOT EXISTS (SELECT FROM ignisign.request WHERE closed_at IS NULL)', 'bench');
+		};
+		set('ignisign.enabled' => 'off');
+		stub('set?status=IN_PROGRESS');
+	}
+	report('refresh 100,000 open requests: calls', \@calls, '%.0f', '<= 1000', sub { $_[0] <= 1000 });
+	report('rows written where nothing changed', \@written, '%.0f', '0', sub { $_[0] == 0 });
+	report('all changed: seconds until applied', \@seconds, '%.2f', '< 5', sub { $_[0] < 5 });
+};
+
+$row{large} = sub {
+	my (@ratio, @growth);
+	my $bytes = 50 * 1024 * 1024;
+
+	set('ignisign.max_document_size' => '60MB');
+	for (1 .. $runs)
+	{
+		fresh('bench', max_in_flight => 40, timeout => 600000);
+		set('ignisign.refresh_interval' => '1h');
+		queue(40, $bytes, 'bench');
+		my $worker = worker('bench');
+		my $before = memory($worker);
+		my $most = 0;
+		my $began = now();
+
+		set('ignisign.enabled' => 'on');
+		my $count = 0;
+		while ($count < 40)
+		{
+			my $now = memory($worker);
+
+			$most = $now if $now > $most;
+			sleep 0.02;
+			$count = () = stub('log') =~ /\n/g;
+		}
+		my $ours = now() - $began;
+		my $reference = raw('sign', 40, 40, $bytes, sign_url());
+
+		push @ratio, $reference / $ours;
+		push @growth, $most - $before;
+	}
+	report('40 documents of 50 MB: share of raw libcurl', \@ratio, '%.2f', '>= 0.5', sub { $_[0] >= 0.5 });
+	report('the same: growth of the worker, MB', \@growth, '%.1f', '< 64', sub { $_[0] < 64 });
+};
+
+$row{proofs} = sub {
+	my (@ratio, @growth);
+	my $bytes = 50 * 1024 * 1024;
+
+	stub("set?proof=$bytes&status=COMPLETED");
+	for (1 .. $runs)
+	{
+		set('ignisign.enabled' => 'off', 'ignisign.refresh_interval' => '1h');
+		fresh('bench', max_in_flight => 8, timeout => 600000);
+		open_requests(8);
+		sql("INSERT INTO ignisign.document (request, n, file_name, mime_type, document_id)"
+			  . " SELECT id, 1, 'a.pdf', 'application/pdf', signature_request_id FROM ignisign.request;"
+			  . " INSERT INTO ignisign.call (request, operation, document, proof_type, owner, server)"
+			  . " SELECT id, 'proof', 1, 'PDF_WITH_SIGNATURES', owner, server FROM ignisign.request", 'bench');
+		my $worker = worker('bench');
+		my $before = memory($worker);
+		my $most = 0;
+		my $sampler = fork // die "fork: $!";
+		my $file = ($ENV{TMPDIR} // '/tmp') . '/memory';
+
+		if ($sampler == 0)
+		{
+			local $SIG{TERM} = sub {
+				open(my $out, '>', $file);
+				print $out $most;
+				close $out;
+				POSIX::_exit(0);
+			};
+			while (1)
+			{
+				my $now = memory($worker);
+				$most = $now if $now > $most;
+				sleep 0.01;
+			}
+		}
+		my $ours = timed
+		{
+			set('ignisign.enabled' => 'on');
+			until_true('(SELECT count(*) = 8 FROM ignisign.proof)', 'bench');
+		};
+		kill 'TERM', $sampler;
+		waitpid $sampler, 0;
+		open(my $in, '<', $file) or die "$file: $!";
+		$most = <$in>;
+		push @growth, $most - $before;
+		push @ratio, raw('get', 8, 8, "http://127.0.0.1:$port/v4/documents/1/signature-type/PDF_WITH_SIGNATURES") / $ours;
+	}
+	report('8 proofs of 50 MB come back: share of raw libcurl', \@ratio, '%.2f', '>= 0.4', sub { $_[0] >= 0.4 });
+	report('the same: growth of the worker, MB', \@growth, '%.1f', 'bounded', undef);
+	stub('set?proof=0&status=IN_PROGRESS');
+};
+
+$row{idle} = sub {
+	my (@calls, @wal);
+
+	fresh('bench');
+	set('ignisign.enabled' => 'on', 'ignisign.refresh_interval' => '1h');
+	sql("SELECT ignisign_sign('Contract', 'x'::bytea, ARRAY[ignisign_signer('ann\@example.com')])", 'bench');
+	until_true("EXISTS (SELECT FROM ignisign.request WHERE sent_at IS NOT NULL)", 'bench');
+	sql('ALTER SYSTEM SET autovacuum = off; ');
+	sql('SELECT pg_reload_conf(); CHECKPOINT');
+	# Connections are kept open for a while, and then closed.
+	sleep 70;
+	my $worker = worker('bench');
+	my $file = ($ENV{TMPDIR} // '/tmp') . '/strace';
+	my $lsn = sql('SELECT pg_current_wal_insert_lsn()');
+	system("timeout 60 strace -f -qq -e signal=none -o '$file' -p $worker >/dev/null 2>&1");
+	# The call that it waits in shows as unfinished.
+	my $calls = qx{grep -c -v '<detached' '$file'};
+	push @calls, $calls + 0;
+	push @wal, sql("SELECT pg_current_wal_insert_lsn() - '$lsn'::pg_lsn");
+	sql('ALTER SYSTEM RESET autovacuum');
+	report('system calls of an idle worker in 60 s', \@calls, '%.0f', '0', sub { $_[0] == 0 });
+	report('WAL of an idle server in 60 s, bytes', \@wal, '%.0f', '0', undef);
+};
+
+$row{databases} = sub {
+	my @ratio;
+	my $n = 30000 * $scale;
+
+	fresh('idle_template');
+	fresh('bench', max_in_flight => 200);
+	set('ignisign.refresh_interval' => '1h');
+	for (1 .. $runs)
+	{
+		queue($n, 5000, 'bench');
+		my $alone = drain('bench');
+
+		sql("CREATE DATABASE idle_$_ TEMPLATE idle_template") for 1 .. 49;
+		until_true("(SELECT count(*) >= 50 FROM pg_stat_activity WHERE backend_type = 'ignisign worker')", 'bench');
+		queue($n, 5000, 'bench');
+		push @ratio, $alone / drain('bench');
+		sql("DROP DATABASE idle_$_") for 1 .. 49;
+		sql('TRUNCATE ignisign.call, ignisign.request, ignisign.signer, ignisign.document, ignisign.attempt, ignisign.event', 'bench');
+	}
+	report('50 databases with the extension, one busy, against it alone', \@ratio, '%.2f', '>= 0.95', sub { $_[0] >= 0.95 });
+	sql('DROP DATABASE idle_template');
+};
+
+# ---- Main ----
+
+my @order = qw(drain delay latency slow trigger single refresh large proofs idle databases);
+
+GetOptions('runs=i' => \$runs, 'scale=f' => \$scale)
+  or die "usage: run.pl [--runs N] [--scale S] [ROW...]\n";
+for (@ARGV)
+{
+	die "no row $_; there are: @order\n" unless exists $row{$_};
+}
+start_stub();
+my $head = "| what | median | least to greatest | goal | met |\n| --- | --- | --- | --- | --- |\n";
+print $head;
+for my $name (@ARGV ? @ARGV : @order)
+{
+	$row{$name}->();
+}
+
+# What it was measured on.
+open(my $in, '<', '/proc/cpuinfo') or die "/proc/cpuinfo: $!";
+my @models = map { /^model name\s*:\s*(.*)/ ? $1 : () } <$in>;
+my ($curl) = qx{curl-config --version};
+my $date = POSIX::strftime('%Y-%m-%d', gmtime);
+chomp $curl;
+open(my $out, '>', "$FindBin::RealBin/results.md") or die "results.md: $!";
+print $out "# Results\n\nBy `./dev bench`, $date: " . sql('SELECT version()') . ", $curl, "
+  . scalar(@models) . " cores of $models[0], which server, stub and clients share. Medians of $runs runs.\n\n$head",
+  map { "$_\n" } @results;
+close $out;
