@@ -19,6 +19,10 @@
  */
 #include "ignisign.h"
 
+#ifdef __GLIBC__
+#include <malloc.h>
+#endif
+
 #include "access/xact.h"
 #include "catalog/pg_type.h"
 #include "commands/extension.h"
@@ -56,6 +60,9 @@
 #define MAX_ANSWERS			500
 #define MAX_ANSWER_MEMORY	(32 * 1024 * 1024)
 
+/* After answers of so many bytes it is worth the time to give memory back. */
+#define GIVE_BACK_AFTER		(8 * 1024 * 1024)
+
 /*
  * Looks at the whole queue: one that takes so many microseconds is fast; after
  * a slow one there is none for so many times its duration, and one is made now
@@ -71,6 +78,7 @@ static MemoryContext turn_context;	/* reset after each turn */
 static List *flying = NIL;		/* flights with a transfer, in flying_context */
 static MemoryContext flying_context;
 static List *scans = NIL;		/* in flying_context */
+static int64 answer_memory = 0; /* taken since some was given back */
 static TimestampTz next_turn = 0;	/* something is due then; 0: nothing */
 static bool look_wanted = true; /* at all of the queue */
 static TimestampTz next_look = 0;	/* not before */
@@ -839,6 +847,7 @@ collect_finished(List *finished)
 		memory += transfer->body_length + flight->answer.memory;
 		finished = lappend(finished, flight);
 	}
+	answer_memory += memory;
 	return finished;
 }
 
@@ -849,6 +858,21 @@ time_to(TimestampTz at)
 	if (at == 0)
 		return -1;
 	return TimestampDifferenceMilliseconds(GetCurrentTimestamp(), at);
+}
+
+/*
+ * With nothing under way, give back what malloc keeps of large answers: pieces
+ * between small ones that stay.
+ */
+static void
+give_back_memory(void)
+{
+	if (flying != NIL || answer_memory < GIVE_BACK_AFTER)
+		return;
+	answer_memory = 0;
+#ifdef __GLIBC__
+	malloc_trim(0);
+#endif
 }
 
 /*
@@ -863,6 +887,7 @@ wait_for_work(TimestampTz watch_at)
 
 	look_again(&until, watch_at);
 	look_again(&until, ig_session_report_at());
+	give_back_memory();
 	woken = ig_http_wait(time_to(until));
 	ig_session_report();
 	return woken;
