@@ -55,24 +55,27 @@ notify(const char *request, const char *event, const char *status, const char *p
 
 /*
  * Requests at Ignisign turn out to be ours that were imported while that was in
- * doubt: those rows give way.
+ * doubt: those rows give way.  Not those of other servers, which may belong to
+ * others: an id is what some API says.
  */
 static void
-drop_imported(Datum signature_request_ids)
+drop_imported(const Datum *values)
 {
 	static IgStatement drop = {
-		.sql = "WITH gone AS (DELETE FROM ignisign.request "
-		"WHERE signature_request_id = ANY ($1) AND delivery = 'imported' RETURNING id), "
+		.sql = "WITH gone AS (DELETE FROM ignisign.request i USING unnest($1, $2) AS u (id, signature_request_id) "
+		"JOIN ignisign.request r ON r.id = u.id "
+		"WHERE i.signature_request_id = u.signature_request_id AND i.server = r.server "
+		"AND i.delivery = 'imported' RETURNING i.id), "
 		"calls AS (DELETE FROM ignisign.call c USING gone WHERE c.request = gone.id), "
 		"signers AS (DELETE FROM ignisign.signer s USING gone WHERE s.request = gone.id), "
 		"sessions AS (DELETE FROM ignisign.session s USING gone WHERE s.request = gone.id), "
 		"documents AS (DELETE FROM ignisign.document d USING gone WHERE d.request = gone.id), "
 		"proofs AS (DELETE FROM ignisign.proof p USING gone WHERE p.request = gone.id) "
 		"DELETE FROM ignisign.event e USING gone WHERE e.request = gone.id",
-		.types = {TEXTARRAYOID}
+		.types = {UUIDARRAYOID, TEXTARRAYOID}
 	};
 
-	ig_spi_execute(&drop, &signature_request_ids, NULL);
+	ig_spi_execute(&drop, values, NULL);
 }
 
 /* The requests are at Ignisign; their contexts are read before long. */
@@ -112,7 +115,7 @@ ig_apply_sent(const IgSent *sent, int n, const char *source)
 	values[2] = CStringGetTextDatum(source);
 	values[3] = TimestampTzGetDatum(now);
 	values[4] = TimestampTzGetDatum(TimestampTzPlusMilliseconds(now, ig_refresh_interval));
-	drop_imported(values[1]);
+	drop_imported(values);
 	ig_spi_execute(&apply, values, NULL);
 	SPI_finish();
 }

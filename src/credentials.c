@@ -11,7 +11,10 @@
  */
 #include "ignisign.h"
 
+#include <fcntl.h>
 #include <math.h>
+#include <sys/stat.h>
+#include <unistd.h>
 
 #include "access/htup_details.h"
 #include "access/reloptions.h"
@@ -386,16 +389,24 @@ static char *
 read_key_file(const char *path, char **problem)
 {
 	char		content[MAX_KEY_FILE_SIZE + 1];
-	FILE	   *file = AllocateFile(path, "r");
-	size_t		length;
+	struct stat st;
+	int			file;
+	ssize_t		length = -1;
 
-	if (file == NULL)
+	/* Nobody is waited for who might write into a pipe. */
+	file = OpenTransientFile(path, O_RDONLY | O_NONBLOCK);
+	if (file < 0)
 	{
 		*problem = psprintf("could not open the key file \"%s\": %m", path);
 		return NULL;
 	}
-	length = fread(content, 1, MAX_KEY_FILE_SIZE, file);
-	FreeFile(file);
+	if (fstat(file, &st) == 0 && !S_ISREG(st.st_mode))
+		*problem = psprintf("the key file \"%s\" is not a regular file", path);
+	else if ((length = read(file, content, MAX_KEY_FILE_SIZE)) < 0)
+		*problem = psprintf("could not read the key file \"%s\": %m", path);
+	CloseTransientFile(file);
+	if (length < 0)
+		return NULL;
 	while (length > 0 && strchr(" \t\r\n", content[length - 1]))
 		length--;
 	content[length] = '\0';
@@ -539,6 +550,25 @@ ig_account_allowed(const char *server_name, const char *role, char **problem)
 	else
 		return true;
 	return false;
+}
+
+/* Where the calls of a server go; NULL: there is no such server. */
+static const char *
+end_point(const char *name)
+{
+	ForeignServer *server = GetForeignServerByName(name, true);
+
+	return server ? option_value(server->options, "base_url", IG_DEFAULT_BASE_URL) : NULL;
+}
+
+/* Whether two servers are the same end point. */
+bool
+ig_same_end_point(const char *server, const char *other)
+{
+	const char *url = end_point(server);
+	const char *other_url = end_point(other);
+
+	return url != NULL && other_url != NULL && strcmp(url, other_url) == 0;
 }
 
 /* Whether what signer profiles need is checked before a request is sent. */

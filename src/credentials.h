@@ -46,6 +46,9 @@ typedef struct IgAccount
 extern IgAccount *ig_account_load(const char *server, const char *role,
 								  char **problem);
 
+/* Whether servers of these names, both of which exist, are the same end point. */
+extern bool ig_same_end_point(const char *server, const char *other);
+
 /* Whether what signer profiles need is checked before a request is sent; the server exists. */
 extern bool ig_server_checks_inputs(const char *server);
 

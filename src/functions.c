@@ -377,11 +377,11 @@ ignisign_discard_request(PG_FUNCTION_ARGS)
 
 /* The request is at Ignisign under this id. */
 static void
-resolve_as_sent(const pg_uuid_t *id, const char *signature_request_id)
+resolve_as_sent(const pg_uuid_t *id, const char *signature_request_id, const char *server)
 {
 	static IgStatement taken = {
-		.sql = "SELECT FROM ignisign.request WHERE signature_request_id = $1",
-		.types = {TEXTOID}
+		.sql = "SELECT FROM ignisign.request WHERE signature_request_id = $1 AND server = $2",
+		.types = {TEXTOID, NAMEOID}
 	};
 	static IgStatement sent = {
 		.sql = "UPDATE ignisign.request SET signature_request_id = $2, sent_at = now() WHERE id = $1",
@@ -394,6 +394,7 @@ resolve_as_sent(const pg_uuid_t *id, const char *signature_request_id)
 	Datum		values[2];
 
 	values[0] = CStringGetTextDatum(signature_request_id);
+	values[1] = DirectFunctionCall1(namein, CStringGetDatum(server));
 	if (ig_spi_execute(&taken, values, NULL) > 0)
 		ereport(ERROR,
 				(errcode(ERRCODE_UNIQUE_VIOLATION),
@@ -459,7 +460,7 @@ ignisign_resolve(PG_FUNCTION_ARGS)
 				 errhint("Only a request in the state \"unknown\" can be resolved.")));
 	if (signature_request_id)
 	{
-		resolve_as_sent(id, signature_request_id);
+		resolve_as_sent(id, signature_request_id, server);
 		ig_queue_add(id, IG_OP_CONTEXT, 0, 0, "", owner, server, GetCurrentTimestamp());
 	}
 	else

@@ -391,13 +391,14 @@ ig_scan_answered(IgScan *scan, IgFlight *flight)
 
 /*
  * Leave out what a row of ours knows already.  What was imported since the first
- * of them was sent may be one of them: see ig_apply_sent.
+ * of them was sent may be one of them: see ig_apply_sent.  What rows know of
+ * another end point is no concern of this one.
  */
 static void
 drop_known(IgScan *scan)
 {
 	static IgStatement known = {
-		.sql = "SELECT signature_request_id FROM ignisign.request WHERE signature_request_id = ANY ($1) "
+		.sql = "SELECT signature_request_id, server::text FROM ignisign.request WHERE signature_request_id = ANY ($1) "
 		"AND (delivery <> 'imported' OR created_at < $2)",
 		.types = {TEXTARRAYOID, TIMESTAMPTZOID}
 	};
@@ -405,6 +406,7 @@ drop_known(IgScan *scan)
 	const char **ids = palloc(Max(n, 1) * sizeof(char *));
 	ListCell   *lc;
 	Datum		values[2];
+	int			nrows;
 	int			i = 0;
 
 	if (n == 0)
@@ -416,10 +418,14 @@ drop_known(IgScan *scan)
 	SPI_connect();
 	values[0] = ig_text_array(ids, n);
 	values[1] = TimestampTzGetDatum(scan->sent_since);
-	n = (int) ig_spi_execute(&known, values, NULL);
-	ids = palloc(Max(n, 1) * sizeof(char *));
-	for (i = 0; i < n; i++)
-		ids[i] = ig_spi_text(i, 1, CurrentMemoryContext);
+	nrows = (int) ig_spi_execute(&known, values, NULL);
+	ids = palloc(Max(nrows, 1) * sizeof(char *));
+	n = 0;
+	for (i = 0; i < nrows; i++)
+	{
+		if (ig_same_end_point(ig_spi_text(i, 2, CurrentMemoryContext), NameStr(scan->lane->server)))
+			ids[n++] = ig_spi_text(i, 1, CurrentMemoryContext);
+	}
 	qsort(ids, n, sizeof(char *), compare_strings);
 	foreach(lc, scan->candidates)
 	{
