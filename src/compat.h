@@ -10,6 +10,7 @@
 
 #include "postgres.h"
 
+#include "catalog/pg_class.h"
 #include "catalog/pg_database.h"
 #include "catalog/pg_foreign_server.h"
 #include "catalog/pg_proc.h"
@@ -36,6 +37,8 @@ ig_object_ownercheck(Oid class_id, Oid object, Oid role)
 	{
 		case DatabaseRelationId:
 			return pg_database_ownercheck(object, role);
+		case RelationRelationId:
+			return pg_class_ownercheck(object, role);
 		case ForeignServerRelationId:
 			return pg_foreign_server_ownercheck(object, role);
 		default:

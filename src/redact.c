@@ -1,7 +1,8 @@
 /*-------------------------------------------------------------------------
  *
  * redact.c
- *	  Keep API keys and tokens of endpoints out of the server log.
+ *	  Keep API keys and tokens of endpoints out of the server log and of what
+ *	  others see of a session.
  *
  * A statement that contains a key is written to the log by log_statement,
  * with an error, or by log_min_duration_statement.  Before a message goes to
@@ -10,13 +11,19 @@
  * that contains one is left out.  The client gets the same texts, overwritten,
  * too.
  *
+ * A command with a key is shown overwritten, too, as soon as it is executed: in
+ * pg_stat_activity, and to the modules that are named before this one in
+ * shared_preload_libraries, such as pg_stat_statements.
+ *
  *-------------------------------------------------------------------------
  */
 #include "ignisign.h"
 
 #include <ctype.h>
 
+#include "pgstat.h"
 #include "tcop/tcopprot.h"
+#include "utils/backend_status.h"
 #include "utils/elog.h"
 
 #include "listen.h"
@@ -105,14 +112,67 @@ mask_keys(char *text)
 	}
 }
 
+/* Whether a text has anything that is to be overwritten. */
+static bool
+has_secret(const char *text)
+{
+	return find_key(text) != NULL || find_secret(text) != NULL || find_token(text) != NULL;
+}
+
+/*
+ * Overwrite constants in a tree that debug_print_parse or one of its like
+ * prints: the bytes of each in brackets, as numbers.
+ */
+static void
+mask_bytes(char *text)
+{
+	while (text != NULL && (text = strchr(text, '[')) != NULL)
+	{
+		size_t		length = strspn(++text, " \t\r\n-0123456789");
+
+		if (text[length] != ']')
+			continue;
+		for (size_t i = 0; i < length; i++)
+		{
+			if (isdigit((unsigned char) text[i]))
+				text[i] = '*';
+		}
+	}
+}
+
+/* A statement as it may be shown; the same text, where nothing is to be overwritten. */
+const char *
+ig_redact_statement(const char *text)
+{
+	char	   *copy;
+
+	if (!has_secret(text))
+		return text;
+	copy = pstrdup(text);
+	mask_keys(copy);
+	return copy;
+}
+
+/* Have what the session does now shown overwritten. */
+void
+ig_redact_activity(void)
+{
+	const char *text = debug_query_string ? ig_redact_statement(debug_query_string) : NULL;
+
+	if (text != debug_query_string)
+		pgstat_report_activity(STATE_RUNNING, text);
+}
+
 /* emit_log_hook. */
 static void
 emit_log(ErrorData *edata)
 {
 	/* The statement itself is the session's, and not to be overwritten. */
-	if (!edata->hide_stmt && (find_key(debug_query_string) || find_secret(debug_query_string) ||
-							  find_token(debug_query_string)))
+	if (has_secret(debug_query_string))
+	{
 		edata->hide_stmt = true;
+		mask_bytes(edata->detail);
+	}
 
 	mask_keys(edata->message);
 	mask_keys(edata->detail);

@@ -13,4 +13,14 @@ extern void ig_redact_init(void);
 /* Overwrite the tokens of endpoints for webhooks in a text, which may be NULL. */
 extern void ig_redact_tokens(char *text);
 
+/*
+ * A statement as it may be shown: a copy in the current context, of the same
+ * length, in which keys, secrets and tokens are overwritten, or the text itself
+ * where there are none.
+ */
+extern const char *ig_redact_statement(const char *text);
+
+/* Have pg_stat_activity show what the session does now in that way. */
+extern void ig_redact_activity(void);
+
 #endif							/* IGNISIGN_REDACT_H */

@@ -10,17 +10,27 @@
  * command's own error without disturbing anything.  It is let in again when the
  * transaction has ended, so that it never meets a database that is half gone.
  *
+ * Commands with an API key are shown without it, and triggers on the
+ * extension's tables are refused to all but their owner: functions write these
+ * tables with the owner's rights, and the worker with a superuser's.
+ *
  *-------------------------------------------------------------------------
  */
 #include "ignisign.h"
 
+#include "access/genam.h"
+#include "access/skey.h"
+#include "access/table.h"
 #include "access/xact.h"
 #include "access/xlog.h"
+#include "catalog/namespace.h"
 #include "catalog/objectaccess.h"
 #include "catalog/pg_authid.h"
 #include "catalog/pg_database.h"
 #include "catalog/pg_extension.h"
+#include "catalog/pg_class.h"
 #include "catalog/pg_foreign_server.h"
+#include "catalog/pg_trigger.h"
 #include "catalog/pg_user_mapping.h"
 #include "commands/dbcommands.h"
 #include "commands/defrem.h"
@@ -31,10 +41,14 @@
 #include "storage/ipc.h"
 #include "tcop/utility.h"
 #include "utils/acl.h"
+#include "utils/fmgroids.h"
 #include "utils/lsyscache.h"
+#include "utils/rel.h"
+#include "utils/snapmgr.h"
 #include "utils/syscache.h"
 
 #include "compat.h"
+#include "redact.h"
 #include "slots.h"
 #include "utility.h"
 
@@ -194,6 +208,8 @@ process_utility(PlannedStmt *pstmt, const char *query_string,
 	if (OidIsValid(held))
 		ig_hold_until_end(held);
 
+	ig_redact_activity();
+	query_string = ig_redact_statement(query_string);
 	next(pstmt, query_string, read_only_tree, context, params, query_env, dest, qc);
 
 	/*
@@ -223,6 +239,38 @@ process_utility(PlannedStmt *pstmt, const char *query_string,
 }
 
 /*
+ * Refuse a trigger on a table of the extension to who is not its owner.  The
+ * privilege TRIGGER is easily given, by GRANT ALL, but here it would mean all of
+ * the owner's rights.
+ */
+static void
+check_trigger(Oid trigger_id)
+{
+	Relation	rel = table_open(TriggerRelationId, AccessShareLock);
+	ScanKeyData key;
+	SysScanDesc scan;
+	HeapTuple	tuple;
+
+	ScanKeyInit(&key, Anum_pg_trigger_oid, BTEqualStrategyNumber, F_OIDEQ, ObjectIdGetDatum(trigger_id));
+	scan = systable_beginscan(rel, TriggerOidIndexId, true, SnapshotSelf, 1, &key);
+	tuple = systable_getnext(scan);
+	if (HeapTupleIsValid(tuple))
+	{
+		Form_pg_trigger form = (Form_pg_trigger) GETSTRUCT(tuple);
+
+		if (!form->tgisinternal && get_rel_namespace(form->tgrelid) == get_namespace_oid(IG_EXTENSION, true) &&
+			!ig_object_ownercheck(RelationRelationId, form->tgrelid, GetUserId()))
+			ereport(ERROR,
+					(errcode(ERRCODE_INSUFFICIENT_PRIVILEGE),
+					 errmsg("must be owner of table %s to create a trigger on it", get_rel_name(form->tgrelid)),
+					 errdetail("A trigger on a table of ignisign is executed with its owner's rights."),
+					 errhint("Have functions called with ignisign_on().")));
+	}
+	systable_endscan(scan);
+	table_close(rel, AccessShareLock);
+}
+
+/*
  * object_access_hook: after DROP EXTENSION the worker looks and ends; after a
  * change of servers, mappings or roles it may be able to send what it could not.
  */
@@ -235,7 +283,9 @@ object_access(ObjectAccessType access, Oid class_id, Oid object_id,
 	if (prev_object_access)
 		prev_object_access(access, class_id, object_id, sub_id, arg);
 
-	if (access == OAT_DROP && class_id == ExtensionRelationId &&
+	if (access == OAT_POST_CREATE && class_id == TriggerRelationId)
+		check_trigger(object_id);
+	else if (access == OAT_DROP && class_id == ExtensionRelationId &&
 		object_id == get_extension_oid(IG_EXTENSION, true))
 		ig_wake_at_commit();
 	else if ((access == OAT_POST_CREATE || access == OAT_POST_ALTER) &&
