@@ -1430,7 +1430,7 @@ COMMENT ON FUNCTION ignisign_webhook(jsonb, name) IS
 CREATE FUNCTION ignisign_webhook(jsonb)
 RETURNS uuid
 LANGUAGE sql VOLATILE STRICT
-RETURN ignisign_webhook($1, 'ignisign');
+RETURN @extschema@.ignisign_webhook($1, 'ignisign'::pg_catalog.name);
 
 COMMENT ON FUNCTION ignisign_webhook(jsonb) IS
 'take a webhook message for the server ignisign';
@@ -1582,11 +1582,14 @@ COMMENT ON FUNCTION ignisign.installed() IS 'the install script''s last step: st
 /* ---- Nothing for PUBLIC ---- */
 
 REVOKE ALL ON ALL TABLES IN SCHEMA ignisign FROM PUBLIC;
+REVOKE ALL ON TYPE ignisign.new_signer, ignisign.new_document FROM PUBLIC;
 
+/* Run as a superuser while the schema of the functions may be open to all: no operator of theirs is to be meant. */
 DO $$
 DECLARE
 	list text;
 BEGIN
+	PERFORM pg_catalog.set_config('search_path', 'pg_catalog, pg_temp', true);
 	SELECT pg_catalog.string_agg(p.oid::pg_catalog.regprocedure::text, ', ') INTO list
 	FROM pg_catalog.pg_proc p
 	JOIN pg_catalog.pg_depend d ON d.classid = 'pg_catalog.pg_proc'::pg_catalog.regclass

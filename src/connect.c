@@ -29,6 +29,7 @@
 
 #include "credentials.h"
 #include "errors.h"
+#include "redact.h"
 
 PG_FUNCTION_INFO_V1(ignisign_connect);
 PG_FUNCTION_INFO_V1(ignisign_grant);
@@ -156,7 +157,8 @@ connect_mapping(const char *server_name, RoleSpec *role, const char *api_key)
  * server as it is, or gives a new one the default; for_role NULL is the
  * current role, "public" everybody.  Returns what the key stands for.  Errors:
  * 22004 for a NULL key or server; those of the validator; those of CREATE
- * SERVER and CREATE USER MAPPING for who may not.
+ * SERVER and CREATE USER MAPPING for who may not; 25006 where nothing can be
+ * written.
  */
 Datum
 ignisign_connect(PG_FUNCTION_ARGS)
@@ -179,6 +181,9 @@ ignisign_connect(PG_FUNCTION_ARGS)
 	if (!PG_ARGISNULL(3))
 		role = NameStr(*PG_GETARG_NAME(3));
 
+	/* Commands see to that themselves, but none is run here. */
+	ig_check_writable("ignisign_connect()");
+	ig_redact_activity();
 	connect_server(name, base_url);
 	CommandCounterIncrement();
 	connect_mapping(name, make_role(role), api_key);
@@ -229,6 +234,8 @@ ignisign_grant(PG_FUNCTION_ARGS)
 					 "ignisign.proof, ignisign.call, ignisign.result, ignisign.webhook, ignisign.endpoint, "
 					 "ignisign.attempt, ignisign.event, ignisign.callback, ignisign.delivery, "
 					 "ignisign.parked, ignisign.signer_profile, ignisign.requests TO %s", role));
+
+	execute(psprintf("GRANT USAGE ON TYPE ignisign.new_signer, ignisign.new_document TO %s", role));
 
 	/* The functions for everyday use, as the extension has them. */
 	if (SPI_execute("SELECT pg_catalog.string_agg(p.oid::pg_catalog.regprocedure::pg_catalog.text, ', ') "

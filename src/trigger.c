@@ -304,7 +304,7 @@ write_id(const IgTrigger *trigger, const pg_uuid_t *id)
 	Relation	rel = trigger->data->tg_relation;
 	Oid			types[2] = {UUIDOID, TIDOID};
 	Datum		values[2];
-	char	   *sql = psprintf("UPDATE ONLY %s SET %s = $1 WHERE ctid = $2",
+	char	   *sql = psprintf("UPDATE ONLY %s SET %s = $1 WHERE ctid OPERATOR(pg_catalog.=) $2",
 							   quote_qualified_identifier(get_namespace_name(RelationGetNamespace(rel)),
 														  RelationGetRelationName(rel)),
 							   quote_identifier(column_name(trigger, trigger->id)));
