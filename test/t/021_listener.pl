@@ -276,8 +276,9 @@ my ($id, $remote) = sent('Told');
 $sandbox->sign($remote);
 is(sql("SELECT ignisign_wait('$id', 'PROOF', '60 s')"), 't', 'signed, completed and proven');
 is(sql("SELECT count(*) FROM ignisign.attempt WHERE operation = 'status'"), '0', 'without a poll');
-is(sql("SELECT string_agg(DISTINCT topic, ' ' ORDER BY topic) FROM ignisign.webhook WHERE request = '$id' AND state = 'applied'"),
-	'SIGNATURE SIGNATURE_PROOF SIGNATURE_REQUEST', 'by what was delivered');
+ok(wait_for($node, "SELECT string_agg(DISTINCT topic, ' ' ORDER BY topic) = 'SIGNATURE SIGNATURE_PROOF SIGNATURE_REQUEST'"
+		  . " FROM ignisign.webhook WHERE request = '$id' AND state = 'applied'"),
+	'by what was delivered');
 
 # While the server is down, deliveries fail; then they come.
 ($id, $remote) = sent('Down');
