@@ -51,6 +51,8 @@ typedef struct IgFlight
 	bool		localized;		/* its texts are in the database's encoding */
 	IgHealth	health;			/* what it tells of the server */
 	int64		retry_after;	/* ms; -1: the answer does not tell */
+	bool		held;			/* it waits for somebody's lock to be applied */
+	bool		judged;			/* what it means for server and account was seen to */
 	const char *error;			/* text for people, or NULL */
 	const char *code;			/* the API's, or NULL */
 } IgFlight;

@@ -41,6 +41,7 @@
 #include "apply.h"
 #include "likeness.h"
 #include "reconcile.h"
+#include "session.h"
 #include "spi.h"
 
 /* How far clocks may be apart: requests are looked for from so long before. */
@@ -57,6 +58,9 @@
 
 /* How long an undecidable call waits for the next look. */
 #define UNDECIDED_PAUSE		(3600 * 1000)
+
+/* From when a row was locked that is to be decided until that is tried again, in ms. */
+#define LOCKED_PAUSE		1000
 
 /* A request at Ignisign that may be one of ours. */
 typedef struct IgCandidate
@@ -613,8 +617,9 @@ not_found(IgScan *scan, const IgOurs *our, TimestampTz now)
 
 /* All is known that can be: decide. */
 static void
-decide(IgScan *scan)
+decide(void *arg)
 {
+	IgScan	   *scan = arg;
 	TimestampTz now = GetCurrentTimestamp();
 	List	   *ours = read_ours(scan, "unknown", NameStr(scan->lane->server), NameStr(scan->lane->owner), NIL);
 	int			nours = list_length(ours);
@@ -624,9 +629,12 @@ decide(IgScan *scan)
 	bool	   *settled = palloc0(Max(nours, 1) * sizeof(bool));
 	int			nsent = 0;
 	int			nleft = 0;
+	ListCell   *lc;
 
 	ours = read_ours(scan, "sending", NULL, NULL, ours);
 	drop_known(scan);
+	foreach(lc, scan->candidates)
+		((IgCandidate *) lfirst(lc))->taken = false;
 
 	/* Those whose hashes agree go first, so that they are not taken by others. */
 	for (int pass = 0; pass < 2; pass++)
@@ -676,8 +684,9 @@ decide(IgScan *scan)
 
 /* The scan came to nothing: the calls are looked for again later. */
 static void
-put_off(IgScan *scan)
+put_off(void *arg)
 {
+	const IgScan *scan = arg;
 	static IgStatement later = {
 		.sql = "UPDATE ignisign.call SET run_at = $3 WHERE state = 'unknown' AND server = $1 AND owner = $2 AND run_at <= $4",
 		.types = {NAMEOID, NAMEOID, TIMESTAMPTZOID, TIMESTAMPTZOID}
@@ -725,6 +734,22 @@ next_candidate(IgScan *scan)
 	return candidate;
 }
 
+/*
+ * End with this.  Where somebody has locked one of the rows, it is tried again
+ * later: false.
+ */
+static bool
+finish_scan(IgScan *scan, void (*how) (void *scan), TimestampTz now, TimestampTz *when)
+{
+	if (!ig_session_unless_locked(how, scan))
+	{
+		*when = TimestampTzPlusMilliseconds(now, LOCKED_PAUSE);
+		return false;
+	}
+	end_scan(scan);
+	return true;
+}
+
 /* The next calls to make for the scan. */
 List *
 ig_scan_next(IgScan *scan, TimestampTz now, TimestampTz *when, bool *over)
@@ -740,11 +765,7 @@ ig_scan_next(IgScan *scan, TimestampTz now, TimestampTz *when, bool *over)
 	if (scan->failed || (scan->lane->parked && !(allowed && scan->pages_read == 0)))
 	{
 		if (scan->outstanding == 0)
-		{
-			put_off(scan);
-			end_scan(scan);
-			*over = true;
-		}
+			*over = finish_scan(scan, put_off, now, when);
 		return NIL;
 	}
 	if (scan->listed && scan->next == 0 && scan->outstanding == 0 && scan->again == NIL)
@@ -767,10 +788,6 @@ ig_scan_next(IgScan *scan, TimestampTz now, TimestampTz *when, bool *over)
 	while (scan->outstanding < SIDE_BY_SIDE && any_candidate(scan) && ig_lane_may_send(scan->lane, now, when))
 		flights = lappend(flights, scan_flight(scan, IG_OP_CONTEXT, next_candidate(scan)->id));
 	if (!any_candidate(scan) && scan->outstanding == 0)
-	{
-		decide(scan);
-		end_scan(scan);
-		*over = true;
-	}
+		*over = finish_scan(scan, decide, now, when);
 	return flights;
 }

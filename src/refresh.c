@@ -25,6 +25,7 @@
 #include "utils/memutils.h"
 
 #include "refresh.h"
+#include "session.h"
 #include "spi.h"
 
 /* Every how many rounds contexts are read where several signers sign. */
@@ -192,9 +193,9 @@ begin_round(IgClass *class, int k, TimestampTz now)
 	memset(&class->at_id, 0, sizeof(class->at_id));
 }
 
-/* Have the contexts of these requests read where several signers sign. */
+/* Have the contexts of these requests, an array, read where several signers sign. */
 static void
-read_contexts(Datum requests)
+read_contexts(void *requests)
 {
 	static IgStatement read = {
 		.sql = "INSERT INTO ignisign.call (request, operation, owner, server) "
@@ -204,7 +205,22 @@ read_contexts(Datum requests)
 		.types = {UUIDARRAYOID}
 	};
 
-	ig_spi_execute(&read, &requests, NULL);
+	ig_spi_execute(&read, requests, NULL);
+}
+
+/* The same of each, unless its owner has it locked. */
+static void
+try_contexts(Datum *ids, int n)
+{
+	Datum		requests = ig_array(UUIDOID, ids, NULL, n);
+
+	if (ig_session_unless_locked(read_contexts, &requests))
+		return;
+	for (int i = 0; i < n; i++)
+	{
+		requests = ig_array(UUIDOID, &ids[i], NULL, 1);
+		(void) ig_session_unless_locked(read_contexts, &requests);
+	}
 }
 
 /* The batch that a request of this role goes to. */
@@ -274,7 +290,7 @@ go_on(IgRounds *rounds, int k, List **batches, int rows, TimestampTz now)
 		}
 	}
 	if (n > 0 && class->rounds % PROGRESS_ROUNDS == 0)
-		read_contexts(ig_array(UUIDOID, ids, NULL, n));
+		try_contexts(ids, n);
 	SPI_finish();
 
 	if (n < rows)

@@ -19,6 +19,7 @@
 #include "tcop/tcopprot.h"
 #include "utils/guc.h"
 #include "utils/memutils.h"
+#include "utils/resowner.h"
 #include "utils/snapmgr.h"
 
 #include "session.h"
@@ -151,6 +152,59 @@ ig_session_commit(void)
 	 * all the same, but what the standby has not confirmed is not to be sent.
 	 */
 	CHECK_FOR_INTERRUPTS();
+}
+
+/*
+ * Do something in a subtransaction that waits for a lock only so long.  Returns
+ * the error that undid it, or NULL; to be ended is not one.
+ */
+ErrorData *
+ig_session_try(void (*work) (void *arg), void *arg, const char *patience)
+{
+	MemoryContext context = CurrentMemoryContext;
+	ResourceOwner owner = CurrentResourceOwner;
+	ErrorData  *volatile error = NULL;
+
+	BeginInternalSubTransaction(NULL);
+	MemoryContextSwitchTo(context);
+	PG_TRY();
+	{
+		int			guc_level = NewGUCNestLevel();
+
+		(void) set_config_option("lock_timeout", patience, PGC_SUSET, PGC_S_SESSION,
+								 GUC_ACTION_SAVE, true, 0, false);
+		work(arg);
+		AtEOXact_GUC(false, guc_level);
+		ReleaseCurrentSubTransaction();
+	}
+	PG_CATCH();
+	{
+		ErrorData  *edata;
+
+		MemoryContextSwitchTo(context);
+		edata = CopyErrorData();
+		FlushErrorState();
+		RollbackAndReleaseCurrentSubTransaction();
+		if (edata->sqlerrcode == ERRCODE_ADMIN_SHUTDOWN ||
+			edata->sqlerrcode == ERRCODE_QUERY_CANCELED)
+			ReThrowError(edata);
+		error = edata;
+	}
+	PG_END_TRY();
+	MemoryContextSwitchTo(context);
+	CurrentResourceOwner = owner;
+	return error;
+}
+
+/* Do something unless a lock is in the way; false: it was. */
+bool
+ig_session_unless_locked(void (*work) (void *arg), void *arg)
+{
+	ErrorData  *error = ig_session_try(work, arg, IG_SHORT_PATIENCE);
+
+	if (error != NULL && error->sqlerrcode != ERRCODE_LOCK_NOT_AVAILABLE)
+		ReThrowError(error);
+	return error == NULL;
 }
 
 /* Abort it after an error, which is reported and forgotten. */

@@ -29,6 +29,22 @@ extern void ig_session_commit(void);
 /* Abort it after an error, which is reported and forgotten. */
 extern void ig_session_abort(void);
 
+/*
+ * Who may sign can lock rows of theirs for as long as a transaction of theirs
+ * lasts.  The worker serves all, and waits for a lock only so long.
+ */
+#define IG_LOCK_PATIENCE	"50ms"
+#define IG_SHORT_PATIENCE	"5ms"
+
+/*
+ * Do something in a subtransaction.  Returns the error that undid it, in the
+ * current memory context, or NULL; that the session is to end is raised.
+ */
+extern ErrorData *ig_session_try(void (*work) (void *arg), void *arg, const char *patience);
+
+/* The same with a short patience: false: a lock was in the way.  Other errors are raised. */
+extern bool ig_session_unless_locked(void (*work) (void *arg), void *arg);
+
 /* In a transaction: the extension, locked; InvalidOid: it is not there (any more). */
 extern Oid	ig_session_extension(void);
 

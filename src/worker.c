@@ -35,7 +35,6 @@
 #include "utils/builtins.h"
 #include "utils/guc.h"
 #include "utils/memutils.h"
-#include "utils/resowner.h"
 
 #include "apply.h"
 #include "callbacks.h"
@@ -63,6 +62,10 @@
 /* After answers of so many bytes it is worth the time to give memory back. */
 #define GIVE_BACK_AFTER		(8 * 1024 * 1024)
 
+/* From when an answer could not be applied for a lock until it is tried again, in ms; it doubles. */
+#define FIRST_PAUSE			100
+#define LAST_PAUSE			5000
+
 /*
  * Looks at the whole queue: one that takes so many microseconds is fast; after
  * a slow one there is none for so many times its duration, and one is made now
@@ -79,6 +82,9 @@ static List *flying = NIL;		/* flights with a transfer, in flying_context */
 static MemoryContext flying_context;
 static List *scans = NIL;		/* in flying_context */
 static int64 answer_memory = 0; /* taken since some was given back */
+static List *held = NIL;		/* flights to be applied again, in flying_context */
+static TimestampTz held_until = 0;
+static int	held_pause = FIRST_PAUSE;
 static TimestampTz next_turn = 0;	/* something is due then; 0: nothing */
 static bool look_wanted = true; /* at all of the queue */
 static TimestampTz next_look = 0;	/* not before */
@@ -319,40 +325,36 @@ apply_all(IgFlight **flights, int n)
 	ig_queue_log(attempts, nattempts);
 }
 
-/* Apply in a subtransaction; returns the error's text, or NULL. */
-static char *
-try_apply(IgFlight **flights, int n)
+/* What is to be applied. */
+typedef struct Finished
 {
-	MemoryContext context = CurrentMemoryContext;
-	ResourceOwner owner = CurrentResourceOwner;
-	char	   *volatile error = NULL;
+	IgFlight  **flights;
+	int			n;
+} Finished;
 
-	BeginInternalSubTransaction(NULL);
-	MemoryContextSwitchTo(context);
-	PG_TRY();
-	{
-		apply_all(flights, n);
-		ReleaseCurrentSubTransaction();
-	}
-	PG_CATCH();
-	{
-		ErrorData  *edata;
+/* Apply it. */
+static void
+apply_some(void *arg)
+{
+	const Finished *some = arg;
 
-		MemoryContextSwitchTo(context);
-		edata = CopyErrorData();
-		FlushErrorState();
-		RollbackAndReleaseCurrentSubTransaction();
+	apply_all(some->flights, some->n);
+}
 
-		/* To be ended is not a failure of these answers. */
-		if (edata->sqlerrcode == ERRCODE_ADMIN_SHUTDOWN ||
-			edata->sqlerrcode == ERRCODE_QUERY_CANCELED)
-			ReThrowError(edata);
-		error = edata->message ? edata->message : pstrdup("unknown error");
-	}
-	PG_END_TRY();
-	MemoryContextSwitchTo(context);
-	CurrentResourceOwner = owner;
-	return error;
+/*
+ * Apply in a subtransaction; returns the error's text, or NULL.  Who has locked
+ * rows of theirs, and does not go on, is not waited for: *locked is set.
+ */
+static char *
+try_apply(IgFlight **flights, int n, const char *patience, bool *locked)
+{
+	Finished	some = {flights, n};
+	ErrorData  *error = ig_session_try(apply_some, &some, patience);
+
+	*locked = error != NULL && error->sqlerrcode == ERRCODE_LOCK_NOT_AVAILABLE;
+	if (error == NULL)
+		return NULL;
+	return error->message ? error->message : pstrdup("unknown error");
 }
 
 /* This answer cannot be applied: what follows depends on the operation. */
@@ -376,25 +378,31 @@ refuse_answer(IgFlight *flight, const char *error)
 	flight->error = MemoryContextStrdup(flight->context, error);
 }
 
-/* Apply what has come back; each answer fails alone. */
+/* Apply what has come back; each answer fails, or is held, alone. */
 static void
 apply_finished(IgFlight **flights, int n)
 {
 	char	   *error;
+	bool		locked;
 
 	for (int i = 0; i < n; i++)
+	{
 		ig_flight_localize(flights[i]);
-	if (n == 0 || try_apply(flights, n) == NULL)
+		flights[i]->held = false;
+	}
+	if (n == 0 || try_apply(flights, n, IG_LOCK_PATIENCE, &locked) == NULL)
 		return;
 	for (int i = 0; i < n; i++)
 	{
-		if ((error = try_apply(&flights[i], 1)) == NULL)
+		IgFlight   *flight = flights[i];
+
+		if ((error = try_apply(&flight, 1, IG_SHORT_PATIENCE, &flight->held)) == NULL || flight->held)
 			continue;
-		refuse_answer(flights[i], error);
-		if ((error = try_apply(&flights[i], 1)) != NULL)
+		refuse_answer(flight, error);
+		if ((error = try_apply(&flight, 1, IG_SHORT_PATIENCE, &flight->held)) != NULL && !flight->held)
 			ereport(ERROR,
 					(errmsg("could not record the outcome of the call %lld: %s",
-							(long long) flights[i]->call.id, error)));
+							(long long) flight->call.id, error)));
 	}
 }
 
@@ -416,6 +424,50 @@ judge_load(IgFlight *flight, TimestampTz now)
 		ig_lane_release(lane);
 	else
 		ig_lane_hold(lane, hold, delay, flight->error, now);
+}
+
+/*
+ * Put flights aside that wait for a lock; returns the others.  A refresh is not
+ * kept: the next one tells the same.
+ */
+static List *
+put_aside(List *finished, TimestampTz now)
+{
+	MemoryContext old = MemoryContextSwitchTo(flying_context);
+	ListCell   *lc;
+
+	foreach(lc, finished)
+	{
+		IgFlight   *flight = lfirst(lc);
+
+		if (!flight->held || flight->batch)
+			continue;
+		flying = list_delete_ptr(flying, flight);
+		held = lappend(held, flight);
+		finished = foreach_delete_current(finished, lc);
+	}
+	MemoryContextSwitchTo(old);
+	if (held == NIL)
+		held_pause = FIRST_PAUSE;
+	else if (held_until == 0)
+	{
+		held_until = TimestampTzPlusMilliseconds(now, held_pause);
+		held_pause = Min(2 * held_pause, LAST_PAUSE);
+	}
+	return finished;
+}
+
+/* Take them up again, when it is time. */
+static List *
+take_up(List *finished)
+{
+	if (held_until == 0 || held_until > GetCurrentTimestamp())
+		return finished;
+	finished = list_concat(finished, held);
+	list_free(held);
+	held = NIL;
+	held_until = 0;
+	return finished;
 }
 
 /* What an outcome means for the account. */
@@ -792,13 +844,20 @@ turn(List *finished, bool *gone)
 	apply_finished(array, n);
 	for (int i = 0; i < n; i++)
 	{
-		judge_load(array[i], now);
-		judge_account(array[i], now);
+		if (!array[i]->judged)
+		{
+			judge_load(array[i], now);
+			judge_account(array[i], now);
+			array[i]->judged = true;
+		}
 		if (array[i]->batch && array[i]->decision.verdict == IG_DEAD)
 			ig_refresh_refused(array[i]->batch);
 		if (array[i]->scan)
 			ig_scan_answered(array[i]->scan, array[i]);
 	}
+
+	finished = put_aside(finished, now);
+	look_again(&next_turn, held_until);
 
 	/* Room is counted without what is over. */
 	foreach(lc, finished)
@@ -974,7 +1033,7 @@ ignisign_worker_main(Datum arg)
 
 		/* What is under way is waited for; who cannot wait sends SIGTERM. */
 		stopping = ig_slots_stop_requested();
-		if (stopping && flying == NIL && unsent == NIL)
+		if (stopping && flying == NIL && held == NIL && unsent == NIL)
 			break;
 
 		if (ConfigReloadPending)
@@ -986,7 +1045,7 @@ ignisign_worker_main(Datum arg)
 		}
 
 		look_wanted = look_wanted || woken;
-		finished = collect_finished(unsent);
+		finished = take_up(collect_finished(unsent));
 		unsent = NIL;
 		if (finished != NIL || woken || any_hungry() || time_to(next_turn) == 0)
 		{
