@@ -26,10 +26,10 @@
 #include "storage/latch.h"
 #include "utils/builtins.h"
 #include "utils/memutils.h"
-#include "utils/wait_event.h"
 
 #include "callbacks.h"
 #include "spi.h"
+#include "wait_event.h"
 
 /* Pause after a process that ended without calling anything, in ms; it doubles. */
 #define FIRST_PAUSE		100
@@ -386,7 +386,7 @@ ig_callbacks_end(void)
 		if (count_processes(InvalidOid) == 0 ||
 			TimestampDifferenceExceeds(start_time, GetCurrentTimestamp(), END_PATIENCE))
 			break;
-		(void) WaitLatch(MyLatch, WL_LATCH_SET | WL_TIMEOUT | WL_EXIT_ON_PM_DEATH, 100, PG_WAIT_EXTENSION);
+		(void) WaitLatch(MyLatch, WL_LATCH_SET | WL_TIMEOUT | WL_EXIT_ON_PM_DEATH, 100, ig_wait_event(IG_WAIT_CALLBACK));
 		ResetLatch(MyLatch);
 	}
 }

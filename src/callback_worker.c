@@ -59,6 +59,7 @@
 #include "functions.h"
 #include "policy.h"
 #include "queue.h"
+#include "session.h"
 #include "spi.h"
 
 /* How long a process goes on before it gives way to others, in ms. */
@@ -543,6 +544,8 @@ ignisign_callback_main(Datum arg)
 	pqsignal(SIGTERM, die);
 	BackgroundWorkerUnblockSignals();
 	BackgroundWorkerInitializeConnectionByOid(DatumGetObjectId(arg), extra.role, IG_CONNECT_AS_ANY_ROLE);
+
+	ig_session_name();
 
 	grace_timeout = RegisterTimeout(USER_TIMEOUT, handle_grace_timeout);
 	delivery_context = AllocSetContextCreate(TopMemoryContext, "ignisign delivery", ALLOCSET_DEFAULT_SIZES);

@@ -16,6 +16,7 @@
 #include "catalog/pg_proc.h"
 #include "postmaster/bgworker.h"
 #include "utils/acl.h"
+#include "utils/wait_event.h"
 
 /* postgres.h was all that this took before 16. */
 #if PG_VERSION_NUM >= 160000
@@ -97,6 +98,17 @@ ig_database_aclcheck(Oid database, Oid role, AclMode mode)
 #else
 #define CreateProcessWaitEventSet(nevents) CreateWaitEventSet(TopMemoryContext, nevents)
 #endif
+
+/* Wait events with names of our own came with 17. */
+static inline uint32
+ig_new_wait_event(const char *name)
+{
+#if PG_VERSION_NUM >= 170000
+	return WaitEventExtensionNew(name);
+#else
+	return PG_WAIT_EXTENSION;
+#endif
+}
 
 /* Came with 18, in place of pg_attribute_noreturn(). */
 #ifndef pg_noreturn

@@ -32,10 +32,11 @@
 #include "utils/memutils.h"
 #include "utils/snapmgr.h"
 #include "utils/syscache.h"
-#include "utils/wait_event.h"
 
 #include "compat.h"
+#include "session.h"
 #include "slots.h"
+#include "wait_event.h"
 
 /* Pause before the postmaster starts a failed launcher again, in seconds. */
 #define LAUNCHER_RESTART 5
@@ -224,6 +225,9 @@ ignisign_launcher_main(Datum arg)
 	BackgroundWorkerUnblockSignals();
 	BackgroundWorkerInitializeConnection(NULL, NULL, 0);
 
+	ig_session_name();
+	pgstat_report_activity(STATE_IDLE, "looking after workers");
+
 	ig_slots_attach_launcher();
 	want_all();
 
@@ -241,7 +245,7 @@ ignisign_launcher_main(Datum arg)
 			timeout = TimestampDifferenceMilliseconds(GetCurrentTimestamp(), next) + 1;
 		(void) WaitLatch(MyLatch,
 						 WL_LATCH_SET | WL_EXIT_ON_PM_DEATH | (timeout >= 0 ? WL_TIMEOUT : 0),
-						 timeout, PG_WAIT_EXTENSION);
+						 timeout, ig_wait_event(IG_WAIT_LAUNCHER));
 		ResetLatch(MyLatch);
 		CHECK_FOR_INTERRUPTS();
 

@@ -35,13 +35,13 @@
 #include "utils/hsearch.h"
 #include "utils/memutils.h"
 #include "utils/resowner.h"
-#include "utils/wait_event.h"
 
 #include "compat.h"
 #include "listen.h"
 #include "listen_http.h"
 #include "session.h"
 #include "slots.h"
+#include "wait_event.h"
 
 /* Pause before what could not be opened is tried again: doubles up to the second. */
 #define FIRST_PAUSE 1000
@@ -465,10 +465,10 @@ wait(void)
 	if (deadline != 0)
 		timeout = TimestampDifferenceMilliseconds(GetCurrentTimestamp(), deadline);
 	if (wait_set)
-		(void) WaitEventSetWait(wait_set, timeout, events, lengthof(events), PG_WAIT_EXTENSION);
+		(void) WaitEventSetWait(wait_set, timeout, events, lengthof(events), ig_wait_event(IG_WAIT_LISTENER));
 	else
 		(void) WaitLatch(MyLatch, WL_LATCH_SET | WL_EXIT_ON_PM_DEATH | (timeout >= 0 ? WL_TIMEOUT : 0),
-						 timeout, PG_WAIT_EXTENSION);
+						 timeout, ig_wait_event(IG_WAIT_LISTENER));
 	ResetLatch(MyLatch);
 	CHECK_FOR_INTERRUPTS();
 	ig_session_report();

@@ -251,7 +251,8 @@ ig_queue_sort_out(TimestampTz look_at)
 	if (ig_spi_execute(&sort_out, values, NULL) > 0)
 		ereport(LOG,
 				(errmsg("ignisign: %llu calls were under way when the last worker ended",
-						(unsigned long long) SPI_processed)));
+						(unsigned long long) SPI_processed),
+				 errdetail("What may be repeated is sent again, what can be looked for is looked for, and the rest is dead, for a person to decide.")));
 	SPI_finish();
 }
 

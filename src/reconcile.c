@@ -270,7 +270,8 @@ turn_page(IgScan *scan, const IgOrder *order, const IgApiAnswer *answer)
 	{
 		ereport(WARNING,
 				(errmsg("ignisign: calls with unknown outcome on server \"%s\" cannot be looked for: the list of requests has more than %d pages",
-						NameStr(scan->lane->server), MAX_PAGES)));
+						NameStr(scan->lane->server), MAX_PAGES),
+				 errhint("Look for them in the console, and tell with ignisign_resolve().")));
 		scan->failed = true;
 	}
 }

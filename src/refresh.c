@@ -368,7 +368,8 @@ ig_refresh_refused(const IgBatch *batch)
 	{
 		ereport(LOG,
 				(errmsg("ignisign: the status of the request \"%s\" is refused",
-						batch->signature_request_ids[0])));
+						batch->signature_request_ids[0]),
+				 errhint("See ignisign.attempt for what the API says; the request may be another application's.")));
 		return;
 	}
 	add_refused(rounds, batch, 0, batch->n / 2);

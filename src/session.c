@@ -14,6 +14,7 @@
 #include "commands/extension.h"
 #include "miscadmin.h"
 #include "pgstat.h"
+#include "postmaster/bgworker.h"
 #include "postmaster/interrupt.h"
 #include "storage/lmgr.h"
 #include "tcop/tcopprot.h"
@@ -38,6 +39,13 @@ ig_session_sigterm(SIGNAL_ARGS)
 	if (in_transaction)
 		die(postgres_signal_arg);
 	SignalHandlerForShutdownRequest(postgres_signal_arg);
+}
+
+/* Have application_name say what this process is, whatever the database has it say. */
+void
+ig_session_name(void)
+{
+	SetConfigOption("application_name", MyBgworkerEntry->bgw_type, PGC_USERSET, PGC_S_OVERRIDE);
 }
 
 /* Settings that a database or role may have changed for its own sessions. */
@@ -73,6 +81,8 @@ ig_session_init(void)
 		{"enable_mergejoin", "off"},
 		{"enable_bitmapscan", "off"}
 	};
+
+	ig_session_name();
 
 	/* A database can have "role" among them. */
 	SetSessionAuthorization(BOOTSTRAP_SUPERUSERID, true);

@@ -19,6 +19,9 @@ extern void ig_session_sigterm(SIGNAL_ARGS);
 /* Override what a database or role may have set for its own sessions. */
 extern void ig_session_init(void);
 
+/* The part of that which is for callbacks and the launcher, too. */
+extern void ig_session_name(void);
+
 /*
  * Begin a transaction with a snapshot; the activity is what pg_stat_activity
  * shows.  The memory context that is current stays so, to the end and beyond.

@@ -20,12 +20,12 @@
 #include "utils/builtins.h"
 #include "utils/snapmgr.h"
 #include "utils/timestamp.h"
-#include "utils/wait_event.h"
 
 #include "errors.h"
 #include "functions.h"
 #include "slots.h"
 #include "spi.h"
+#include "wait_event.h"
 
 PG_FUNCTION_INFO_V1(ignisign_wait);
 
@@ -198,7 +198,7 @@ ig_wait_for(IgProgress (*look_at) (void *arg), void *arg, Interval *timeout)
 
 		if (left <= 0)
 			break;
-		(void) ConditionVariableTimedSleep(changed, Min(left, LONGEST_SLEEP_MS), PG_WAIT_EXTENSION);
+		(void) ConditionVariableTimedSleep(changed, Min(left, LONGEST_SLEEP_MS), ig_wait_event(IG_WAIT_REQUEST));
 	}
 	ConditionVariableCancelSleep();
 	return progress;
