@@ -4,7 +4,7 @@
  *	  ignisign_connect() and ignisign_grant(): the commands on servers, user
  *	  mappings and privileges that a newcomer would have to look up.
  *
- * Both run with the rights of their caller.  The commands on servers and
+ * These two run with the rights of their caller.  The commands on servers and
  * mappings are not written as text but called as the parser would, so that no
  * statement with an API key in it is ever made.
  *
@@ -17,6 +17,7 @@
 #include "access/xact.h"
 #include "catalog/pg_user_mapping.h"
 #include "commands/defrem.h"
+#include "commands/extension.h"
 #include "executor/spi.h"
 #include "fmgr.h"
 #include "foreign/foreign.h"
@@ -30,9 +31,11 @@
 #include "credentials.h"
 #include "errors.h"
 #include "redact.h"
+#include "spi.h"
 
 PG_FUNCTION_INFO_V1(ignisign_connect);
 PG_FUNCTION_INFO_V1(ignisign_grant);
+PG_FUNCTION_INFO_V1(ignisign_grant_again);
 
 /* Make an option, with the action that ALTER takes. */
 static DefElem *
@@ -245,7 +248,7 @@ ignisign_grant(PG_FUNCTION_ARGS)
 					"JOIN pg_catalog.pg_extension e ON d.refclassid = 'pg_catalog.pg_extension'::pg_catalog.regclass "
 					"AND e.oid = d.refobjid AND e.extname = 'ignisign' "
 					"WHERE p.proname NOT IN ('ignisign_connect', 'ignisign_grant', 'ignisign_adopt', 'ignisign_purge', "
-					"'ignisign_fdw_validator', 'installed', 'origin_changed', 'event_added')", true, 1) != SPI_OK_SELECT ||
+					"'ignisign_fdw_validator', 'installed', 'grant_again', 'origin_changed', 'event_added')", true, 1) != SPI_OK_SELECT ||
 		SPI_processed != 1)
 		elog(ERROR, "could not list the functions of the extension");
 	list = SPI_getvalue(SPI_tuptable->vals[0], SPI_tuptable->tupdesc, 1);
@@ -257,5 +260,75 @@ ignisign_grant(PG_FUNCTION_ARGS)
 	SPI_finish();
 	AtEOXact_GUC(false, guc_level);
 
+	PG_RETURN_VOID();
+}
+
+/* Give a function's privileges to roles that had them before. */
+static void
+grant_to(const char *function, Acl *acl)
+{
+	static IgStatement list = {
+		.sql = "SELECT DISTINCT CASE a.grantee WHEN 0 THEN 'PUBLIC' ELSE pg_catalog.quote_ident(r.rolname) END, "
+		"a.is_grantable FROM pg_catalog.aclexplode($1) a LEFT JOIN pg_catalog.pg_roles r ON r.oid = a.grantee "
+		"WHERE a.grantee = 0 OR r.oid IS NOT NULL",
+		.types = {ACLITEMARRAYOID}
+	};
+	MemoryContext context = CurrentMemoryContext;
+	Datum		value = PointerGetDatum(acl);
+	List	   *commands = NIL;
+	ListCell   *lc;
+	uint64		n;
+
+	SPI_connect();
+	n = ig_spi_execute(&list, &value, NULL);
+	for (uint64 i = 0; i < n; i++)
+	{
+		bool		isnull;
+		bool		grantable = DatumGetBool(ig_spi_datum(i, 2, &isnull));
+		char	   *role = ig_spi_text(i, 1, context);
+		MemoryContext old = MemoryContextSwitchTo(context);
+
+		commands = lappend(commands, psprintf("GRANT EXECUTE ON FUNCTION %s TO %s%s", function, role,
+											  grantable ? " WITH GRANT OPTION" : ""));
+		MemoryContextSwitchTo(old);
+	}
+	foreach(lc, commands)
+		execute(lfirst(lc));
+	SPI_finish();
+}
+
+/*
+ * ignisign.grant_again(function regprocedure, acl aclitem[]) returns void
+ *
+ * For update scripts: a function that had to be dropped and made anew is again
+ * for the roles that it was for.  What these were granted was not the
+ * extension's doing, and is not to be taken for that, or pg_dump would leave it
+ * out.  Errors: 55000 outside of such a script.
+ */
+Datum
+ignisign_grant_again(PG_FUNCTION_ARGS)
+{
+	int			guc_level = NewGUCNestLevel();
+
+	if (!creating_extension)
+		ereport(ERROR,
+				(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
+				 errmsg("ignisign.grant_again() is for the extension's update scripts")));
+
+	/* The script runs with the schema of the functions, where others' operators may be. */
+	(void) set_config_option("search_path", "pg_catalog, pg_temp", PGC_USERSET,
+							 PGC_S_SESSION, GUC_ACTION_SAVE, true, 0, false);
+	creating_extension = false;
+	PG_TRY();
+	{
+		grant_to(DatumGetCString(DirectFunctionCall1(regprocedureout, PG_GETARG_DATUM(0))),
+				 PG_GETARG_ACL_P(1));
+	}
+	PG_FINALLY();
+	{
+		creating_extension = true;
+	}
+	PG_END_TRY();
+	AtEOXact_GUC(false, guc_level);
 	PG_RETURN_VOID();
 }

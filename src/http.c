@@ -37,10 +37,10 @@
 #include "miscadmin.h"
 #include "storage/latch.h"
 #include "utils/memutils.h"
-#include "utils/wait_event.h"
 
 #include "compat.h"
 #include "http.h"
+#include "wait_event.h"
 
 /* An answer that grows beyond this goes to a temporary file. */
 #define SPOOL_THRESHOLD		(256 * 1024)
@@ -88,6 +88,7 @@ static CURLM *multi = NULL;
 static int	epoll_fd = -1;
 static WaitEventSet *wait_set = NULL;
 static TimestampTz curl_deadline = 0;	/* 0: none */
+static int	transfers_under_way = 0;
 static dlist_head finished = DLIST_STATIC_INIT(finished);
 
 /* ---- Called by libcurl ---- */
@@ -222,7 +223,7 @@ start_spool(IgTransferState *state)
 	{
 		transfer->spool = OpenTemporaryFile(true);
 		done = FileWrite(transfer->spool, transfer->body, transfer->body_length,
-						 0, PG_WAIT_EXTENSION) == transfer->body_length;
+						 0, ig_wait_event(IG_WAIT_ANSWER_FILE)) == transfer->body_length;
 	}
 	PG_CATCH();
 	{
@@ -247,7 +248,7 @@ write_spool(IgTransferState *state, const char *data, size_t length)
 	PG_TRY();
 	{
 		done = FileWrite(state->transfer.spool, unconstify(char *, data), length,
-						 state->transfer.body_length, PG_WAIT_EXTENSION) == (int) length;
+						 state->transfer.body_length, ig_wait_event(IG_WAIT_ANSWER_FILE)) == (int) length;
 	}
 	PG_CATCH();
 	{
@@ -539,6 +540,7 @@ ig_http_start(const IgHttpRequest *request, void *user)
 				(errcode(ERRCODE_SYSTEM_ERROR),
 				 errmsg("could not start an HTTP transfer")));
 	}
+	transfers_under_way++;
 	return &state->transfer;
 }
 
@@ -613,6 +615,7 @@ collect_finished(void)
 					state->curl_error[0] ? state->curl_error : curl_easy_strerror(result),
 					sizeof(transfer->error));
 		curl_multi_remove_handle(multi, easy);
+		transfers_under_way--;
 		dlist_push_tail(&finished, &state->node);
 	}
 }
@@ -660,6 +663,13 @@ work_on_sockets(bool ready)
 	collect_finished();
 }
 
+/* When libcurl is to be called at the latest, or 0. */
+TimestampTz
+ig_http_deadline(void)
+{
+	return curl_deadline;
+}
+
 /* Wait for the latch, the sockets or the time, then work on the sockets. */
 bool
 ig_http_wait(long timeout)
@@ -679,7 +689,8 @@ ig_http_wait(long timeout)
 			timeout = left;
 	}
 
-	n = WaitEventSetWait(wait_set, timeout, events, lengthof(events), PG_WAIT_EXTENSION);
+	n = WaitEventSetWait(wait_set, timeout, events, lengthof(events),
+						 ig_wait_event(transfers_under_way > 0 ? IG_WAIT_HTTP : IG_WAIT_WORKER));
 	for (int i = 0; i < n; i++)
 	{
 		if (events[i].events & WL_LATCH_SET)
@@ -710,7 +721,7 @@ copy_body(IgTransfer *transfer, char *buffer, int64 length)
 {
 	if (transfer->spool >= 0)
 	{
-		if (FileRead(transfer->spool, buffer, length, 0, PG_WAIT_EXTENSION) != length)
+		if (FileRead(transfer->spool, buffer, length, 0, ig_wait_event(IG_WAIT_ANSWER_FILE)) != length)
 			ereport(ERROR,
 					(errcode_for_file_access(),
 					 errmsg("could not read an answer from its temporary file: %m")));

@@ -84,6 +84,9 @@ extern void ig_http_resume(IgTransfer *transfer);
  */
 extern bool ig_http_wait(long timeout);
 
+/* When it does some of that work by itself, at the latest; 0: not at all. */
+extern TimestampTz ig_http_deadline(void);
+
 /* The next transfer that has finished, or NULL. */
 extern IgTransfer *ig_http_next_finished(void);
 

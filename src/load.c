@@ -26,6 +26,7 @@
 
 #include "http.h"
 #include "load.h"
+#include "slots.h"
 
 /* How many times the free places one may take. */
 #define SHARE			3
@@ -65,6 +66,7 @@ ig_gate(const char *server)
 	{
 		memset((char *) gate + sizeof(key), 0, sizeof(IgGate) - sizeof(key));
 		gate->max_total_in_flight = 1;
+		gate->counters = ig_counters_of(ig_slots_my_counters(), server);
 	}
 	return gate;
 }
@@ -208,6 +210,29 @@ ig_gate_end(IgGate *gate, const IgTicket *ticket)
 		gate->refreshes--;
 	gate->in_flight--;
 	total_in_flight--;
+}
+
+/* Have others see how the gates stand; of servers that are counted together, not. */
+void
+ig_gates_publish(void)
+{
+	HASH_SEQ_STATUS scan;
+	IgGate	   *gate;
+
+	hash_seq_init(&scan, gates);
+	while ((gate = hash_seq_search(&scan)) != NULL)
+	{
+		IgCounters *counters = gate->counters;
+
+		if (NameStr(counters->server)[0] == '\0')
+			continue;
+		ig_counters_begin(counters);
+		counters->in_flight = gate->in_flight;
+		counters->breaker = gate->breaker;
+		counters->bucket = gate->bucket;
+		counters->rate = gate->rate;
+		ig_counters_end(counters);
+	}
 }
 
 /* What an attempt tells of the server. */

@@ -12,6 +12,7 @@
 
 #include "utils/timestamp.h"
 
+#include "counters.h"
 #include "credentials.h"
 #include "policy.h"
 
@@ -26,6 +27,7 @@ typedef struct IgGate
 	int			refreshes;		/* of these */
 	int			granted;		/* not started yet; see ig_lanes_share */
 	char		reason[300];	/* why the breaker is open */
+	IgCounters *counters;		/* what others see of it */
 
 	/* The server's options; see README. */
 	int			max_total_in_flight;
@@ -76,6 +78,9 @@ extern void ig_gate_grant(IgGate *gate, int n);
 /* A call starts, and ends. */
 extern IgTicket ig_gate_start(IgGate *gate, bool refresh);
 extern void ig_gate_end(IgGate *gate, const IgTicket *ticket);
+
+/* Have others see how it stands. */
+extern void ig_gates_publish(void);
 
 /* What an attempt tells of the server, with a text for people if it is bad. */
 extern void ig_gate_judge(IgGate *gate, const IgTicket *ticket, IgHealth health,

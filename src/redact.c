@@ -91,8 +91,8 @@ ig_redact_tokens(char *text)
 }
 
 /* Overwrite what follows the prefix of each key, each secret and token. */
-static void
-mask_keys(char *text)
+void
+ig_redact(char *text)
 {
 	const char *key;
 	char	   *secret = text;
@@ -149,7 +149,7 @@ ig_redact_statement(const char *text)
 	if (!has_secret(text))
 		return text;
 	copy = pstrdup(text);
-	mask_keys(copy);
+	ig_redact(copy);
 	return copy;
 }
 
@@ -174,12 +174,12 @@ emit_log(ErrorData *edata)
 		mask_bytes(edata->detail);
 	}
 
-	mask_keys(edata->message);
-	mask_keys(edata->detail);
-	mask_keys(edata->detail_log);
-	mask_keys(edata->hint);
-	mask_keys(edata->context);
-	mask_keys(edata->internalquery);
+	ig_redact(edata->message);
+	ig_redact(edata->detail);
+	ig_redact(edata->detail_log);
+	ig_redact(edata->hint);
+	ig_redact(edata->context);
+	ig_redact(edata->internalquery);
 
 	if (prev_emit_log)
 		prev_emit_log(edata);

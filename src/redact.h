@@ -10,6 +10,9 @@
 
 extern void ig_redact_init(void);
 
+/* Overwrite keys, secrets and tokens of endpoints in a text, which may be NULL. */
+extern void ig_redact(char *text);
+
 /* Overwrite the tokens of endpoints for webhooks in a text, which may be NULL. */
 extern void ig_redact_tokens(char *text);
 

@@ -27,9 +27,9 @@
 #include "storage/lwlock.h"
 #include "storage/proc.h"
 #include "storage/shmem.h"
-#include "utils/wait_event.h"
 
 #include "slots.h"
+#include "wait_event.h"
 
 /* Pause before a failed worker is started again: doubles up to the second. */
 #define FIRST_RESTART_PAUSE 1000
@@ -61,6 +61,17 @@ typedef struct IgSlot
 	bool		check_listener; /* the database's settings have changed */
 	IgListenerEnd listener_end; /* how the last listener ended */
 	char		listener[IG_LISTENER_TEXT]; /* what there is to say of it */
+
+	/*
+	 * Signs of the worker's life, as in IgSlotView.  The worker writes them
+	 * without the lock, which it must not wait for in each turn.
+	 */
+	pg_atomic_uint64 heartbeat;
+	pg_atomic_uint64 turn_since;
+	pg_atomic_uint64 wait_until;
+	pg_atomic_uint64 woken_at;	/* written by others, too */
+
+	IgCounterSet counters;
 } IgSlot;
 
 typedef struct IgSlots
@@ -120,7 +131,15 @@ slots_startup(void)
 		for (int i = 0; i < CHANGED_COUNT; i++)
 			ConditionVariableInit(&slots->changed[i]);
 		for (int i = 0; i < slots->nslots; i++)
-			ConditionVariableInit(&slots->slot[i].gone);
+		{
+			IgSlot	   *slot = &slots->slot[i];
+
+			ConditionVariableInit(&slot->gone);
+			pg_atomic_init_u64(&slot->heartbeat, 0);
+			pg_atomic_init_u64(&slot->turn_since, 0);
+			pg_atomic_init_u64(&slot->wait_until, 0);
+			pg_atomic_init_u64(&slot->woken_at, 0);
+		}
 	}
 	LWLockRelease(AddinShmemInitLock);
 }
@@ -177,6 +196,8 @@ take_slot(Oid database)
 		slot->proc = NULL;
 		slot->failures = 0;
 		slot->next_start = 0;
+		pg_atomic_write_u64(&slot->heartbeat, 0);
+		ig_counters_reset(&slot->counters);
 	}
 	return slot;
 }
@@ -200,12 +221,15 @@ wake_launcher(void)
 
 /*
  * Wake the slot's worker; the lock is held, shared will do: whoever writes
- * "again" at the same time writes the same.
+ * "again" at the same time writes the same, and one time of waking is as good as
+ * another.
  */
 static void
 wake_worker(IgSlot *slot)
 {
 	slot->again = true;
+	if (pg_atomic_read_u64(&slot->woken_at) == 0)
+		pg_atomic_write_u64(&slot->woken_at, GetCurrentTimestamp());
 	SetLatch(&slot->proc->procLatch);
 }
 
@@ -238,8 +262,9 @@ ig_slots_want(Oid database)
 	slot = take_slot(database);
 	if (slot == NULL)
 		ereport(LOG,
-				(errmsg("no worker for the database with OID %u: ignisign.max_databases (%d) is reached",
-						database, slots->nslots)));
+				(errmsg("ignisign: no worker for the database with OID %u: ignisign.max_databases (%d) is reached",
+						database, slots->nslots),
+				 errhint("Its queue is kept. Increase ignisign.max_databases and restart the server.")));
 	else if (slot->state == IG_SLOT_RUNNING)
 		wake_worker(slot);
 	else if (slot->state != IG_SLOT_STARTING)
@@ -292,10 +317,32 @@ ig_slots_view(Oid database, IgSlotView *view)
 		view->pid = slot->pid;
 		view->failures = slot->failures;
 		view->next_start = slot->next_start;
+		view->started_at = slot->pid != 0 ? slot->started_at : 0;
+		view->heartbeat = pg_atomic_read_u64(&slot->heartbeat);
+		view->turn_since = pg_atomic_read_u64(&slot->turn_since);
+		view->wait_until = pg_atomic_read_u64(&slot->wait_until);
+		view->woken_at = pg_atomic_read_u64(&slot->woken_at);
 		strlcpy(view->listener, slot->listener, sizeof(view->listener));
 	}
 	LWLockRelease(slots_lock);
 	return slot != NULL;
+}
+
+/* Copy the n-th of a database's counters; false: they are not in use. */
+bool
+ig_slots_counters(Oid database, int n, IgCounters *copy)
+{
+	IgSlot	   *slot;
+	bool		used;
+
+	if (slots == NULL)
+		return false;
+
+	LWLockAcquire(slots_lock, LW_SHARED);
+	slot = find_slot(database);
+	used = slot != NULL && ig_counters_read(&slot->counters.of[n], copy);
+	LWLockRelease(slots_lock);
+	return used;
 }
 
 /* Whether there is a launcher. */
@@ -359,7 +406,7 @@ ig_slots_hold(Oid database)
 			kill(pid, SIGTERM);
 			terminated = true;
 		}
-		(void) ConditionVariableTimedSleep(&slot->gone, HOLD_PATIENCE / 4, PG_WAIT_EXTENSION);
+		(void) ConditionVariableTimedSleep(&slot->gone, HOLD_PATIENCE / 4, ig_wait_event(IG_WAIT_WORKER_END));
 	}
 	ConditionVariableCancelSleep();
 }
@@ -511,6 +558,9 @@ detach_worker(int code, Datum arg)
 	slot->pid = 0;
 	slot->proc = NULL;
 	slot->listener[0] = '\0';
+	pg_atomic_write_u64(&slot->turn_since, 0);
+	pg_atomic_write_u64(&slot->wait_until, 0);
+	pg_atomic_write_u64(&slot->woken_at, 0);
 	if (slot->for_good && !slot->again)
 		free_slot(slot);
 	else if (slot->for_good || slot->stop)
@@ -549,6 +599,7 @@ ig_slots_attach_worker(Oid database)
 		slot->check_listener = false;
 		slot->listener[0] = '\0';
 		my_slot = slot;
+		ig_slots_turn_begins();
 		wake_launcher();
 	}
 	else if (slot != NULL && slot->state == IG_SLOT_STARTING)
@@ -602,6 +653,39 @@ ig_slots_stop_requested(void)
 	stop = my_slot->stop;
 	LWLockRelease(slots_lock);
 	return stop;
+}
+
+/* Where this worker counts. */
+IgCounterSet *
+ig_slots_my_counters(void)
+{
+	return &my_slot->counters;
+}
+
+/* The worker begins a turn: what it was woken for is seen to from here on. */
+void
+ig_slots_turn_begins(void)
+{
+	TimestampTz now = GetCurrentTimestamp();
+
+	pg_atomic_write_u64(&my_slot->heartbeat, now);
+	pg_atomic_write_u64(&my_slot->turn_since, now);
+	pg_atomic_write_u64(&my_slot->woken_at, 0);
+}
+
+/* It has ended the turn. */
+void
+ig_slots_turn_ends(void)
+{
+	pg_atomic_write_u64(&my_slot->turn_since, 0);
+}
+
+/* It rests until then, or, if that is 0, until it is woken. */
+void
+ig_slots_rests(TimestampTz until)
+{
+	pg_atomic_write_u64(&my_slot->heartbeat, GetCurrentTimestamp());
+	pg_atomic_write_u64(&my_slot->wait_until, until);
 }
 
 /* Tell who waits that requests of this database changed. */

@@ -16,6 +16,8 @@
 #include "storage/latch.h"
 #include "utils/timestamp.h"
 
+#include "counters.h"
+
 typedef enum IgSlotState
 {
 	IG_SLOT_FREE,
@@ -43,6 +45,11 @@ typedef struct IgSlotView
 	int			pid;
 	int			failures;
 	TimestampTz next_start;
+	TimestampTz started_at;
+	TimestampTz heartbeat;		/* of the worker, as all that follows; 0: never */
+	TimestampTz turn_since;		/* it is in a turn since then; 0: in none */
+	TimestampTz wait_until;		/* it is to wake up by itself; 0: it is not */
+	TimestampTz woken_at;		/* it was woken, and has not begun a turn; 0: no */
 	char		listener[IG_LISTENER_TEXT]; /* empty: there is none */
 } IgSlotView;
 
@@ -55,6 +62,7 @@ extern bool ig_slots_available(void);
 extern void ig_slots_want(Oid database);
 extern void ig_slots_wake(Oid database);
 extern bool ig_slots_view(Oid database, IgSlotView *view);
+extern bool ig_slots_counters(Oid database, int n, IgCounters *copy);
 extern bool ig_slots_launcher_running(void);
 extern void ig_slots_hold(Oid database);
 extern void ig_slots_release(Oid database);
@@ -73,6 +81,12 @@ extern void ig_slots_about_to_leave(void);
 extern void ig_slots_leave(bool again);
 extern bool ig_slots_stop_requested(void);
 extern void ig_slots_broadcast(void);
+extern IgCounterSet *ig_slots_my_counters(void);
+
+/* For the worker: signs of life. */
+extern void ig_slots_turn_begins(void);
+extern void ig_slots_turn_ends(void);
+extern void ig_slots_rests(TimestampTz until);
 
 /* For the worker and the listener. */
 extern void ig_slots_set_listener(const char *text);

@@ -366,7 +366,8 @@ refuse_answer(IgFlight *flight, const char *error)
 
 	ereport(WARNING,
 			(errmsg("ignisign: an answer to the call %lld could not be applied: %s",
-					(long long) flight->call.id, error)));
+					(long long) flight->call.id, error),
+			 errdetail("What the call becomes is shown in ignisign.call.")));
 	memset(&outcome, 0, sizeof(outcome));
 	outcome.reach = IG_REACH_BAD_ANSWER;
 	outcome.retry_after = -1;
@@ -401,8 +402,9 @@ apply_finished(IgFlight **flights, int n)
 		refuse_answer(flight, error);
 		if ((error = try_apply(&flight, 1, IG_SHORT_PATIENCE, &flight->held)) != NULL && !flight->held)
 			ereport(ERROR,
-					(errmsg("could not record the outcome of the call %lld: %s",
-							(long long) flight->call.id, error)));
+					(errmsg("ignisign: could not record the outcome of the call %lld: %s",
+							(long long) flight->call.id, error),
+					 errhint("The worker starts again, and looks for what became of the calls that were under way.")));
 	}
 }
 
@@ -468,6 +470,40 @@ take_up(List *finished)
 	held = NIL;
 	held_until = 0;
 	return finished;
+}
+
+/* Count what came of an attempt, for those who look. */
+static void
+count_outcome(IgFlight *flight, TimestampTz now)
+{
+	static const IgCounted counted[] = {
+		[IG_DONE] = IG_COUNTED_SUCCESS,
+		[IG_RETRY] = IG_COUNTED_FAILURE,
+		[IG_WAIT] = IG_COUNTED_SUCCESS,
+		[IG_RECONCILE] = IG_COUNTED_LOSS,
+		[IG_PARK] = IG_COUNTED_REFUSAL,
+		[IG_DEAD] = IG_COUNTED_REFUSAL
+	};
+	IgCounters *counters = flight->lane->gate->counters;
+	IgCounted	outcome = counted[flight->decision.verdict];
+	IgTransfer *transfer = flight->transfer;
+
+	ig_counters_begin(counters);
+	if (transfer != NULL)
+	{
+		counters->ended[outcome]++;
+		counters->bytes_sent += transfer->bytes_sent;
+		counters->bytes_received += transfer->bytes_received;
+		if (transfer->reach == IG_REACH_ANSWERED)
+			ig_histogram_add(&counters->latency, transfer->duration);
+		if (flight->health == IG_HEALTH_GOOD)
+			counters->failing = 0;
+		else if (flight->health == IG_HEALTH_BAD)
+			counters->failing++;
+	}
+	if (outcome != IG_COUNTED_SUCCESS && flight->error != NULL)
+		ig_counters_error(counters, NameStr(flight->call.owner), flight->error, now);
+	ig_counters_end(counters);
 }
 
 /* What an outcome means for the account. */
@@ -809,6 +845,7 @@ start_flights(List *flights)
 			continue;
 		}
 		ig_flight_start(flight);
+		ig_counters_started(flight->lane->gate->counters);
 		old = MemoryContextSwitchTo(flying_context);
 		flying = lappend(flying, flight);
 		MemoryContextSwitchTo(old);
@@ -846,6 +883,7 @@ turn(List *finished, bool *gone)
 	{
 		if (!array[i]->judged)
 		{
+			count_outcome(array[i], now);
 			judge_load(array[i], now);
 			judge_account(array[i], now);
 			array[i]->judged = true;
@@ -942,11 +980,15 @@ static bool
 wait_for_work(TimestampTz watch_at)
 {
 	TimestampTz until = next_turn;
+	TimestampTz rest;
 	bool		woken;
 
 	look_again(&until, watch_at);
 	look_again(&until, ig_session_report_at());
 	give_back_memory();
+	rest = until;
+	look_again(&rest, ig_http_deadline());
+	ig_slots_rests(rest);
 	woken = ig_http_wait(time_to(until));
 	ig_session_report();
 	return woken;
@@ -1023,6 +1065,7 @@ ignisign_worker_main(Datum arg)
 	BackgroundWorkerInitializeConnectionByOid(database, InvalidOid, 0);
 	if (!start_up())
 		leave();
+	ig_slots_turn_ends();
 	ereport(DEBUG1, (errmsg_internal("ignisign worker started")));
 
 	while (!ShutdownRequestPending && !gone)
@@ -1049,7 +1092,10 @@ ignisign_worker_main(Datum arg)
 		unsent = NIL;
 		if (finished != NIL || woken || any_hungry() || time_to(next_turn) == 0)
 		{
+			ig_slots_turn_begins();
 			unsent = turn(finished, &gone);
+			ig_gates_publish();
+			ig_slots_turn_ends();
 			for (int i = 0; i < list_length(unsent); i++)
 				ig_flight_digest(list_nth(unsent, i));
 		}
