@@ -408,6 +408,11 @@ check_delivery(IgSignRequest *request)
 				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
 				 errmsg("one call cannot carry %s", reason),
 				 errhint("Use delivery => 'staged', or leave it NULL to have it chosen.")));
+	if (TIMESTAMP_NOT_FINITE(request->expires_at))
+		ereport(ERROR,
+				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+				 errmsg("expires_at is not a time of the calendar"),
+				 errhint("Leave it NULL for a request that does not expire.")));
 	if (request->expires_at != 0 && request->expires_at <= GetCurrentTimestamp())
 		ereport(ERROR,
 				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),

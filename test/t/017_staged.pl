@@ -86,6 +86,7 @@ for my $case (
 	[ "document => '\\x$hex', delivery => 'one-call', language => 'EN'", qr/one call cannot carry a language/ ],
 	[ "document => '\\x$hex', delivery => 'later'", qr/invalid value for parameter "delivery"/ ],
 	[ "document => '\\x$hex', expires_at => now() - '1 s'::interval", qr/expires_at is in the past/ ],
+	[ "document => '\\x$hex', expires_at => 'infinity'", qr/expires_at is not a time of the calendar/ ],
 	[ "document => '\\x$hex', recipients => ARRAY['archive']", qr/recipients must be an array of e-mail addresses/ ],
 	[ "document => '\\x$hex', recipients => ARRAY[NULL]", qr/recipients must be a one-dimensional array without NULLs/ ],
 	[ "document => '\\x$hex', description => ''", qr/description must be a string of 1 to 4096 characters/ ],
