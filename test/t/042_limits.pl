@@ -86,6 +86,9 @@ for my $case (
 	my ($fault, $error) = @$case;
 
 	like(outcome("application $fault"), $error, $fault);
+
+	# What is left over on the connection may spoil one more call.
+	outcome('application delay=0') if $fault eq 'raw=too-short';
 }
 is_deeply([ $elsewhere->journal ], [], 'redirects: nothing was sent elsewhere, not even without the key');
 is(outcome('application deep=63'), 'answered', 'deep=63 is not too deep');
