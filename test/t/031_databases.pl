@@ -141,8 +141,10 @@ ALTER DATABASE three SET DateStyle = 'SQL, DMY';
 ALTER DATABASE three SET IntervalStyle = 'sql_standard';
 ALTER DATABASE three SET TimeZone = 'Asia/Kathmandu';
 ALTER DATABASE three SET extra_float_digits = -15;
-ALTER DATABASE three SET force_parallel_mode = on;
 SQL
+# The setting has another name since 16.
+$node->safe_psql('postgres', 'ALTER DATABASE three SET '
+	  . ($node->pg_version >= 16 ? 'debug_parallel_query' : 'force_parallel_mode') . ' = on');
 $node->safe_psql('postgres', 'ALTER DATABASE three SET transaction_timeout = 1') if $node->pg_version >= 17;
 $node->restart;
 {
@@ -150,7 +152,8 @@ $node->restart;
 	local $ENV{PGOPTIONS} = join ' ', map { "-c $_" } 'default_transaction_isolation=read\ committed',
 	  qw(role=none default_transaction_read_only=off session_replication_role=origin
 	  statement_timeout=0 lock_timeout=0 idle_session_timeout=0 transform_null_equals=off
-	  search_path=public standard_conforming_strings=on bytea_output=hex);
+	  search_path=public standard_conforming_strings=on bytea_output=hex),
+	  $node->pg_version >= 17 ? 'transaction_timeout=0' : ();
 
 	$node->safe_psql('three', sign_sql('settings 1', 'ann@example.com'));
 	arrived('settings', 1, 'three', 'settings of the database');

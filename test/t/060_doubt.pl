@@ -37,6 +37,9 @@ sub restart_sandbox
 	$sandbox->stop;
 	$sandbox->{option} = { %options, %more };
 	$sandbox->start;
+	# A worker that has no connection: what is sent on one that was cut off is in
+	# doubt, too, and libcurl may not look at one that was in use a second ago.
+	$node->restart;
 	return;
 }
 
