@@ -110,6 +110,13 @@ ig_new_wait_event(const char *name)
 #endif
 }
 
+/* Since 18 the server can tell a module's name and version. */
+#ifdef PG_MODULE_MAGIC_EXT
+#define IG_MODULE_MAGIC PG_MODULE_MAGIC_EXT(.name = IG_EXTENSION, .version = IG_VERSION)
+#else
+#define IG_MODULE_MAGIC PG_MODULE_MAGIC
+#endif
+
 /* Came with 18, in place of pg_attribute_noreturn(). */
 #ifndef pg_noreturn
 #define pg_noreturn _Noreturn

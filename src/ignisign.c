@@ -19,13 +19,14 @@
 #include "utils/guc.h"
 
 #include "api.h"
+#include "compat.h"
 #include "listen.h"
 #include "policy.h"
 #include "redact.h"
 #include "slots.h"
 #include "utility.h"
 
-PG_MODULE_MAGIC;
+IG_MODULE_MAGIC;
 
 bool		ig_enabled = true;
 int			ig_max_document_size = 36 * 1024;

@@ -7,6 +7,7 @@
  * 48 bits of milliseconds, 12 bits of the millisecond's fraction (method 3
  * of the RFC's section 6.2), 62 random bits.  A process never goes back: a
  * clock that stands or steps back is continued by one step of the fraction.
+ * Since 18 the server makes them, in the same way.
  *
  *-------------------------------------------------------------------------
  */
@@ -16,6 +17,9 @@
 
 #include "fmgr.h"
 #include "port/pg_bswap.h"
+#include "utils/fmgroids.h"
+
+#include "compat.h"
 
 PG_FUNCTION_INFO_V1(ignisign_id);
 
@@ -23,6 +27,9 @@ PG_FUNCTION_INFO_V1(ignisign_id);
 void
 ig_uuid_v7(pg_uuid_t *uuid)
 {
+#if PG_VERSION_NUM >= 180000
+	*uuid = *DatumGetUUIDP(OidFunctionCall0(F_UUIDV7_));
+#else
 	static uint64 last = 0;
 	struct timeval now;
 	uint64		ticks;			/* 1/4096 ms */
@@ -44,6 +51,7 @@ ig_uuid_v7(pg_uuid_t *uuid)
 	word = pg_hton64(word);
 	memcpy(uuid->data, &word, 8);
 	uuid->data[8] = (uuid->data[8] & 0x3F) | 0x80;
+#endif
 }
 
 /*

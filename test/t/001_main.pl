@@ -8,6 +8,7 @@ use lib "$FindBin::RealBin/../lib";
 
 use Digest::SHA qw(sha256_hex);
 use IgnisignTest;
+use PostgreSQL::Test::Utils;
 use Test::More;
 
 my $sandbox = start_sandbox();
@@ -88,6 +89,30 @@ is_deeply(
 	[ sort map { $_->{title} } $sandbox->requests ],
 	[ 'Lease 42', 'Next' ],
 	'what was rolled back was not sent');
+
+# Ids are in the order in which a session made them.
+
+is( $node->safe_psql(
+		'postgres',
+		"SELECT count(*), bool_and(id > before) FROM (SELECT id, lag(id) OVER (ORDER BY n) AS before"
+		  . " FROM (SELECT n, ignisign_id() AS id FROM generate_series(1, 5000) n) made) compared"),
+	'5000|t',
+	'each new id is greater than the one before');
+
+# The version in the module is that of the release.
+
+SKIP:
+{
+	skip 'the server does not tell the versions of modules', 1
+	  if $node->pg_version < 18;
+
+	my ($version) = slurp_file("$FindBin::RealBin/../../META.json") =~ /"version": "(.*?)"/;
+
+	is( $node->safe_psql(
+			'postgres', "SELECT version FROM pg_get_loaded_modules() WHERE module_name = 'ignisign'"),
+		$version,
+		'the server tells the version of the module');
+}
 
 $node->stop;
 done_testing();
