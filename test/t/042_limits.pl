@@ -74,7 +74,7 @@ for my $case (
 	[ 'delay-after=10000',      qr/too slow|timed out/ ],
 	[ 'raw=http09',             qr/HTTP\/0\.9/ ],
 	[ 'raw=bad-chunks',         qr/chunk/i ],
-	[ 'raw=too-long',           qr/closed|transfer/ ],
+	[ 'raw=too-long',           qr/closed|transfer|missing/ ],
 	[ 'raw=too-short',          qr/^the answer cannot be used: it is not JSON$/ ],
 	[ 'garbage',                qr/^the answer cannot be used: it is not JSON$/ ],
 	[ 'status=500 endless',     qr/^HTTP status 500/ ],
