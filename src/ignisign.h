@@ -14,7 +14,7 @@
 #include "utils/uuid.h"
 
 #define IG_EXTENSION	"ignisign"
-#define IG_VERSION		"1.0.0"
+#define IG_VERSION		"1.1.0"
 #define IG_CHANNEL		"ignisign"
 
 /* Settings; see README for their meaning. */
