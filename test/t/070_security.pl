@@ -253,7 +253,18 @@ like(
 	($node->psql('elsewhere', 'ALTER EXTENSION ignisign SET SCHEMA public'))[2],
 	qr/does not support SET SCHEMA/,
 	'the extension stays in its schema');
-$node->safe_psql('postgres', "DROP DATABASE $_") for qw(copied bare elsewhere);
+
+# And after an update, which meets what she has planted.
+
+prepare('updated');
+$node->safe_psql('updated', "CREATE EXTENSION ignisign VERSION '1.0'");
+connect_node($node, $sandbox, 'updated');
+$node->safe_psql('updated', 'ALTER EXTENSION ignisign UPDATE');
+is($node->safe_psql('updated', 'SELECT count(*) FROM hostile.ran'), '0', 'ALTER EXTENSION UPDATE runs nothing of hers');
+$node->safe_psql('updated', "SELECT ignisign_grant('mallory')");
+attack('updated', 'public');
+check_rights('updated');
+$node->safe_psql('postgres', "DROP DATABASE $_") for qw(copied bare elsewhere updated);
 
 # ---- A hostile API ----
 
