@@ -57,6 +57,7 @@
 #include "callbacks.h"
 #include "compat.h"
 #include "functions.h"
+#include "plans.h"
 #include "policy.h"
 #include "queue.h"
 #include "session.h"
@@ -546,6 +547,7 @@ ignisign_callback_main(Datum arg)
 	BackgroundWorkerInitializeConnectionByOid(DatumGetObjectId(arg), extra.role, IG_CONNECT_AS_ANY_ROLE);
 
 	ig_session_name();
+	ig_plans_init();
 
 	grace_timeout = RegisterTimeout(USER_TIMEOUT, handle_grace_timeout);
 	delivery_context = AllocSetContextCreate(TopMemoryContext, "ignisign delivery", ALLOCSET_DEFAULT_SIZES);

@@ -23,6 +23,7 @@
 #include "utils/resowner.h"
 #include "utils/snapmgr.h"
 
+#include "plans.h"
 #include "session.h"
 
 /* How long the statistics of an idle worker are kept back, in ms. */
@@ -71,7 +72,8 @@ ig_session_init(void)
 
 		/*
 		 * Every statement on the queue finds its rows by index, whatever the
-		 * statistics of a table say that grows and shrinks all the time.
+		 * statistics of a table say that grows and shrinks all the time; see
+		 * plans.c for which index.
 		 */
 		{"plan_cache_mode", "force_generic_plan"},
 		{"enable_indexscan", "on"},
@@ -89,6 +91,7 @@ ig_session_init(void)
 	SetCurrentRoleId(InvalidOid, false);
 	for (int i = 0; i < (int) lengthof(settings); i++)
 		SetConfigOption(settings[i][0], settings[i][1], PGC_SUSET, PGC_S_OVERRIDE);
+	ig_plans_init();
 }
 
 /*
