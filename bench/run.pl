@@ -339,7 +339,7 @@ sub open_requests
 {
 	my ($n) = @_;
 
-	sql("INSERT INTO ignisign.origin SELECT s.system_identifier, d.oid, d.datname FROM pg_control_system() s, pg_database d"
+	sql("INSERT INTO ignisign.origin SELECT s.system_identifier, d.oid, d.datname, c.timeline_id FROM pg_control_system() s, pg_control_checkpoint() c, pg_database d"
 		  . ' WHERE d.datname = current_database() AND NOT EXISTS (SELECT FROM ignisign.origin)', 'bench');
 	sql("INSERT INTO ignisign.request (id, owner, server, title, signature_method, signer_count, signature_request_id, status, sent_at)"
 		  . " SELECT ignisign_id(), current_user, 'ignisign', 'Contract ' || n, 'SIMPLE_STD', 1, lpad(to_hex(n), 24, '0'),"
