@@ -12,14 +12,21 @@
  */
 #include "ignisign.h"
 
+#include "access/table.h"
+#include "access/tableam.h"
 #include "access/xlog.h"
+#include "catalog/namespace.h"
 #include "catalog/pg_type.h"
 #include "mb/pg_wchar.h"
 #include "miscadmin.h"
 #include "utils/builtins.h"
 #include "utils/fmgrprotos.h"
+#include "utils/lsyscache.h"
 #include "utils/memutils.h"
+#include "utils/rel.h"
+#include "utils/snapmgr.h"
 
+#include "insert.h"
 #include "queue.h"
 #include "spi.h"
 
@@ -28,6 +35,21 @@
 
 /* A new Datum array for n rows. */
 #define new_datums(n) ((Datum *) palloc(Max(n, 1) * sizeof(Datum)))
+
+/* Whether the queue has an owner, as far as this transaction can see. */
+static bool
+has_owner(void)
+{
+	Relation	rel = table_open(get_relname_relid("origin", get_namespace_oid(IG_EXTENSION, false)), AccessShareLock);
+	TupleTableSlot *slot = table_slot_create(rel, NULL);
+	TableScanDesc scan = table_beginscan(rel, GetActiveSnapshot(), 0, NULL);
+	bool		found = table_scan_getnextslot(scan, ForwardScanDirection, slot);
+
+	table_endscan(scan);
+	ExecDropSingleTupleTableSlot(slot);
+	table_close(rel, NoLock);
+	return found;
+}
 
 /* Make this database the owner of its queue, unless it has one. */
 void
@@ -45,6 +67,9 @@ ig_queue_own(void)
 		Int64GetDatum((int64) GetWALInsertionTimeLine())
 	};
 
+	/* A look is cheaper than a statement that looks. */
+	if (has_owner())
+		return;
 	SPI_connect();
 	ig_spi_execute(&insert, values, NULL);
 	SPI_finish();
@@ -113,6 +138,28 @@ ig_queue_add(const pg_uuid_t *request, IgOperation operation, int document,
 	values[7] = Int32GetDatum(signer);
 	ig_spi_execute(&add, values, NULL);
 	SPI_finish();
+}
+
+/* Add the first call for a new request. */
+void
+ig_queue_add_first(const pg_uuid_t *request, IgOperation operation, const char *owner, const char *server)
+{
+	static IgInsert insert = {
+		.table = "call",
+		.columns = {"request", "operation", "owner", "server", "run_at"}
+	};
+	NameData	owner_name;
+	NameData	server_name;
+	Datum		values[5];
+
+	namestrcpy(&owner_name, owner);
+	namestrcpy(&server_name, server);
+	values[0] = UUIDPGetDatum(request);
+	values[1] = CStringGetTextDatum(ig_api_operation_name(operation));
+	values[2] = NameGetDatum(&owner_name);
+	values[3] = NameGetDatum(&server_name);
+	values[4] = TimestampTzGetDatum(GetCurrentTimestamp());
+	ig_insert(&insert, values, NULL);
 }
 
 /* Add a call that belongs to no request. */

@@ -97,6 +97,12 @@ extern void ig_queue_add(const pg_uuid_t *request, IgOperation operation,
 						 TimestampTz run_at);
 
 /*
+ * Add the first call for a request that was made in this transaction, due at
+ * once.  As the extension's owner.
+ */
+extern void ig_queue_add_first(const pg_uuid_t *request, IgOperation operation, const char *owner, const char *server);
+
+/*
  * Add a call that belongs to no request, under a uuid of its own; args are the
  * fields of the operation, as JSON, and document the number of its file, or 0.
  * Returns its id.  As the extension's owner.

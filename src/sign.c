@@ -428,144 +428,6 @@ check_delivery(IgSignRequest *request)
 	}
 }
 
-/* ---- Rows ---- */
-
-/* A text or NULL as a parameter. */
-static void
-set_text(Datum *value, char *null, const char *text)
-{
-	*value = text ? CStringGetTextDatum(text) : (Datum) 0;
-	*null = text ? ' ' : 'n';
-}
-
-/* Insert the request. */
-static void
-insert_request(const IgSignRequest *request, const pg_uuid_t *id, const char *owner)
-{
-	static IgStatement insert = {
-		.sql = "INSERT INTO ignisign.request (id, owner, server, title, signature_method, signer_count, delivery, "
-		"description, language, external_id, expires_at, recipients, statements) "
-		"VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13) ON CONFLICT (id) DO NOTHING",
-		.types = {UUIDOID, NAMEOID, NAMEOID, TEXTOID, TEXTOID, INT4OID, TEXTOID,
-			TEXTOID, TEXTOID, TEXTOID, TIMESTAMPTZOID, TEXTARRAYOID, TEXTARRAYOID}
-	};
-	NameData	owner_name;
-	NameData	server_name;
-	Datum		values[13];
-	char		nulls[14] = "             ";
-	int			nsigning = 0;
-
-	for (int i = 0; i < request->nsigners; i++)
-		nsigning += request->signers[i].approver ? 0 : 1;
-	namestrcpy(&owner_name, owner);
-	namestrcpy(&server_name, request->server);
-	values[0] = UUIDPGetDatum(id);
-	values[1] = NameGetDatum(&owner_name);
-	values[2] = NameGetDatum(&server_name);
-	values[3] = CStringGetTextDatum(request->title);
-	values[4] = CStringGetTextDatum(request->signature_method);
-	values[5] = Int32GetDatum(nsigning);
-	values[6] = CStringGetTextDatum(request->delivery);
-	set_text(&values[7], &nulls[7], request->description);
-	set_text(&values[8], &nulls[8], request->language);
-	set_text(&values[9], &nulls[9], request->external_id);
-	values[10] = TimestampTzGetDatum(request->expires_at);
-	nulls[10] = request->expires_at != 0 ? ' ' : 'n';
-	values[11] = request->recipients;
-	nulls[11] = request->recipients != (Datum) 0 ? ' ' : 'n';
-	values[12] = request->statements;
-	nulls[12] = request->statements != (Datum) 0 ? ' ' : 'n';
-	if (ig_spi_execute(&insert, values, nulls) != 1)
-		ereport(ERROR,
-				(errcode(ERRCODE_UNIQUE_VIOLATION),
-				 errmsg("a request with the id %s exists already",
-						DatumGetCString(DirectFunctionCall1(uuid_out, UUIDPGetDatum(id)))),
-				 errhint("Each request needs an id of its own; ignisign_id() makes one.")));
-}
-
-/* Insert all signers. */
-static void
-insert_signers(const IgSignRequest *request, const pg_uuid_t *id)
-{
-	static IgStatement insert = {
-		.sql = "INSERT INTO ignisign.signer (request, n, email, first_name, last_name, signer_profile_id, "
-		"external_id, approver, inputs) "
-		"SELECT $1, n, email, first_name, last_name, signer_profile_id, external_id, approver, "
-		"nullif(jsonb_strip_nulls(jsonb_build_object($8, a, $9, b, $10, c, $11, d, $12, e)), '{}') "
-		"FROM unnest($2, $3, $4, $5, $6, $7, $13, $14, $15, $16, $17) WITH ORDINALITY "
-		"AS s (email, first_name, last_name, signer_profile_id, external_id, approver, a, b, c, d, e, n)",
-		.types = {UUIDOID, TEXTARRAYOID, TEXTARRAYOID, TEXTARRAYOID, TEXTARRAYOID, TEXTARRAYOID, BOOLARRAYOID,
-			TEXTOID, TEXTOID, TEXTOID, TEXTOID, TEXTOID,
-			TEXTARRAYOID, TEXTARRAYOID, TEXTARRAYOID, TEXTARRAYOID, TEXTARRAYOID}
-	};
-	int			n = request->nsigners;
-	const char **column[5 + IG_SIGN_INPUTS];
-	Datum	   *approvers = palloc(n * sizeof(Datum));
-	Datum		values[17];
-
-	for (int c = 0; c < 5 + IG_SIGN_INPUTS; c++)
-		column[c] = palloc(n * sizeof(char *));
-	for (int i = 0; i < n; i++)
-	{
-		const IgSignSigner *signer = &request->signers[i];
-
-		column[0][i] = signer->email;
-		column[1][i] = signer->first_name;
-		column[2][i] = signer->last_name;
-		column[3][i] = signer->signer_profile_id;
-		column[4][i] = signer->external_id;
-		for (int k = 0; k < IG_SIGN_INPUTS; k++)
-			column[5 + k][i] = signer->inputs[k];
-		approvers[i] = BoolGetDatum(signer->approver);
-	}
-	values[0] = UUIDPGetDatum(id);
-	for (int c = 0; c < 5; c++)
-		values[1 + c] = ig_text_array(column[c], n);
-	values[6] = ig_array(BOOLOID, approvers, NULL, n);
-	for (int k = 0; k < IG_SIGN_INPUTS; k++)
-	{
-		values[7 + k] = CStringGetTextDatum(ig_sign_inputs[k]);
-		values[12 + k] = ig_text_array(column[5 + k], n);
-	}
-	ig_spi_execute(&insert, values, NULL);
-}
-
-/* Insert a document. */
-void
-ig_insert_document(const IgSignDocument *document, int n, const pg_uuid_t *id)
-{
-	static IgStatement insert = {
-		.sql = "INSERT INTO ignisign.document (request, n, file_name, mime_type, content, url, sha256, size, "
-		"kind, label, description, external_id, document_id, uploaded_at) "
-		"VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, CASE WHEN $9 = 'uploaded' THEN now() END)",
-		.types = {UUIDOID, INT4OID, TEXTOID, TEXTOID, BYTEAOID, TEXTOID, BYTEAOID, INT8OID,
-			TEXTOID, TEXTOID, TEXTOID, TEXTOID, TEXTOID}
-	};
-	static const char *const kinds[] = {"file", "json", "private", "uploaded"};
-	Datum		values[13];
-	char		nulls[14] = "             ";
-
-	values[0] = UUIDPGetDatum(id);
-	values[1] = Int32GetDatum(n);
-	values[2] = CStringGetTextDatum(document->file_name);
-	values[3] = CStringGetTextDatum(document->mime_type);
-	values[4] = PointerGetDatum(document->content);
-	set_text(&values[5], &nulls[5], document->url);
-	if (document->content != NULL)
-	{
-		values[6] = PointerGetDatum(ig_sha256(VARDATA_ANY(document->content), VARSIZE_ANY_EXHDR(document->content)));
-		values[7] = Int64GetDatum((int64) VARSIZE_ANY_EXHDR(document->content));
-	}
-	else
-		nulls[4] = nulls[6] = nulls[7] = 'n';
-	values[8] = CStringGetTextDatum(kinds[document->kind]);
-	set_text(&values[9], &nulls[9], document->label);
-	set_text(&values[10], &nulls[10], document->description);
-	set_text(&values[11], &nulls[11], document->external_id);
-	set_text(&values[12], &nulls[12], document->document_id);
-	ig_spi_execute(&insert, values, nulls);
-}
-
 /* Whether what signer profiles need is to be checked. */
 static bool
 wants_inputs_checked(const IgSignRequest *request)
@@ -601,10 +463,7 @@ ig_sign(IgSignRequest *request, const pg_uuid_t *id)
 	ig_owner_enter(&state);
 	SPI_connect();
 	ig_queue_own();
-	insert_request(request, id, owner);
-	insert_signers(request, id);
-	for (int i = 0; i < request->ndocuments; i++)
-		ig_insert_document(&request->documents[i], i + 1, id);
+	ig_insert_request(request, id, owner);
 	if (staged)
 		ig_staged_check(id);
 
@@ -613,7 +472,7 @@ ig_sign(IgSignRequest *request, const pg_uuid_t *id)
 	if (ready && staged)
 		ig_staged_advance(id);
 	else if (ready)
-		ig_queue_add(id, IG_OP_ONE_CALL_SIGN, 0, 0, "", owner, request->server, GetCurrentTimestamp());
+		ig_queue_add_first(id, IG_OP_ONE_CALL_SIGN, owner, request->server);
 	SPI_finish();
 	ig_owner_leave(&state);
 

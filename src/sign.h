@@ -79,7 +79,10 @@ extern void ig_sign(IgSignRequest *request, const pg_uuid_t *id);
  */
 extern void ig_check_document(IgSignDocument *document, int n, int of);
 
-/* Store a document, as the extension's owner between SPI_connect and SPI_finish. */
+/* Store a request with its signers and documents, as the extension's owner. */
+extern void ig_insert_request(const IgSignRequest *request, const pg_uuid_t *id, const char *owner);
+
+/* Store a document, as the extension's owner. */
 extern void ig_insert_document(const IgSignDocument *document, int n, const pg_uuid_t *id);
 
 /* Signers from jsonb in the API's field names. */
