@@ -9,9 +9,6 @@
  * is no transaction, no snapshot and no lock.  With nothing under way and
  * nothing due, the worker sleeps until its latch is set.
  *
- * An answer that cannot be applied fails alone: the turn's answers are applied
- * together in a subtransaction and, if that fails, one by one.
- *
  * Should the worker itself fail, its successor finds the calls that were under
  * way in the state "sending" (queue.c).
  *
@@ -23,8 +20,6 @@
 #include <malloc.h>
 #endif
 
-#include "access/xact.h"
-#include "catalog/pg_type.h"
 #include "commands/extension.h"
 #include "common/pg_prng.h"
 #include "miscadmin.h"
@@ -32,28 +27,21 @@
 #include "postmaster/interrupt.h"
 #include "storage/ipc.h"
 #include "storage/latch.h"
-#include "utils/builtins.h"
 #include "utils/guc.h"
 #include "utils/memutils.h"
 
-#include "apply.h"
+#include "answers.h"
 #include "callbacks.h"
-#include "calls.h"
+#include "claim.h"
 #include "compat.h"
 #include "flight.h"
-#include "import.h"
-#include "inputs.h"
 #include "lanes.h"
 #include "listen.h"
 #include "queue.h"
 #include "reconcile.h"
 #include "refresh.h"
 #include "session.h"
-#include "signing_session.h"
 #include "slots.h"
-#include "spi.h"
-#include "staged.h"
-#include "webhook.h"
 
 /* Answers that are applied in one transaction, by number and by memory. */
 #define MAX_ANSWERS			500
@@ -66,347 +54,21 @@
 #define FIRST_PAUSE			100
 #define LAST_PAUSE			5000
 
-/*
- * Looks at the whole queue: one that takes so many microseconds is fast; after
- * a slow one there is none for so many times its duration, and one is made now
- * and then, in ms, though nobody has woken us.
- */
-#define FAST_LOOK			2000
-#define LOOK_SHARE			20
-#define LOOK_INTERVAL		60000
-
 extern PGDLLEXPORT void ignisign_worker_main(Datum arg);
 
 static MemoryContext turn_context;	/* reset after each turn */
 static List *flying = NIL;		/* flights with a transfer, in flying_context */
 static MemoryContext flying_context;
-static List *scans = NIL;		/* in flying_context */
 static int64 answer_memory = 0; /* taken since some was given back */
 static List *held = NIL;		/* flights to be applied again, in flying_context */
 static TimestampTz held_until = 0;
 static int	held_pause = FIRST_PAUSE;
 static TimestampTz next_turn = 0;	/* something is due then; 0: nothing */
-static bool look_wanted = true; /* at all of the queue */
-static TimestampTz next_look = 0;	/* not before */
-static TimestampTz looked_in = 0;	/* when the turn of the last look began */
 static bool parked = false;		/* the queue is not this database's */
 static bool warned = false;		/* and that has been said */
 static bool stopping = false;	/* somebody wants the database for himself */
 static Oid	my_extension = InvalidOid;	/* as it was at the start */
-
-/* ---- Applying ---- */
-
-/* What an attempt came to, for the log. */
-static const char *
-outcome_name(IgVerdict verdict)
-{
-	switch (verdict)
-	{
-		case IG_DONE:
-			return "done";
-		case IG_RETRY:
-			return "retry";
-		case IG_WAIT:
-			return "wait";
-		case IG_RECONCILE:
-			return "reconcile";
-		case IG_PARK:
-			return "park";
-		case IG_DEAD:
-			return "dead";
-	}
-	return "done";
-}
-
-/* Apply the statuses of a refresh. */
-static void
-apply_refresh(IgFlight *flight)
-{
-	IgSeen	   *seen = palloc(Max(flight->answer.nstatuses, 1) * sizeof(IgSeen));
-	int			n = 0;
-
-	for (int i = 0; i < flight->answer.nstatuses; i++)
-	{
-		const IgApiStatus *status = &flight->answer.statuses[i];
-
-		for (int j = 0; j < flight->batch->n; j++)
-		{
-			if (strcmp(flight->batch->signature_request_ids[j], status->signature_request_id) == 0)
-			{
-				seen[n].request = &flight->batch->requests[j];
-				seen[n++].status = status->status;
-				break;
-			}
-		}
-	}
-	ig_apply_statuses(seen, n, "poll");
-}
-
-/* Apply the answer of a flight that was a success. */
-static void
-apply_success(IgFlight *flight, IgSent *sent, int *nsent)
-{
-	if (flight->call.operation == IG_OP_LOGIN)
-		return;
-	if (flight->call.args != NULL)
-	{
-		if (flight->call.operation == IG_OP_VERIFY_WEBHOOK &&
-			ig_webhook_apply_verdict(&flight->call, &flight->answer))
-			return;
-		if (flight->call.operation == IG_OP_WEBHOOK_LOG)
-			ig_webhook_apply_log(&flight->call, &flight->answer);
-		else if (flight->call.operation == IG_OP_IMPORT)
-			ig_import_apply_page(&flight->call, &flight->answer);
-		else if (flight->call.operation == IG_OP_INPUTS_NEEDED)
-			ig_inputs_keep(&flight->call, &flight->answer);
-		ig_apply_result(flight);
-		return;
-	}
-	switch (flight->call.operation)
-	{
-		case IG_OP_INPUTS_NEEDED:
-			{
-				char	   *missing = ig_inputs_apply(&flight->call, &flight->answer);
-
-				/* It would be refused: nothing is sent before a person has seen to it. */
-				if (missing)
-				{
-					flight->decision.verdict = IG_DEAD;
-					flight->error = MemoryContextStrdup(flight->context, missing);
-				}
-				break;
-			}
-		case IG_OP_CREATE_REQUEST:
-		case IG_OP_INIT_DOCUMENT:
-		case IG_OP_UPLOAD_FILE:
-		case IG_OP_UPLOAD_JSON:
-		case IG_OP_UPLOAD_HASH:
-		case IG_OP_CREATE_SIGNER:
-		case IG_OP_UPDATE_REQUEST:
-			ig_staged_apply(&flight->call, &flight->answer);
-			break;
-		case IG_OP_PUBLISH:
-			sent[*nsent].request = &flight->call.request;
-			sent[(*nsent)++].signature_request_id = flight->call.signature_request_id;
-			ig_staged_apply(&flight->call, &flight->answer);
-			break;
-		case IG_OP_ONE_CALL_SIGN:
-			sent[*nsent].request = &flight->call.request;
-			sent[(*nsent)++].signature_request_id = flight->answer.signature_request_id;
-			ig_signing_session_keep(&flight->call, &flight->answer);
-			break;
-		case IG_OP_STATUS:
-			apply_refresh(flight);
-			break;
-		case IG_OP_CONTEXT:
-			if (ig_apply_context(&flight->call, &flight->answer, flight->lane->account))
-			{
-				int64		delay = Max(ig_refresh_interval, 10);
-
-				/* The proof is still being made: ask again, ever more slowly. */
-				flight->decision.verdict = IG_WAIT;
-				flight->decision.burns_attempt = false;
-				flight->decision.delay = Min(delay << Min(flight->call.waits / 2, 20),
-											 (int64) 15 * 60 * 1000);
-			}
-			break;
-		case IG_OP_PROOF:
-		case IG_OP_SIGNER_PROOF:
-			{
-				char	   *content = ig_http_body(flight->transfer);
-
-				ig_apply_proof(&flight->call, content, flight->transfer->body_length,
-							   flight->transfer->content_type[0] ? flight->transfer->content_type : NULL);
-				pfree(content);
-				break;
-			}
-		case IG_OP_CLOSE:
-
-			/* What it has become of it, cancelled or completed, the context tells. */
-			ig_queue_add(&flight->call.request, IG_OP_CONTEXT, 0, 0, "", NameStr(flight->call.owner),
-						 NameStr(flight->call.server), GetCurrentTimestamp());
-			break;
-		default:
-			break;
-	}
-}
-
-/* What is to become of a call that is not done. */
-static IgReschedule
-make_reschedule(IgFlight *flight, TimestampTz now)
-{
-	IgReschedule item;
-	const IgDecision *decision = &flight->decision;
-
-	memset(&item, 0, sizeof(item));
-	item.call = &flight->call;
-	item.run_at = TimestampTzPlusMilliseconds(now, decision->delay);
-	item.give_back = !decision->burns_attempt;
-	item.http_status = flight->transfer ? flight->transfer->http_status : 0;
-	item.code = flight->code;
-	item.error = flight->error;
-	switch (decision->verdict)
-	{
-		case IG_RECONCILE:
-			item.state = "unknown";
-			item.give_back = false;
-			break;
-		case IG_DEAD:
-			item.state = "dead";
-			item.give_back = false;
-			break;
-		case IG_WAIT:
-			item.state = "pending";
-			item.waited = true;
-			break;
-		default:
-			item.state = "pending";
-			break;
-	}
-	return item;
-}
-
-/* Apply what has come back, in one go. */
-static void
-apply_all(IgFlight **flights, int n)
-{
-	TimestampTz now = GetCurrentTimestamp();
-	IgSent	   *sent = palloc(n * sizeof(IgSent));
-	const IgCall **done = palloc(n * sizeof(IgCall *));
-	const IgCall **dead = palloc(n * sizeof(IgCall *));
-	const char **dead_errors = palloc(n * sizeof(char *));
-	IgReschedule *left = palloc(n * sizeof(IgReschedule));
-	IgAttempt  *attempts = palloc0(n * sizeof(IgAttempt));
-	int			nsent = 0;
-	int			ndone = 0;
-	int			ndead = 0;
-	int			nleft = 0;
-	int			nattempts = 0;
-
-	for (int i = 0; i < n; i++)
-	{
-		IgFlight   *flight = flights[i];
-
-		/* What a scan asks is read by the scan. */
-		if (flight->decision.verdict == IG_DONE && flight->scan == NULL)
-			apply_success(flight, sent, &nsent);
-
-		if (flight->call.id != 0)
-		{
-			if (flight->decision.verdict == IG_DONE)
-				done[ndone++] = &flight->call;
-			else
-				left[nleft++] = make_reschedule(flight, now);
-			if (flight->decision.verdict == IG_DEAD)
-			{
-				dead[ndead] = &flight->call;
-				dead_errors[ndead++] = flight->error;
-			}
-		}
-		if (flight->transfer)
-		{
-			IgAttempt  *attempt = &attempts[nattempts++];
-
-			attempt->call = &flight->call;
-			attempt->started_at = flight->transfer->started_at;
-			attempt->outcome = outcome_name(flight->decision.verdict);
-			attempt->http_status = flight->transfer->http_status;
-			attempt->code = flight->code;
-			attempt->error = flight->error;
-			attempt->duration = flight->transfer->duration;
-			attempt->bytes_sent = flight->transfer->bytes_sent;
-			attempt->bytes_received = flight->transfer->bytes_received;
-		}
-	}
-	ig_apply_sent(sent, nsent, "api");
-	ig_queue_finish(done, ndone);
-	ig_queue_reschedule(left, nleft);
-	ig_apply_dead(dead, dead_errors, ndead);
-	ig_queue_log(attempts, nattempts);
-}
-
-/* What is to be applied. */
-typedef struct Finished
-{
-	IgFlight  **flights;
-	int			n;
-} Finished;
-
-/* Apply it. */
-static void
-apply_some(void *arg)
-{
-	const Finished *some = arg;
-
-	apply_all(some->flights, some->n);
-}
-
-/*
- * Apply in a subtransaction; returns the error's text, or NULL.  Who has locked
- * rows of theirs, and does not go on, is not waited for: *locked is set.
- */
-static char *
-try_apply(IgFlight **flights, int n, const char *patience, bool *locked)
-{
-	Finished	some = {flights, n};
-	ErrorData  *error = ig_session_try(apply_some, &some, patience);
-
-	*locked = error != NULL && error->sqlerrcode == ERRCODE_LOCK_NOT_AVAILABLE;
-	if (error == NULL)
-		return NULL;
-	return error->message ? error->message : pstrdup("unknown error");
-}
-
-/* This answer cannot be applied: what follows depends on the operation. */
-static void
-refuse_answer(IgFlight *flight, const char *error)
-{
-	IgOutcome	outcome;
-	IgPolicy	policy = ig_flight_policy();
-
-	ereport(WARNING,
-			(errmsg("ignisign: an answer to the call %lld could not be applied: %s",
-					(long long) flight->call.id, error),
-			 errdetail("What the call becomes is shown in ignisign.call.")));
-	memset(&outcome, 0, sizeof(outcome));
-	outcome.reach = IG_REACH_BAD_ANSWER;
-	outcome.retry_after = -1;
-	outcome.repeatable = ig_api_repeatable(flight->call.operation);
-	outcome.traceable = ig_api_traceable(flight->call.operation);
-	outcome.attempts = flight->call.attempts;
-	outcome.max_attempts = ig_lane_max_attempts(flight->lane);
-	flight->decision = ig_policy_decide(&outcome, &policy, 0);
-	flight->error = MemoryContextStrdup(flight->context, error);
-}
-
-/* Apply what has come back; each answer fails, or is held, alone. */
-static void
-apply_finished(IgFlight **flights, int n)
-{
-	char	   *error;
-	bool		locked;
-
-	for (int i = 0; i < n; i++)
-	{
-		ig_flight_localize(flights[i]);
-		flights[i]->held = false;
-	}
-	if (n == 0 || try_apply(flights, n, IG_LOCK_PATIENCE, &locked) == NULL)
-		return;
-	for (int i = 0; i < n; i++)
-	{
-		IgFlight   *flight = flights[i];
-
-		if ((error = try_apply(&flight, 1, IG_SHORT_PATIENCE, &flight->held)) == NULL || flight->held)
-			continue;
-		refuse_answer(flight, error);
-		if ((error = try_apply(&flight, 1, IG_SHORT_PATIENCE, &flight->held)) != NULL && !flight->held)
-			ereport(ERROR,
-					(errmsg("ignisign: could not record the outcome of the call %lld: %s",
-							(long long) flight->call.id, error),
-					 errhint("The worker starts again, and looks for what became of the calls that were under way.")));
-	}
-}
+/* ---- Judging ---- */
 
 /* What an outcome means for the server, and for how fast it may be called. */
 static void
@@ -533,230 +195,6 @@ judge_account(IgFlight *flight, TimestampTz now)
 		ig_lane_answered(flight->lane, flight->transfer->started_at);
 }
 
-/* ---- Claiming ---- */
-
-/* Have the next turn at this time, unless it is sooner; 0: not for this. */
-static void
-look_again(TimestampTz *next, TimestampTz at)
-{
-	if (at != 0 && (*next == 0 || at < *next))
-		*next = at;
-}
-
-/* Take what is next of the scans, and begin new ones where it is time. */
-static void
-claim_scans(List **flights, TimestampTz now, TimestampTz *next)
-{
-	IgDue	   *due;
-	TimestampTz again;
-	int			ndue;
-	ListCell   *lc;
-
-	due = ig_queue_due("unknown", &ndue);
-	for (int i = 0; i < ndue; i++)
-	{
-		IgLane	   *lane = ig_lane(NameStr(due[i].server), NameStr(due[i].owner));
-		IgScan	   *scan;
-
-		if (lane->scanning)
-			continue;
-		if (due[i].run_at > now)
-		{
-			look_again(next, due[i].run_at);
-			continue;
-		}
-		if (!ig_lane_may_send(lane, now, &again))
-		{
-			ig_lane_note(lane, now);
-			look_again(next, again);
-			continue;
-		}
-		scan = ig_scan_begin(lane, now);
-		if (scan != NULL)
-		{
-			MemoryContext old = MemoryContextSwitchTo(flying_context);
-
-			scans = lappend(scans, scan);
-			MemoryContextSwitchTo(old);
-		}
-	}
-
-	foreach(lc, scans)
-	{
-		bool		over;
-		TimestampTz when;
-		List	   *calls = ig_scan_next(lfirst(lc), now, &when, &over);
-
-		look_again(next, when);
-		*flights = list_concat(*flights, calls);
-		if (over)
-		{
-			scans = foreach_delete_current(scans, lc);
-
-			/* It changed when calls are due. */
-			*next = now;
-		}
-	}
-}
-
-/*
- * The first pending call of each account.  Rows that are dead, but that VACUUM
- * cannot remove because of somebody's old snapshot, lie where the queue began;
- * so a known account is looked at from where it was.  What is new may be
- * another account's, or was queued long ago in a transaction that has just
- * committed: then we are woken, and look at everything.  Where that is slow, it
- * is done only so often that it takes a small part of the time.
- */
-static IgDue *
-look_at_queue(TimestampTz *next, int *n)
-{
-	TimestampTz begun = GetCurrentTimestamp();
-	TimestampTz took;
-	IgDue	   *due;
-
-	if (begun >= next_look && (look_wanted || begun >= TimestampTzPlusMilliseconds(next_look, LOOK_INTERVAL)))
-	{
-		due = ig_queue_due("pending", n);
-		look_wanted = false;
-		next_look = GetCurrentTimestamp();
-		took = next_look - begun;
-		if (took > FAST_LOOK)
-			next_look += LOOK_SHARE * took;
-	}
-	else
-	{
-		IgDue	   *fronts;
-		int			nfronts;
-
-		/*
-		 * What we have queued since the last look is due when that look's
-		 * turn began, or later.
-		 */
-		fronts = ig_lanes_fronts(looked_in, &nfronts);
-		due = ig_queue_due_from(fronts, nfronts, n);
-		if (look_wanted)
-			look_again(next, next_look);
-	}
-	ig_lanes_set_fronts(due, *n);
-	looked_in = GetCurrentTransactionStartTimestamp();
-	return due;
-}
-
-/* Claim calls of the queue. */
-static void
-claim_calls(List **flights, TimestampTz now, TimestampTz *next)
-{
-	IgDue	   *due;
-	IgCall	   *calls;
-	TimestampTz again;
-	int			ndue;
-	int			nready = 0;
-	int			n;
-
-	due = look_at_queue(next, &ndue);
-	for (int i = 0; i < ndue; i++)
-	{
-		if (due[i].run_at > now)
-			look_again(next, due[i].run_at);
-		else
-			due[nready++] = due[i];
-	}
-	ndue = nready;
-	nready = 0;
-	ig_lanes_share(due, ndue, now);
-	for (int i = 0; i < ndue; i++)
-	{
-		IgLane	   *lane = ig_lane(NameStr(due[i].server), NameStr(due[i].owner));
-
-		if (due[i].limit > 0)
-			due[nready++] = due[i];
-		else if (!ig_lane_may_send(lane, now, &again))
-		{
-			ig_lane_note(lane, now);
-			look_again(next, again);
-		}
-	}
-	if (nready == 0)
-		return;
-
-	calls = ig_queue_claim(due, nready, now, &n);
-	for (int i = 0; i < n; i++)
-		*flights = lappend(*flights,
-						   ig_flight_create(&calls[i], ig_lane(NameStr(calls[i].server), NameStr(calls[i].owner))));
-
-	/* Where fewer were there than fit, the next one's time is to be seen. */
-	for (int i = 0; n > 0 && i < ndue; i++)
-	{
-		if (ig_lane_may_send(ig_lane(NameStr(due[i].server), NameStr(due[i].owner)), now, &again))
-			again = now;
-		look_again(next, again);
-	}
-}
-
-/* Ask for the status of open requests. */
-static void
-claim_refreshes(List **flights, TimestampTz now, TimestampTz *next)
-{
-	ListCell   *lc;
-	ListCell   *lb;
-
-	foreach(lc, ig_refresh_servers(now))
-	{
-		IgRounds   *rounds = lfirst(lc);
-		IgGate	   *gate = ig_gate(ig_refresh_server(rounds));
-		TimestampTz at = ig_refresh_due(rounds);
-		TimestampTz again;
-		int			room;
-
-		if (at > now)
-		{
-			look_again(next, at);
-			continue;
-		}
-		room = ig_gate_refresh_room(gate, now, &again);
-		if (room == 0)
-		{
-			look_again(next, again);
-			continue;
-		}
-		foreach(lb, ig_refresh_collect(rounds, now, room))
-		{
-			IgBatch    *batch = lfirst(lb);
-			IgLane	   *lane = ig_lane(NameStr(batch->server), NameStr(batch->owner));
-
-			/* An account that is held back misses this round. */
-			if (ig_lane_may_refresh(lane, now))
-				*flights = lappend(*flights, ig_flight_create_refresh(batch, lane));
-		}
-		at = ig_refresh_due(rounds);
-		if (at > now || ig_gate_refresh_room(gate, now, &again) > 0)
-			look_again(next, at);
-		else
-			look_again(next, again);
-	}
-}
-
-/* Log in where a token is wanted; the lane's other calls wait for that. */
-static void
-claim_logins(List **flights, TimestampTz now, TimestampTz *next)
-{
-	TimestampTz again;
-	ListCell   *lc;
-
-	foreach(lc, ig_lanes_to_log_in())
-	{
-		IgLane	   *lane = lfirst(lc);
-
-		if (ig_gate_open(lane->gate, now, &again))
-			*flights = lappend(*flights, ig_flight_create_login(lane));
-		else
-		{
-			lane->logging_in = false;
-			look_again(next, again);
-		}
-	}
-}
-
 /* ---- The turn ---- */
 
 /* Whether the extension is (still) there. */
@@ -878,7 +316,7 @@ turn(List *finished, bool *gone)
 
 	foreach(lc, finished)
 		array[n++] = lfirst(lc);
-	apply_finished(array, n);
+	ig_answers_apply(array, n);
 	for (int i = 0; i < n; i++)
 	{
 		if (!array[i]->judged)
@@ -895,7 +333,7 @@ turn(List *finished, bool *gone)
 	}
 
 	finished = put_aside(finished, now);
-	look_again(&next_turn, held_until);
+	ig_look_again(&next_turn, held_until);
 
 	/* Room is counted without what is over. */
 	foreach(lc, finished)
@@ -907,11 +345,8 @@ turn(List *finished, bool *gone)
 	{
 		/* The clock goes on, and a call queued just now is due. */
 		now = GetCurrentTimestamp();
-		claim_scans(&flights, now, &next_turn);
-		claim_calls(&flights, now, &next_turn);
-		claim_refreshes(&flights, now, &next_turn);
-		claim_logins(&flights, now, &next_turn);
-		look_again(&next_turn, ig_callbacks_collect(now));
+		flights = ig_claim(now, &next_turn);
+		ig_look_again(&next_turn, ig_callbacks_collect(now));
 		n = 0;
 		array = palloc(Max(list_length(flights), 1) * sizeof(IgFlight *));
 		foreach(lc, flights)
@@ -983,11 +418,11 @@ wait_for_work(TimestampTz watch_at)
 	TimestampTz rest;
 	bool		woken;
 
-	look_again(&until, watch_at);
-	look_again(&until, ig_session_report_at());
+	ig_look_again(&until, watch_at);
+	ig_look_again(&until, ig_session_report_at());
 	give_back_memory();
 	rest = until;
-	look_again(&rest, ig_http_deadline());
+	ig_look_again(&rest, ig_http_deadline());
 	ig_slots_rests(rest);
 	woken = ig_http_wait(time_to(until));
 	ig_session_report();
@@ -1087,7 +522,8 @@ ignisign_worker_main(Datum arg)
 			woken = reloaded = true;
 		}
 
-		look_wanted = look_wanted || woken;
+		if (woken)
+			ig_claim_look();
 		finished = take_up(collect_finished(unsent));
 		unsent = NIL;
 		if (finished != NIL || woken || any_hungry() || time_to(next_turn) == 0)

@@ -1,0 +1,274 @@
+/*-------------------------------------------------------------------------
+ *
+ * claim.c
+ *	  What a turn of the worker takes up: scans, calls, refreshes, log-ins.
+ *
+ *-------------------------------------------------------------------------
+ */
+#include "ignisign.h"
+
+#include "access/xact.h"
+#include "utils/memutils.h"
+
+#include "claim.h"
+#include "flight.h"
+#include "lanes.h"
+#include "queue.h"
+#include "reconcile.h"
+#include "refresh.h"
+
+/*
+ * Looks at the whole queue: one that takes so many microseconds is fast; after
+ * a slow one there is none for so many times its duration, and one is made now
+ * and then, in ms, though nobody has woken us.
+ */
+#define FAST_LOOK			2000
+#define LOOK_SHARE			20
+#define LOOK_INTERVAL		60000
+
+static List *scans = NIL;		/* in TopMemoryContext */
+static bool look_wanted = true; /* at all of the queue */
+static TimestampTz next_look = 0;	/* not before */
+static TimestampTz looked_in = 0;	/* when the turn of the last look began */
+
+/* Have *next be this time, unless it is sooner. */
+void
+ig_look_again(TimestampTz *next, TimestampTz at)
+{
+	if (at != 0 && (*next == 0 || at < *next))
+		*next = at;
+}
+
+/* Take what is next of the scans, and begin new ones where it is time. */
+static void
+claim_scans(List **flights, TimestampTz now, TimestampTz *next)
+{
+	IgDue	   *due;
+	TimestampTz again;
+	int			ndue;
+	ListCell   *lc;
+
+	due = ig_queue_due("unknown", &ndue);
+	for (int i = 0; i < ndue; i++)
+	{
+		IgLane	   *lane = ig_lane(NameStr(due[i].server), NameStr(due[i].owner));
+		IgScan	   *scan;
+
+		if (lane->scanning)
+			continue;
+		if (due[i].run_at > now)
+		{
+			ig_look_again(next, due[i].run_at);
+			continue;
+		}
+		if (!ig_lane_may_send(lane, now, &again))
+		{
+			ig_lane_note(lane, now);
+			ig_look_again(next, again);
+			continue;
+		}
+		scan = ig_scan_begin(lane, now);
+		if (scan != NULL)
+		{
+			MemoryContext old = MemoryContextSwitchTo(TopMemoryContext);
+
+			scans = lappend(scans, scan);
+			MemoryContextSwitchTo(old);
+		}
+	}
+
+	foreach(lc, scans)
+	{
+		bool		over;
+		TimestampTz when;
+		List	   *calls = ig_scan_next(lfirst(lc), now, &when, &over);
+
+		ig_look_again(next, when);
+		*flights = list_concat(*flights, calls);
+		if (over)
+		{
+			scans = foreach_delete_current(scans, lc);
+
+			/* It changed when calls are due. */
+			*next = now;
+		}
+	}
+}
+
+/*
+ * The first pending call of each account.  Rows that are dead, but that VACUUM
+ * cannot remove because of somebody's old snapshot, lie where the queue began;
+ * so a known account is looked at from where it was.  What is new may be
+ * another account's, or was queued long ago in a transaction that has just
+ * committed: then we are woken, and look at everything.  Where that is slow, it
+ * is done only so often that it takes a small part of the time.
+ */
+static IgDue *
+look_at_queue(TimestampTz *next, int *n)
+{
+	TimestampTz begun = GetCurrentTimestamp();
+	TimestampTz took;
+	IgDue	   *due;
+
+	if (begun >= next_look && (look_wanted || begun >= TimestampTzPlusMilliseconds(next_look, LOOK_INTERVAL)))
+	{
+		due = ig_queue_due("pending", n);
+		look_wanted = false;
+		next_look = GetCurrentTimestamp();
+		took = next_look - begun;
+		if (took > FAST_LOOK)
+			next_look += LOOK_SHARE * took;
+	}
+	else
+	{
+		IgDue	   *fronts;
+		int			nfronts;
+
+		/*
+		 * What we have queued since the last look is due when that look's
+		 * turn began, or later.
+		 */
+		fronts = ig_lanes_fronts(looked_in, &nfronts);
+		due = ig_queue_due_from(fronts, nfronts, n);
+		if (look_wanted)
+			ig_look_again(next, next_look);
+	}
+	ig_lanes_set_fronts(due, *n);
+	looked_in = GetCurrentTransactionStartTimestamp();
+	return due;
+}
+
+/* Claim calls of the queue. */
+static void
+claim_calls(List **flights, TimestampTz now, TimestampTz *next)
+{
+	IgDue	   *due;
+	IgCall	   *calls;
+	TimestampTz again;
+	int			ndue;
+	int			nready = 0;
+	int			n;
+
+	due = look_at_queue(next, &ndue);
+	for (int i = 0; i < ndue; i++)
+	{
+		if (due[i].run_at > now)
+			ig_look_again(next, due[i].run_at);
+		else
+			due[nready++] = due[i];
+	}
+	ndue = nready;
+	nready = 0;
+	ig_lanes_share(due, ndue, now);
+	for (int i = 0; i < ndue; i++)
+	{
+		IgLane	   *lane = ig_lane(NameStr(due[i].server), NameStr(due[i].owner));
+
+		if (due[i].limit > 0)
+			due[nready++] = due[i];
+		else if (!ig_lane_may_send(lane, now, &again))
+		{
+			ig_lane_note(lane, now);
+			ig_look_again(next, again);
+		}
+	}
+	if (nready == 0)
+		return;
+
+	calls = ig_queue_claim(due, nready, now, &n);
+	for (int i = 0; i < n; i++)
+		*flights = lappend(*flights,
+						   ig_flight_create(&calls[i], ig_lane(NameStr(calls[i].server), NameStr(calls[i].owner))));
+
+	/* Where fewer were there than fit, the next one's time is to be seen. */
+	for (int i = 0; n > 0 && i < ndue; i++)
+	{
+		if (ig_lane_may_send(ig_lane(NameStr(due[i].server), NameStr(due[i].owner)), now, &again))
+			again = now;
+		ig_look_again(next, again);
+	}
+}
+
+/* Ask for the status of open requests. */
+static void
+claim_refreshes(List **flights, TimestampTz now, TimestampTz *next)
+{
+	ListCell   *lc;
+	ListCell   *lb;
+
+	foreach(lc, ig_refresh_servers(now))
+	{
+		IgRounds   *rounds = lfirst(lc);
+		IgGate	   *gate = ig_gate(ig_refresh_server(rounds));
+		TimestampTz at = ig_refresh_due(rounds);
+		TimestampTz again;
+		int			room;
+
+		if (at > now)
+		{
+			ig_look_again(next, at);
+			continue;
+		}
+		room = ig_gate_refresh_room(gate, now, &again);
+		if (room == 0)
+		{
+			ig_look_again(next, again);
+			continue;
+		}
+		foreach(lb, ig_refresh_collect(rounds, now, room))
+		{
+			IgBatch    *batch = lfirst(lb);
+			IgLane	   *lane = ig_lane(NameStr(batch->server), NameStr(batch->owner));
+
+			/* An account that is held back misses this round. */
+			if (ig_lane_may_refresh(lane, now))
+				*flights = lappend(*flights, ig_flight_create_refresh(batch, lane));
+		}
+		at = ig_refresh_due(rounds);
+		if (at > now || ig_gate_refresh_room(gate, now, &again) > 0)
+			ig_look_again(next, at);
+		else
+			ig_look_again(next, again);
+	}
+}
+
+/* Log in where a token is wanted; the lane's other calls wait for that. */
+static void
+claim_logins(List **flights, TimestampTz now, TimestampTz *next)
+{
+	TimestampTz again;
+	ListCell   *lc;
+
+	foreach(lc, ig_lanes_to_log_in())
+	{
+		IgLane	   *lane = lfirst(lc);
+
+		if (ig_gate_open(lane->gate, now, &again))
+			*flights = lappend(*flights, ig_flight_create_login(lane));
+		else
+		{
+			lane->logging_in = false;
+			ig_look_again(next, again);
+		}
+	}
+}
+
+/* Somebody has woken the worker: look at all of the queue. */
+void
+ig_claim_look(void)
+{
+	look_wanted = true;
+}
+
+/* Take up what is due. */
+List *
+ig_claim(TimestampTz now, TimestampTz *next)
+{
+	List	   *flights = NIL;
+
+	claim_scans(&flights, now, next);
+	claim_calls(&flights, now, next);
+	claim_refreshes(&flights, now, next);
+	claim_logins(&flights, now, next);
+	return flights;
+}
