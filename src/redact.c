@@ -21,6 +21,7 @@
 
 #include <ctype.h>
 
+#include "lib/stringinfo.h"
 #include "pgstat.h"
 #include "tcop/tcopprot.h"
 #include "utils/backend_status.h"
@@ -120,24 +121,59 @@ has_secret(const char *text)
 }
 
 /*
- * Overwrite constants in a tree that debug_print_parse or one of its like
- * prints: the bytes of each in brackets, as numbers.
+ * Whether a tree that is printed has a secret.  The printer breaks lines anywhere,
+ * and prints constants as the numbers of their bytes.
+ */
+static bool
+tree_has_secret(const char *tree)
+{
+	StringInfoData joined;
+	StringInfoData spaced;
+	bool		found;
+
+	initStringInfo(&joined);
+	initStringInfo(&spaced);
+	for (const char *c = tree; *c; c++)
+	{
+		if (!isspace((unsigned char) *c))
+		{
+			appendStringInfoChar(&joined, *c);
+			appendStringInfoChar(&spaced, *c);
+		}
+		else if (!isspace((unsigned char) c[1]))
+			appendStringInfoChar(&spaced, ' ');
+	}
+	found = has_secret(joined.data) || strstr(joined.data, ":defnamesecret:arg\"") != NULL;
+	for (int i = 0; i < (int) lengthof(prefixes) && !found; i++)
+	{
+		StringInfoData bytes;
+
+		initStringInfo(&bytes);
+		for (const char *c = prefixes[i]; *c; c++)
+			appendStringInfo(&bytes, " %d", *c);
+		found = strstr(spaced.data, bytes.data) != NULL;
+		pfree(bytes.data);
+	}
+	pfree(joined.data);
+	pfree(spaced.data);
+	return found;
+}
+
+/*
+ * Leave out the tree that debug_print_parse or one of its like prints of a
+ * statement with a secret: it has the texts and constants of the statement, and
+ * since 16 all of a command.
  */
 static void
-mask_bytes(char *text)
+hide_tree(ErrorData *edata)
 {
-	while (text != NULL && (text = strchr(text, '[')) != NULL)
-	{
-		size_t		length = strspn(++text, " \t\r\n-0123456789");
+	const char *tree = edata->detail;
 
-		if (text[length] != ']')
-			continue;
-		for (size_t i = 0; i < length; i++)
-		{
-			if (isdigit((unsigned char) text[i]))
-				text[i] = '*';
-		}
-	}
+	if (tree == NULL || edata->message_id == NULL || strcmp(edata->message_id, "%s:") != 0)
+		return;
+	tree += strspn(tree, " \t\r\n");
+	if ((*tree == '{' || *tree == '(') && (has_secret(debug_query_string) || tree_has_secret(tree)))
+		edata->detail = pstrdup("It is left out, since it has a secret.");
 }
 
 /* A statement as it may be shown; the same text, where nothing is to be overwritten. */
@@ -169,11 +205,9 @@ emit_log(ErrorData *edata)
 {
 	/* The statement itself is the session's, and not to be overwritten. */
 	if (has_secret(debug_query_string))
-	{
 		edata->hide_stmt = true;
-		mask_bytes(edata->detail);
-	}
 
+	hide_tree(edata);
 	ig_redact(edata->message);
 	ig_redact(edata->detail);
 	ig_redact(edata->detail_log);

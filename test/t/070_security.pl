@@ -276,6 +276,8 @@ my $listener = IO::Socket::INET->new(Listen => 8, LocalAddr => '127.0.0.1', Loca
 my $api = fork // die;
 if ($api == 0)
 {
+	# Since 16 the tests' servers are stopped by a signal that a test gets.
+	$SIG{TERM} = 'DEFAULT';
 	while (my $client = $listener->accept)
 	{
 		my ($body, $length) = ('', 0);

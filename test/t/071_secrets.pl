@@ -170,6 +170,8 @@ for my $statement (
 	"CREATE USER MAPPING FOR bob SERVER second OPTIONS (app_id 'appId_5a4db0c5-0000-4000-8000-000000000001', app_env 'DEVELOPMENT', secret '$jwt')",
 	"SELECT ignisign_connect('$key', server => 'second', for_role => 'cid')",
 	"DO \$\$ BEGIN PERFORM ignisign_connect('$key', server => 'second', for_role => 'cid'); END \$\$",
+	"CREATE FUNCTION connecting() RETURNS void LANGUAGE plpgsql AS \$\$ BEGIN PERFORM ignisign_connect('$key', server => 'second', for_role => 'cid'); END \$\$",
+	"SELECT connecting()",
 	"PREPARE connect AS SELECT ignisign_connect(\$1, server => 'second', for_role => 'cid')",
 	"EXECUTE connect('$key')",
 	"EXPLAIN (ANALYZE, VERBOSE) SELECT ignisign_connect('$key', server => 'second', for_role => 'cid')")
