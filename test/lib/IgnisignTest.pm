@@ -17,6 +17,7 @@ use Cwd            ();
 use Exporter       qw(import);
 use File::Basename qw(dirname);
 use IO::Socket::INET;
+use IPC::Run ();
 use Time::HiRes qw(sleep time);
 
 use PostgreSQL::Test::Cluster;
@@ -24,7 +25,7 @@ use PostgreSQL::Test::Utils;
 
 our @EXPORT =
   qw(start_sandbox new_node connect_node wait_for free_port pdf sign_sql
-  listen_for_messages);
+  listen_for_messages example run_example connect_example);
 
 # Refreshing, reconciling and retrying as fast as tests like it.
 my %fast = (
@@ -137,6 +138,44 @@ sub wait_for
 sub listen_for_messages
 {
 	return IgnisignTest::Listener->new;
+}
+
+# Name a file of an example.
+sub example
+{
+	my ($file) = @_;
+
+	return Cwd::abs_path(dirname(__FILE__) . '/../../examples') . "/$file";
+}
+
+# Run a program of an example, or a file of SQL, as the role of that name; what
+# else is given are settings of its environment.  Returns its exit status, output
+# and errors.
+sub run_example
+{
+	my ($node, $role, $command, %env) = @_;
+	my @command = ref $command ? @$command : $command;
+	my ($out, $err) = ('', '');
+
+	@command = ('psql', '-XAtq', '-v', 'ON_ERROR_STOP=1', @command[ 1 .. $#command ], '-f', $command[0])
+	  if $command[0] =~ /\.sql$/;
+	local %ENV = (%ENV, PGHOST => $node->host, PGPORT => $node->port, PGUSER => $role, PGDATABASE => 'postgres', %env);
+	IPC::Run::run(\@command, '<', '/dev/null', '>', \$out, '2>', \$err,
+		IPC::Run::timeout($PostgreSQL::Test::Utils::timeout_default));
+	return ($? >> 8, $out, $err);
+}
+
+# Connect as the examples do: their role is "app".
+sub connect_example
+{
+	my ($node, $sandbox) = @_;
+	my ($status, $out, $err) = run_example($node, $node->safe_psql('postgres', 'SELECT current_user'),
+		[ example('psql/connect.sql'), '-v', 'role=app' ],
+		IGNISIGN_API_KEY  => $sandbox->key,
+		IGNISIGN_BASE_URL => $sandbox->url);
+
+	die "connect.sql: $err" if $status != 0;
+	return $out;
 }
 
 # Make a small PDF that differs from others by its text.
