@@ -1,7 +1,7 @@
 # Webhooks through PostgREST, by what it does on the wire to PostgreSQL: one
 # transaction for each request, in which the authenticator becomes the role that
 # was granted for it, and the body is bound as the only parameter.  The grants are
-# those of docs/reference.md, all of them are needed, and they give nothing else.
+# those of examples/postgrest, all of them are needed, and they give nothing else.
 
 use strict;
 use warnings FATAL => 'all';
@@ -21,10 +21,11 @@ my $dir = PostgreSQL::Test::Utils::tempdir();
 # The mapping for everybody is not to help.
 $node->safe_psql('postgres', sprintf "CREATE USER MAPPING FOR CURRENT_USER SERVER ignisign OPTIONS (api_key '%s');"
 	  . ' DROP USER MAPPING FOR public SERVER ignisign', $sandbox->key);
-my ($grants) = slurp_file("$FindBin::RealBin/../../docs/reference.md") =~ /^### With PostgREST\n.*?^```sql\n(.*?)^```/ms;
-$grants =~ s/skv2_development_\.\.\./$sandbox->key/e;
-my @grants = $grants =~ /^([A-Z].*?;)$/msg;
-is(scalar @grants, 6, 'the reference has the grants');
+my @grants = slurp_file(example('postgrest/webhooks.sql')) =~ /^([A-Z].*?;)$/msg;
+is(scalar @grants, 6, 'the example has the grants');
+my ($documented) = slurp_file(example('../docs/reference.md')) =~ /^### With PostgREST\n.*?^```sql\n(.*?)^```/ms;
+is_deeply([ map { s/:'api_key'/'skv2_development_...'/r } @grants ], [ $documented =~ /^([A-Z].*?;)$/msg ], 'as does the reference');
+s/:'api_key'/"'" . $sandbox->key . "'"/e for @grants;
 
 # A request to PostgREST: its status, of the transaction, is returned, and what
 # was said.  pgbench speaks the extended protocol with a bound parameter.
@@ -62,7 +63,8 @@ for my $missing (sort keys %without)
 	$node->safe_psql('postgres', 'DROP USER MAPPING IF EXISTS FOR webhooks SERVER ignisign; DROP OWNED BY webhooks; DROP ROLE authenticator; DROP ROLE webhooks');
 }
 is($node->safe_psql('postgres', 'SELECT count(*) FROM ignisign.webhook'), '0', 'nothing of this was stored');
-$node->safe_psql('postgres', join ' ', @grants);
+is((run_example($node, $node->safe_psql('postgres', 'SELECT current_user'), example('postgrest/webhooks.sql'), IGNISIGN_API_KEY => $sandbox->key))[0],
+	0, 'the example is run');
 is(post(message(verificationToken => 'guess')), 'committed', 'with all of them it does');
 is($node->safe_psql('postgres', 'SELECT owner FROM ignisign.webhook'), 'webhooks', 'a message is stored for the role');
 ok(wait_for($node, "SELECT state = 'rejected' FROM ignisign.webhook"), 'and rejected, as its token was guessed');
