@@ -14,6 +14,11 @@ use Time::HiRes qw(sleep);
 # All that this test allows the worker, of which a transfer's buffers are most.
 my $most = 250 * 1024;
 
+# A sanitizer takes memory of its own, keeps what is freed, and is slow; then
+# only what the calls do is of interest.
+my $sanitized = ($ENV{IGNISIGN_MODE} // '') eq 'sanitize';
+my $many = $sanitized ? 2000 : 20000;
+
 my $sandbox = start_sandbox();
 my $node = new_node('memory', $sandbox,
 	'ignisign.refresh_interval' => 0,
@@ -90,24 +95,36 @@ ok( wait_for(
 		},
 		{ timeout => 600, what => 'end of the attack' }),
 	'all calls come to an end');
-cmp_ok($peak, '<', $most, "no more than $most kB meanwhile");
+SKIP:
+{
+	skip 'sanitized', 1 if $sanitized;
+	cmp_ok($peak, '<', $most, "no more than $most kB meanwhile");
+}
 is(value("SELECT count(*) FROM pg_stat_activity WHERE pid = $worker"), 1, 'by the same worker');
 $sandbox->clear_faults;
 ok( wait_for($node, "SELECT count(*) = 20 FROM ignisign.request WHERE signature_request_id IS NOT NULL"),
 	'the requests are there');
 value('DELETE FROM ignisign.call; DELETE FROM ignisign.result');
 calls(100, 'it goes on');
-ok(wait_for(sub { return memory() < $before + 48 * 1024 }, { what => 'less memory', timeout => 30 }),
-	'memory is given back');
+SKIP:
+{
+	skip 'sanitized', 1 if $sanitized;
+	ok(wait_for(sub { return memory() < $before + 48 * 1024 }, { what => 'less memory', timeout => 30 }),
+		'memory is given back');
+}
 note(sprintf 'kB before, at most, after: %d %d %d', $before, $peak, memory());
 
-# Nothing is left behind by twenty thousand calls.
+# Nothing is left behind by many calls.
 
 my $warm = contexts();
 
-calls(20000, 'twenty thousand calls are answered');
+calls($many, "$many calls are answered");
 cmp_ok(contexts() - $warm, '<', 256 * 1024, 'they leave nothing in memory contexts');
-cmp_ok(memory(), '<', $before + 48 * 1024, 'nor elsewhere');
+SKIP:
+{
+	skip 'sanitized', 1 if $sanitized;
+	cmp_ok(memory(), '<', $before + 48 * 1024, 'nor elsewhere');
+}
 note(sprintf 'contexts before, after the attack, after all: %d %d %d', $contexts, $warm, contexts());
 
 $node->stop;
