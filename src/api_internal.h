@@ -79,6 +79,28 @@ extern bool ig_build_status(const IgOperationEntry *entry, const IgApiArgs *args
 extern bool ig_build_call(const IgOperationEntry *entry, const IgApiArgs *args,
 						  IgApiRequest *request, char *error);
 
+/* What must be among the values. */
+typedef enum IgCompleteness
+{
+	IG_ALL_REQUIRED,
+	IG_BODY_REQUIRED,			/* what the path needs may be known apart */
+	IG_IDS_LATER				/* ids that the API gives are not known yet */
+} IgCompleteness;
+
+/*
+ * Checks (api_check.c): of a text, which may be NULL where it is optional; of what
+ * is to be signed; of an operation's values; of those of "call".
+ */
+extern bool ig_sendable(const char *text, bool required);
+extern bool ig_check_sign(const IgApiArgs *args, char *error);
+extern bool ig_check_values(const IgOperationEntry *entry, const cJSON *values,
+							IgCompleteness completeness, char *error);
+extern bool ig_check_call(const cJSON *values, char *error);
+
+/* One of the values, or NULL; whether its name stands in the path. */
+extern const cJSON *ig_api_field(const cJSON *values, const char *name, size_t length);
+extern bool ig_in_path(const IgOperationEntry *entry, const char *name);
+
 /* Readers (api_read.c). */
 extern bool ig_read_sign(cJSON *tree, IgApiAnswer *answer, char *error);
 extern bool ig_read_status(cJSON *tree, IgApiAnswer *answer, char *error);
