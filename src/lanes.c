@@ -38,6 +38,9 @@
 #define DEFAULT_TOKEN_LIFETIME	(5 * 60 * 1000)
 #define TOKEN_MARGIN			(60 * 1000)
 
+/* Tokens that work for a while and are then refused, one soon after the other, before the lane is parked. */
+#define MAX_REVOCATIONS			5
+
 /* What is over sooner is not written down. */
 #define SHORTEST_NOTE			1000
 
@@ -303,13 +306,30 @@ ig_lane_token_refused(IgLane *lane, int generation)
 	if (generation != lane->generation)
 		return true;			/* there is a newer one already */
 
-	/* One that is new in place of a refused one was to help, and did not. */
+	if (generation == lane->refused)
+		return true;			/* the new one is on its way */
+
+	/*
+	 * One that is new in place of a refused one was to help.  It did not where it
+	 * was never of use, or where that goes on and on.
+	 */
 	if (lane->refused == generation - 1 && lane->refused > 0 &&
 		GetCurrentTimestamp() < TimestampTzPlusMilliseconds(lane->token_since, TOKEN_MARGIN))
+		lane->refusals++;
+	else
+		lane->refusals = 0;
+	if (lane->refusals > (lane->accepted == generation ? MAX_REVOCATIONS : 0))
 		return false;
 	lane->refused = generation;
 	lane->renew_at = 0;
 	return true;
+}
+
+/* A call with the token of that generation was done. */
+void
+ig_lane_token_accepted(IgLane *lane, int generation)
+{
+	lane->accepted = Max(lane->accepted, generation);
 }
 
 /* After how many attempts a call is dead. */

@@ -54,7 +54,9 @@ typedef struct IgLane
 	int			login_tries;	/* that failed, one after the other */
 	TimestampTz next_login;		/* not before */
 	TimestampTz token_since;
-	int			refused;		/* generation of the last one that was refused */
+	int			accepted;		/* generation of the last one that was of use */
+	int			refused;		/* of the last one that was refused */
+	int			refusals;		/* of one soon after the other */
 } IgLane;
 
 extern void ig_lanes_init(void);
@@ -121,6 +123,9 @@ extern bool ig_lane_login_failed(IgLane *lane, bool for_good, TimestampTz now);
 
 /* A call with the token of that generation was refused; true: a new one is to help. */
 extern bool ig_lane_token_refused(IgLane *lane, int generation);
+
+/* One was done. */
+extern void ig_lane_token_accepted(IgLane *lane, int generation);
 
 /* Hold the lane's calls back, and say why. */
 extern void ig_lane_park(IgLane *lane, const char *reason, TimestampTz now);

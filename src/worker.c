@@ -188,11 +188,18 @@ judge_account(IgFlight *flight, TimestampTz now)
 		const char *reason = flight->code ?
 			psprintf("%s: %s", flight->code, flight->error) : flight->error;
 
-		ig_lane_park(flight->lane, reason, now);
+		/* Answers to calls that were made before are not one more refusal. */
+		if (!flight->lane->parked || flight->transfer == NULL ||
+			flight->transfer->started_at >= flight->lane->parked_at)
+			ig_lane_park(flight->lane, reason, now);
 	}
 	else if (flight->transfer && flight->transfer->reach == IG_REACH_ANSWERED &&
 			 flight->call.operation != IG_OP_LOGIN)
+	{
+		if (flight->decision.verdict == IG_DONE)
+			ig_lane_token_accepted(flight->lane, flight->generation);
 		ig_lane_answered(flight->lane, flight->transfer->started_at);
+	}
 }
 
 /* ---- The turn ---- */

@@ -56,6 +56,19 @@ held_back('DROP SERVER', 'DROP SERVER ignisign CASCADE', 'server "ignisign" does
 held_back('DROP ROLE', 'DROP OWNED BY app; DROP ROLE app', 'role "app" does not exist',
 	"CREATE ROLE app LOGIN; SELECT ignisign_grant('app')");
 
+# Many calls are under way when the account is refused: that is one refusal.
+
+$sandbox->fault('signer share=1 delay=1500 status=401');
+$node->safe_psql('postgres', 'SELECT count(ignisign_get_signer(lpad(i::text, 24, \'0\'))) FROM generate_series(1, 20) i', extra_params => [ '-U', 'app' ]);
+ok(wait_for($node, "SELECT count(*) > 10 FROM ignisign.call WHERE operation = 'signer' AND state = 'sending'"), 'many calls are under way');
+ok(wait_for($node, "SELECT count(*) > 10 FROM ignisign.attempt WHERE operation = 'signer' AND http_status = 401"), 'all are refused');
+is($node->safe_psql('postgres', "SELECT tries, next_try - since < interval '35 s' FROM ignisign.parked WHERE owner = 'app'"), '1|t',
+	'it is tried again as soon as after one');
+$sandbox->clear_faults;
+$node->reload;
+ok(wait_for($node, "SELECT count(*) = 20 FROM ignisign.attempt WHERE operation = 'signer' AND http_status = 404"), 'all are made');
+$node->safe_psql('postgres', "SELECT ignisign_discard(id) FROM ignisign.call WHERE state = 'dead'");
+
 # The server is dropped under calls that are under way: they end as they would
 # have, and what follows of them waits.
 
