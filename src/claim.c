@@ -16,6 +16,7 @@
 #include "queue.h"
 #include "reconcile.h"
 #include "refresh.h"
+#include "session.h"
 
 /*
  * Looks at the whole queue: one that takes so many microseconds is fast; after
@@ -138,6 +139,26 @@ look_at_queue(TimestampTz *next, int *n)
 	return due;
 }
 
+/*
+ * Whether an account's first call was not claimed: somebody has locked its row,
+ * and letting go of it wakes nobody.  Others that were passed over are first the
+ * next time.
+ */
+static bool
+passed_over(const IgDue *due, int ndue, const IgCall *calls, int ncalls)
+{
+	for (int i = 0; i < ndue; i++)
+	{
+		int			k = 0;
+
+		while (k < ncalls && calls[k].id != due[i].id)
+			k++;
+		if (k == ncalls)
+			return true;
+	}
+	return false;
+}
+
 /* Claim calls of the queue. */
 static void
 claim_calls(List **flights, TimestampTz now, TimestampTz *next)
@@ -176,6 +197,8 @@ claim_calls(List **flights, TimestampTz now, TimestampTz *next)
 		return;
 
 	calls = ig_queue_claim(due, nready, now, &n);
+	if (passed_over(due, nready, calls, n))
+		ig_look_again(next, TimestampTzPlusMilliseconds(now, IG_LOCKED_PAUSE));
 	for (int i = 0; i < n; i++)
 		*flights = lappend(*flights,
 						   ig_flight_create(&calls[i], ig_lane(NameStr(calls[i].server), NameStr(calls[i].owner))));

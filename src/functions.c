@@ -663,6 +663,7 @@ ignisign_adopt(PG_FUNCTION_ARGS)
 	static IgStatement forget = {.sql = "DELETE FROM ignisign.origin"};
 	TimestampTz look_at = TimestampTzPlusMilliseconds(GetCurrentTimestamp(), ig_reconcile_delay);
 	IgOwnerState state;
+	IgLost		lost;
 	Oid			caller = GetUserId();
 	char	   *other;
 
@@ -687,7 +688,8 @@ ignisign_adopt(PG_FUNCTION_ARGS)
 
 	/* Nobody else does what was queued or under way elsewhere when it was copied. */
 	(void) ig_queue_distrust(look_at);
-	ig_queue_sort_out(look_at);
+	ig_queue_find_lost(&lost, true);
+	ig_queue_sort_out(&lost, look_at);
 	SPI_finish();
 	ig_owner_leave(&state);
 

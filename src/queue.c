@@ -268,38 +268,94 @@ ig_queue_check_timeline(TimestampTz look_at)
 	SPI_finish();
 }
 
+/* What is "sending" now: at the worker's start, its predecessor's. */
+void
+ig_queue_find_lost(IgLost *lost, bool wait)
+{
+	static IgStatement find = {
+		.sql = "SELECT id, coalesce(claimed_at, created_at) FROM ignisign.call WHERE state = 'sending'"
+	};
+	static IgStatement lock = {
+		.sql = "SELECT id, coalesce(claimed_at, created_at) FROM ignisign.call WHERE state = 'sending' FOR UPDATE"
+	};
+	MemoryContext context = CurrentMemoryContext;
+	bool		isnull;
+
+	SPI_connect();
+	lost->n = (int) ig_spi_execute(wait ? &lock : &find, NULL, NULL);
+	lost->ids = MemoryContextAlloc(context, Max(lost->n, 1) * sizeof(int64));
+	lost->claimed_at = MemoryContextAlloc(context, Max(lost->n, 1) * sizeof(TimestampTz));
+	for (int i = 0; i < lost->n; i++)
+	{
+		lost->ids[i] = ig_spi_int64(i, 1, 0);
+		lost->claimed_at[i] = DatumGetTimestampTz(ig_spi_datum(i, 2, &isnull));
+	}
+	SPI_finish();
+}
+
 /*
- * At the worker's start: what is "sending" was its predecessor's.  What may
- * be repeated is sent again; what can be looked for is, from look_at on; of the
- * rest a person has to decide.
+ * What may be repeated is sent again; what can be looked for is, from look_at
+ * on; of the rest a person has to decide.  Whose row somebody has locked stays in
+ * the list; one that is under way anew was claimed at another time.
  */
 void
-ig_queue_sort_out(TimestampTz look_at)
+ig_queue_sort_out(IgLost *lost, TimestampTz look_at)
 {
 	static IgStatement sort_out = {
-		.sql = "WITH lost AS ("
-		"UPDATE ignisign.call SET "
+		.sql = "WITH free AS ("
+		"SELECT c.request, c.id FROM unnest($6, $7) AS u (id, claimed_at) CROSS JOIN LATERAL "
+		"(SELECT q.request, q.id FROM ignisign.call q WHERE q.id = u.id AND q.state = 'sending' "
+		"AND coalesce(q.claimed_at, q.created_at) = u.claimed_at FOR UPDATE SKIP LOCKED) c), "
+		"lost AS ("
+		"UPDATE ignisign.call c SET "
 		"state = CASE WHEN operation = ANY ($1) THEN 'pending' WHEN operation = ANY ($5) THEN 'unknown' ELSE 'dead' END, "
 		"run_at = CASE WHEN operation = ANY ($1) THEN $3 ELSE $2 END, looks = 0, "
 		"http_status = NULL, code = NULL, last_error = $4 "
-		"WHERE state = 'sending' RETURNING *) "
+		"FROM free f WHERE c.request = f.request AND c.id = f.id RETURNING c.*) "
 		"INSERT INTO ignisign.attempt (request, started_at, call, operation, owner, server, attempt, outcome, error) "
 		"SELECT request, coalesce(claimed_at, created_at), id, operation, owner, server, attempts, 'lost', last_error FROM lost",
-		.types = {TEXTARRAYOID, TIMESTAMPTZOID, TIMESTAMPTZOID, TEXTOID, TEXTARRAYOID}
+		.types = {TEXTARRAYOID, TIMESTAMPTZOID, TIMESTAMPTZOID, TEXTOID, TEXTARRAYOID, INT8ARRAYOID, TIMESTAMPTZARRAYOID}
 	};
-	Datum		values[5];
+	static IgStatement left = {
+		.sql = "SELECT u.n FROM unnest($1, $2) WITH ORDINALITY AS u (id, claimed_at, n) WHERE EXISTS "
+		"(SELECT FROM ignisign.call q WHERE q.id = u.id AND q.state = 'sending' "
+		"AND coalesce(q.claimed_at, q.created_at) = u.claimed_at) ORDER BY u.n",
+		.types = {INT8ARRAYOID, TIMESTAMPTZARRAYOID}
+	};
+	Datum	   *ids = new_datums(lost->n);
+	Datum	   *times = new_datums(lost->n);
+	Datum		values[7];
 
+	if (lost->n == 0)
+		return;
+	for (int i = 0; i < lost->n; i++)
+	{
+		ids[i] = Int64GetDatum(lost->ids[i]);
+		times[i] = TimestampTzGetDatum(lost->claimed_at[i]);
+	}
 	SPI_connect();
 	values[0] = operations_that_are(ig_api_repeatable);
 	values[1] = TimestampTzGetDatum(look_at);
 	values[2] = TimestampTzGetDatum(GetCurrentTimestamp());
 	values[3] = CStringGetTextDatum("the worker ended while the call was under way");
 	values[4] = operations_that_are(ig_api_traceable);
+	values[5] = ig_array(INT8OID, ids, NULL, lost->n);
+	values[6] = ig_array(TIMESTAMPTZOID, times, NULL, lost->n);
 	if (ig_spi_execute(&sort_out, values, NULL) > 0)
 		ereport(LOG,
 				(errmsg("ignisign: %llu calls were under way when the last worker ended",
 						(unsigned long long) SPI_processed),
 				 errdetail("What may be repeated is sent again, what can be looked for is looked for, and the rest is dead, for a person to decide.")));
+
+	/* Numbers rise, so none is overwritten that is still to be moved. */
+	lost->n = (int) ig_spi_execute(&left, &values[5], NULL);
+	for (int i = 0; i < lost->n; i++)
+	{
+		int64		from = ig_spi_int64(i, 1, 0) - 1;
+
+		lost->ids[i] = lost->ids[from];
+		lost->claimed_at[i] = lost->claimed_at[from];
+	}
 	SPI_finish();
 }
 

@@ -76,6 +76,14 @@ typedef struct IgAttempt
 	int64		bytes_received;
 } IgAttempt;
 
+/* Calls that were under way when a worker ended, with the times when they were claimed. */
+typedef struct IgLost
+{
+	int			n;
+	int64	   *ids;
+	TimestampTz *claimed_at;
+} IgLost;
+
 /* Make this database the owner of its queue, unless it has one. */
 extern void ig_queue_own(void);
 
@@ -123,7 +131,14 @@ extern void ig_queue_add_next_page(const IgCall *call);
 
 extern uint64 ig_queue_distrust(TimestampTz look_at);
 extern void ig_queue_check_timeline(TimestampTz look_at);
-extern void ig_queue_sort_out(TimestampTz look_at);
+
+/*
+ * Calls that are "sending", and nobody's: those there are, with their rows locked
+ * where others' locks are waited for; and what becomes of them.  Those that
+ * somebody has locked are left in the list, to be tried again.
+ */
+extern void ig_queue_find_lost(IgLost *lost, bool wait);
+extern void ig_queue_sort_out(IgLost *lost, TimestampTz look_at);
 
 /*
  * The accounts that have calls in the state "pending" or "unknown", and of

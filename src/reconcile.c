@@ -49,9 +49,6 @@
 /* Contexts that are read side by side. */
 #define SIDE_BY_SIDE		8
 
-/* From when a row was locked that is to be decided until that is tried again, in ms. */
-#define LOCKED_PAUSE		1000
-
 /* qsort comparator of strings. */
 int
 ig_scan_compare_strings(const void *a, const void *b)
@@ -253,7 +250,7 @@ finish_scan(IgScan *scan, void (*how) (void *scan), TimestampTz now, TimestampTz
 {
 	if (!ig_session_unless_locked(how, scan))
 	{
-		*when = TimestampTzPlusMilliseconds(now, LOCKED_PAUSE);
+		*when = TimestampTzPlusMilliseconds(now, IG_LOCKED_PAUSE);
 		return false;
 	}
 	end_scan(scan);

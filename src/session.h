@@ -39,6 +39,9 @@ extern void ig_session_abort(void);
 #define IG_LOCK_PATIENCE	"50ms"
 #define IG_SHORT_PATIENCE	"5ms"
 
+/* From when a row was locked until that is tried again, in ms: nobody tells when the lock goes. */
+#define IG_LOCKED_PAUSE		1000
+
 /*
  * Do something in a subtransaction.  Returns the error that undid it, in the
  * current memory context, or NULL; that the session is to end is raised.

@@ -66,6 +66,9 @@ static int	held_pause = FIRST_PAUSE;
 static TimestampTz next_turn = 0;	/* something is due then; 0: nothing */
 static bool parked = false;		/* the queue is not this database's */
 static bool warned = false;		/* and that has been said */
+static IgLost lost;				/* calls of a predecessor */
+static TimestampTz catch_up_at = 0; /* these are seen to then; 0: they are */
+static bool timeline_checked = true;	/* the server is not another one, or that is noted */
 static bool stopping = false;	/* somebody wants the database for himself */
 static Oid	my_extension = InvalidOid;	/* as it was at the start */
 /* ---- Judging ---- */
@@ -235,6 +238,31 @@ check_origin(void)
 	warned = (other != NULL);
 }
 
+/* The server may be another one than the one that the queue was left by. */
+static void
+check_timeline(void *look_at)
+{
+	ig_queue_check_timeline(*(TimestampTz *) look_at);
+}
+
+/*
+ * See to what a predecessor left.  Where somebody has a row locked, that is tried
+ * again later.
+ */
+static void
+catch_up(TimestampTz now)
+{
+	TimestampTz look_at = TimestampTzPlusMilliseconds(now, ig_reconcile_delay);
+
+	if (catch_up_at == 0 || catch_up_at > now)
+		return;
+	if (!timeline_checked)
+		timeline_checked = ig_session_unless_locked(check_timeline, &look_at);
+	ig_queue_sort_out(&lost, look_at);
+	catch_up_at = timeline_checked && lost.n == 0 ? 0 :
+		TimestampTzPlusMilliseconds(now, IG_LOCKED_PAUSE);
+}
+
 /* Read the slices that bodies wait for. */
 static void
 feed_bodies(void)
@@ -348,7 +376,12 @@ turn(List *finished, bool *gone)
 
 	ig_lanes_settle(now);
 	check_origin();
-	if (ig_enabled && !parked && !stopping)
+	if (!parked)
+		catch_up(now);
+	ig_look_again(&next_turn, catch_up_at);
+
+	/* What may have been sent by another server is not to be claimed before that is noted. */
+	if (ig_enabled && !parked && !stopping && timeline_checked)
 	{
 		/* The clock goes on, and a call queued just now is due. */
 		now = GetCurrentTimestamp();
@@ -458,11 +491,14 @@ start_up(void)
 		/* In a copy, "sending" is another worker's, and stays as it is. */
 		if (ig_queue_is_ours(&other))
 		{
-			TimestampTz look_at = TimestampTzPlusMilliseconds(GetCurrentTimestamp(), ig_reconcile_delay);
+			MemoryContext old = MemoryContextSwitchTo(TopMemoryContext);
 
+			ig_queue_find_lost(&lost, false);
+			MemoryContextSwitchTo(old);
 			ig_lanes_forget_parked();
-			ig_queue_check_timeline(look_at);
-			ig_queue_sort_out(look_at);
+			timeline_checked = false;
+			catch_up_at = GetCurrentTimestamp();
+			catch_up(catch_up_at);
 		}
 	}
 	ig_session_commit();
