@@ -34,11 +34,11 @@ ig_counters_reset(IgCounterSet *set)
 		pg_atomic_init_u32(&set->of[i].changes, 0);
 }
 
-/* Begin a change. */
+/* Begin a change, whatever the last writer was ended in. */
 void
 ig_counters_begin(IgCounters *counters)
 {
-	pg_atomic_write_u32(&counters->changes, pg_atomic_read_u32(&counters->changes) + 1);
+	pg_atomic_write_u32(&counters->changes, (pg_atomic_read_u32(&counters->changes) + 1) | 1);
 	pg_write_barrier();
 }
 
@@ -57,22 +57,38 @@ ig_counters_end(IgCounters *counters)
 IgCounters *
 ig_counters_of(IgCounterSet *set, const char *server)
 {
-	IgCounters *counters = set->of;
+	IgCounters *counters = &set->of[IG_COUNTED_SERVERS];
 
-	while (counters < &set->of[IG_COUNTED_SERVERS] && counters->since != 0 &&
-		   strcmp(NameStr(counters->server), server) != 0)
-		counters++;
+	/* Its own, or the first that are free, or those of all others. */
+	for (IgCounters *one = counters - 1; server != NULL && one >= set->of; one--)
+	{
+		if (one->since == 0)
+			counters = one;
+	}
+	for (IgCounters *one = set->of; server != NULL && one < &set->of[IG_COUNTED_SERVERS]; one++)
+	{
+		if (one->since != 0 && strcmp(NameStr(one->server), server) == 0)
+			counters = one;
+	}
 	if (pg_atomic_read_u32(&counters->changes) % 2 != 0)
 		ig_counters_end(counters);
-	if (counters->since == 0)
+	if (counters->since == 0 && counters < &set->of[IG_COUNTED_SERVERS])
 	{
 		ig_counters_begin(counters);
-		if (counters < &set->of[IG_COUNTED_SERVERS])
-			namestrcpy(&counters->server, server);
+		namestrcpy(&counters->server, server);
 		counters->since = GetCurrentTimestamp();
 		ig_counters_end(counters);
 	}
 	return counters;
+}
+
+/* Give a server's counters back. */
+void
+ig_counters_free(IgCounters *counters)
+{
+	ig_counters_begin(counters);
+	memset((char *) counters + offsetof(IgCounters, server), 0, sizeof(*counters) - offsetof(IgCounters, server));
+	ig_counters_end(counters);
 }
 
 /* A call begins. */
@@ -80,6 +96,8 @@ void
 ig_counters_started(IgCounters *counters)
 {
 	ig_counters_begin(counters);
+	if (counters->since == 0)
+		counters->since = GetCurrentTimestamp();	/* of all others */
 	counters->calls++;
 	ig_counters_end(counters);
 }

@@ -69,8 +69,11 @@ typedef struct IgCounterSet
 /* Begin from nothing; nobody else uses it. */
 extern void ig_counters_reset(IgCounterSet *set);
 
-/* For the worker: the counters of a server, found or made. */
+/* For the worker: the counters of a server, found or made; NULL: those of all others. */
 extern IgCounters *ig_counters_of(IgCounterSet *set, const char *server);
+
+/* For the worker: they are no longer wanted; another server may get them. */
+extern void ig_counters_free(IgCounters *counters);
 
 /* For the worker: a change, between these two. */
 extern void ig_counters_begin(IgCounters *counters);

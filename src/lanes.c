@@ -47,12 +47,14 @@
 static HTAB *lanes = NULL;
 static int64 calls_started = 0;
 static bool reload_pending = false;
+static bool recount_pending = true;
 
 /* Servers, mappings or roles changed; they are looked at in a transaction. */
 static void
 catalog_changed(Datum arg, int cache_id, uint32 hash_value)
 {
 	reload_pending = true;
+	recount_pending = recount_pending || cache_id == FOREIGNSERVEROID;
 }
 
 /* Set up; once a process, in a transaction. */
@@ -594,13 +596,18 @@ ig_lane_note(IgLane *lane, TimestampTz now)
 	lane->noted = true;
 }
 
-/* Have it no longer said where it is over. */
+/* Have it no longer said where it is over, and servers counted that are there. */
 void
 ig_lanes_settle(TimestampTz now)
 {
 	HASH_SEQ_STATUS scan;
 	IgLane	   *lane;
 
+	if (recount_pending)
+	{
+		recount_pending = false;
+		ig_gates_recount();
+	}
 	hash_seq_init(&scan, lanes);
 	while ((lane = hash_seq_search(&scan)) != NULL)
 	{

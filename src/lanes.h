@@ -101,7 +101,8 @@ extern void ig_lane_release(IgLane *lane);
 
 /*
  * Have ignisign.parked say why a lane's calls do not go, where that lasts; and no
- * longer where it is over.  Need a transaction.
+ * longer where it is over; the latter has servers counted that are there, too.  Need
+ * a transaction.
  */
 extern void ig_lane_note(IgLane *lane, TimestampTz now);
 extern void ig_lanes_settle(TimestampTz now);

@@ -20,6 +20,7 @@
  */
 #include "ignisign.h"
 
+#include "foreign/foreign.h"
 #include "utils/builtins.h"
 #include "utils/hsearch.h"
 #include "utils/memutils.h"
@@ -51,6 +52,20 @@ ig_load_init(void)
 	gates = hash_create("ignisign servers", 16, &ctl, HASH_ELEM | HASH_BLOBS | HASH_CONTEXT);
 }
 
+/* Whether there is such a server (any more). */
+static bool
+server_exists(const char *server)
+{
+	return OidIsValid(get_foreign_server_oid(server, true));
+}
+
+/* The counters of a server; of its own only if it exists. */
+static IgCounters *
+find_counters(const char *server)
+{
+	return ig_counters_of(ig_slots_my_counters(), server_exists(server) ? server : NULL);
+}
+
 /* Find or make the gate of a server. */
 IgGate *
 ig_gate(const char *server)
@@ -66,7 +81,7 @@ ig_gate(const char *server)
 	{
 		memset((char *) gate + sizeof(key), 0, sizeof(IgGate) - sizeof(key));
 		gate->max_total_in_flight = 1;
-		gate->counters = ig_counters_of(ig_slots_my_counters(), server);
+		gate->counters = find_counters(server);
 	}
 	return gate;
 }
@@ -83,6 +98,24 @@ ig_gate_configure(IgGate *gate, const IgAccount *account)
 	/* One that is turned off is closed. */
 	if (gate->breaker_failures == 0)
 		memset(&gate->breaker, 0, sizeof(gate->breaker));
+}
+
+/* Servers were made or dropped. */
+void
+ig_gates_recount(void)
+{
+	IgCounterSet *set = ig_slots_my_counters();
+	HASH_SEQ_STATUS scan;
+	IgGate	   *gate;
+
+	for (int i = 0; i < IG_COUNTED_SERVERS; i++)
+	{
+		if (set->of[i].since != 0 && !server_exists(NameStr(set->of[i].server)))
+			ig_counters_free(&set->of[i]);
+	}
+	hash_seq_init(&scan, gates);
+	while ((gate = hash_seq_search(&scan)) != NULL)
+		gate->counters = find_counters(NameStr(gate->server));
 }
 
 /* Have broken servers tried again. */

@@ -48,11 +48,17 @@ typedef struct IgTicket
 /* Set up; once a process. */
 extern void ig_load_init(void);
 
-/* Find or make the gate of a server. */
+/* Find or make the gate of a server.  Needs a transaction. */
 extern IgGate *ig_gate(const char *server);
 
 /* Take over the server's options. */
 extern void ig_gate_configure(IgGate *gate, const IgAccount *account);
+
+/*
+ * Servers were made or dropped: those that are gone no longer have counters of
+ * their own, which others may get.  Needs a transaction.
+ */
+extern void ig_gates_recount(void);
 
 /* Have the server tried again at once, if its breaker is open. */
 extern void ig_gates_reload(void);
