@@ -42,7 +42,34 @@ next_random(Rule *rule)
 	return (double) (z >> 11) / 9007199254740992.0;
 }
 
-/* Read one word of a rule; false: it is not known. */
+/* Read a number of digits only, between these two. */
+static bool
+read_number(const char *text, int64_t least, int64_t most, int64_t *number)
+{
+	if (*text == '\0' || strlen(text) > 15 || strspn(text, "0123456789") != strlen(text))
+		return false;
+	*number = atoll(text);
+	return *number >= least && *number <= most;
+}
+
+/* Read a part of 1. */
+static bool
+read_share(const char *text, double *share)
+{
+	char	   *end;
+
+	*share = strtod(text, &end);
+	return end != text && *end == '\0' && *share > 0 && *share <= 1;
+}
+
+/* Keep a text that fits. */
+static bool
+read_text(const char *text, char *kept, size_t size)
+{
+	return *text != '\0' && snprintf(kept, size, "%s", text) < (int) size;
+}
+
+/* Read one word of a rule; false: it is not known, or its value is not one. */
 static bool
 read_word(Rule *rule, const char *word)
 {
@@ -50,66 +77,78 @@ read_word(Rule *rule, const char *word)
 	const char *value = strchr(word, '=');
 	int			length = value ? (int) (value - word) : (int) strlen(word);
 	const char *text = value ? value + 1 : "";
+	int64_t		number = 0;
+	bool		ok = false;
 
 #define IS(name) (length == (int) strlen(name) && strncmp(word, name, (size_t) length) == 0)
 	if (IS("count"))
-		rule->count = atoll(text);
+		ok = read_number(text, 0, INT64_MAX, &rule->count);
 	else if (IS("for"))
-		snprintf(rule->bearer, sizeof(rule->bearer), "%s", text);
+		ok = read_text(text, rule->bearer, sizeof(rule->bearer));
 	else if (IS("share"))
-		rule->share = atof(text);
+		ok = read_share(text, &rule->share);
 	else if (IS("seed"))
-		rule->state = (uint64_t) atoll(text);
+	{
+		ok = read_number(text, 0, INT64_MAX, &number);
+		rule->state = (uint64_t) number;
+	}
 	else if (IS("status"))
-		fault->status = atoi(text);
+	{
+		ok = read_number(text, 100, 999, &number);
+		fault->status = (int) number;
+	}
 	else if (IS("body"))
+	{
+		ok = strcmp(text, "json") == 0 || strcmp(text, "text") == 0 || strcmp(text, "none") == 0;
 		fault->text_body = text[0];
+	}
 	else if (IS("retry-after"))
 	{
+		ok = read_text(text, fault->retry_after, sizeof(fault->retry_after));
+
 		/* Words have no spaces, but dates do. */
-		snprintf(fault->retry_after, sizeof(fault->retry_after), "%s", text);
 		for (char *c = fault->retry_after; *c; c++)
 			*c = *c == '_' ? ' ' : *c;
 	}
 	else if (IS("delay"))
-		fault->delay = atoll(text);
+		ok = read_number(text, 0, INT64_MAX, &fault->delay);
 	else if (IS("delay-after"))
-		fault->delay_after = atoll(text);
-	else if (IS("close") && (strcmp(text, "before") == 0 || strcmp(text, "after") == 0 ||
-							 strcmp(text, "mid") == 0))
+		ok = read_number(text, 0, INT64_MAX, &fault->delay_after);
+	else if (IS("close"))
+	{
+		ok = strcmp(text, "before") == 0 || strcmp(text, "after") == 0 || strcmp(text, "mid") == 0;
 		fault->close = text[0];
+	}
 	else if (IS("garbage"))
-		fault->garbage = true;
+		ok = fault->garbage = value == NULL;
 	else if (IS("empty"))
-		fault->empty = true;
+		ok = fault->empty = value == NULL;
 	else if (IS("type"))
-		snprintf(fault->type, sizeof(fault->type), "%s", text);
+		ok = read_text(text, fault->type, sizeof(fault->type));
 	else if (IS("huge"))
-		fault->huge = atoll(text);
+		ok = read_number(text, 1, INT64_MAX, &fault->huge);
 	else if (IS("slow"))
-		fault->slow = atoll(text);
+		ok = read_number(text, 1, INT64_MAX, &fault->slow);
 	else if (IS("redirect"))
-		snprintf(fault->redirect, sizeof(fault->redirect), "%s", text);
+		ok = read_text(text, fault->redirect, sizeof(fault->redirect));
 	else if (IS("endless"))
-		fault->endless = true;
+		ok = fault->endless = value == NULL;
 	else if (IS("deep"))
-		fault->deep = atoll(text);
+		ok = read_number(text, 1, INT64_MAX, &fault->deep);
 	else if (IS("wide"))
-		fault->wide = atoll(text);
+		ok = read_number(text, 1, INT64_MAX, &fault->wide);
 	else if (IS("bomb"))
-		fault->bomb = atoll(text);
-	else if (IS("raw") && hostile_known(text))
-		snprintf(fault->raw, sizeof(fault->raw), "%s", text);
-	else
-		return false;
-	if (!IS("count") && !IS("share") && !IS("seed"))
+		ok = read_number(text, 1, INT64_MAX, &fault->bomb);
+	else if (IS("raw"))
+		ok = hostile_known(text) && read_text(text, fault->raw, sizeof(fault->raw));
+	if (ok && !IS("count") && !IS("share") && !IS("seed"))
 	{
 		size_t		used = strlen(fault->words);
 
 		snprintf(fault->words + used, sizeof(fault->words) - used, "%s%s", used ? " " : "", word);
 	}
 #undef IS
-	return true;
+	return ok;
 }
 
 /* Add a rule; false, with the error, if it cannot be read. */
@@ -129,7 +168,7 @@ fault_add(const char *spec, char *error, size_t size)
 	{
 		if (!read_word(rule, word))
 		{
-			snprintf(error, size, "unknown word \"%s\" in fault \"%s\"", word, spec);
+			snprintf(error, size, "unknown word, or value, \"%s\" in fault \"%s\"", word, spec);
 			free(copy);
 			free(rule);
 			return false;

@@ -152,6 +152,11 @@ is($sandbox->call('GET', $path)->{status}, 200, 'all are cleared');
 fault('* count=1 status=500');
 is($sandbox->call('GET', '/v4/healthcheck')->{status}, 500, 'any operation');
 like(fault('context nonsense=1')->{message}, qr/nonsense/, 'an unknown fault is refused');
+like(fault("context $_")->{message}, qr/\Q"$_"/, "$_ is refused")
+  for 'delay=20s', 'delay-after=-1', 'delay=', 'count=many', 'count=1.5', 'share=2', 'share=0', 'share=half', 'seed=x',
+  'status=5xx', 'status=42', 'body=xml', 'close=never', 'slow=0', 'huge=1e6', 'deep=', 'wide', 'bomb=-5', 'garbage=1',
+  'empty=no', 'endless=1', 'type=', 'for=', 'redirect=', 'retry-after=', 'delay=99999999999999999999';
+is($sandbox->call('GET', $path)->{status}, 200, 'and does nothing');
 
 # Many connections at once.
 my @sockets = map { IO::Socket::INET->new(PeerAddr => '127.0.0.1', PeerPort => $sandbox->{port}) } 1 .. 200;
