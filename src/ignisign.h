@@ -67,7 +67,7 @@ extern void ig_owner_leave(const IgOwnerState *state);
 
 /* Owed to the workers at the end of the current transaction (wake.c). */
 extern void ig_wake_at_commit(void);
-extern void ig_want_at_commit(Oid database);
+extern void ig_want_at_commit(Oid database, const char *name);
 extern void ig_hold_until_end(Oid database);
 extern void ig_check_listener_at_commit(Oid database);
 

@@ -91,7 +91,7 @@ want_all(void)
 		Form_pg_database form = (Form_pg_database) GETSTRUCT(tuple);
 
 		if (can_connect(form))
-			ig_slots_want(form->oid);
+			ig_slots_want(form->oid, NameStr(form->datname));
 	}
 	table_endscan(scan);
 	table_close(rel, AccessShareLock);

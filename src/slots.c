@@ -251,7 +251,7 @@ count_failure(IgSlot *slot)
  * worker itself finds out whether the database has the extension.
  */
 void
-ig_slots_want(Oid database)
+ig_slots_want(Oid database, const char *name)
 {
 	IgSlot	   *slot;
 
@@ -262,8 +262,8 @@ ig_slots_want(Oid database)
 	slot = take_slot(database);
 	if (slot == NULL)
 		ereport(LOG,
-				(errmsg("ignisign: no worker for the database with OID %u: ignisign.max_databases (%d) is reached",
-						database, slots->nslots),
+				(errmsg("ignisign: no worker for the database \"%s\": ignisign.max_databases (%d) is reached",
+						name, slots->nslots),
 				 errhint("Its queue is kept. Increase ignisign.max_databases and restart the server.")));
 	else if (slot->state == IG_SLOT_RUNNING)
 		wake_worker(slot);
@@ -279,7 +279,7 @@ ig_slots_want(Oid database)
 
 /* Wake a database's worker, or ask for one where there is none. */
 void
-ig_slots_wake(Oid database)
+ig_slots_wake(Oid database, const char *name)
 {
 	IgSlot	   *slot;
 	bool		known;
@@ -295,7 +295,7 @@ ig_slots_wake(Oid database)
 	LWLockRelease(slots_lock);
 
 	if (!known)
-		ig_slots_want(database);
+		ig_slots_want(database, name);
 }
 
 /* Copy what is known of a database's worker; false: nothing is. */

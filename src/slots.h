@@ -59,8 +59,8 @@ extern void ig_slots_init(void);
 extern bool ig_slots_available(void);
 
 /* For backends. */
-extern void ig_slots_want(Oid database);
-extern void ig_slots_wake(Oid database);
+extern void ig_slots_want(Oid database, const char *name);
+extern void ig_slots_wake(Oid database, const char *name);
 extern bool ig_slots_view(Oid database, IgSlotView *view);
 extern bool ig_slots_counters(Oid database, int n, IgCounters *copy);
 extern bool ig_slots_launcher_running(void);

@@ -221,7 +221,7 @@ process_utility(PlannedStmt *pstmt, const char *query_string,
 		Oid			database = get_database_oid(wanted, true);
 
 		if (OidIsValid(database))
-			ig_want_at_commit(database);
+			ig_want_at_commit(database, wanted);
 	}
 
 	/* It may be to listen, or not to. */
@@ -230,7 +230,7 @@ process_utility(PlannedStmt *pstmt, const char *query_string,
 
 	/* What was queued in the prepared transaction is there now. */
 	if (commit_prepared)
-		ig_slots_wake(MyDatabaseId);
+		ig_slots_wake(MyDatabaseId, get_database_name(MyDatabaseId));
 
 	/* No hook tells of a GRANT; calls may be held back for want of one. */
 	if (IsA(parsetree, GrantStmt) &&

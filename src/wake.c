@@ -9,9 +9,11 @@
 #include "ignisign.h"
 
 #include "access/xact.h"
+#include "commands/dbcommands.h"
 #include "fmgr.h"
 #include "miscadmin.h"
 #include "nodes/pg_list.h"
+#include "utils/builtins.h"
 #include "utils/memutils.h"
 #include "utils/resowner.h"
 
@@ -19,8 +21,16 @@
 
 PG_FUNCTION_INFO_V1(ignisign_origin_changed);
 
+/* A database that is to have a worker. */
+typedef struct Wanted
+{
+	Oid			database;
+	NameData	name;
+} Wanted;
+
 static bool wake_pending = false;
-static List *wanted = NIL;		/* databases, in TopMemoryContext */
+static NameData my_database;	/* its name, which stays as long as we are here */
+static List *wanted = NIL;		/* in TopMemoryContext */
 static List *held = NIL;		/* databases, in TopMemoryContext */
 static List *changed = NIL;		/* databases, in TopMemoryContext */
 
@@ -35,7 +45,7 @@ at_transaction_end(XactEvent event, void *arg)
 	if (event != XACT_EVENT_ABORT && event != XACT_EVENT_PREPARE)
 		return;
 	wake_pending = false;
-	list_free(wanted);
+	list_free_deep(wanted);
 	wanted = NIL;
 	list_free(changed);
 	changed = NIL;
@@ -55,16 +65,20 @@ at_release(ResourceReleasePhase phase, bool is_commit, bool is_top_level, void *
 		return;
 
 	if (wake_pending)
-		ig_slots_wake(MyDatabaseId);
+		ig_slots_wake(MyDatabaseId, NameStr(my_database));
 	foreach(lc, wanted)
-		ig_slots_want(lfirst_oid(lc));
+	{
+		Wanted	   *entry = lfirst(lc);
+
+		ig_slots_want(entry->database, NameStr(entry->name));
+	}
 	foreach(lc, changed)
 		ig_slots_check_listener(lfirst_oid(lc));
 	foreach(lc, held)
 		ig_slots_release(lfirst_oid(lc));
 
 	wake_pending = false;
-	list_free(wanted);
+	list_free_deep(wanted);
 	wanted = NIL;
 	list_free(held);
 	held = NIL;
@@ -93,6 +107,8 @@ ig_wake_at_commit(void)
 	if (!ig_slots_available())
 		return;
 	register_callback();
+	if (NameStr(my_database)[0] == '\0')
+		namestrcpy(&my_database, get_database_name(MyDatabaseId));
 	wake_pending = true;
 }
 
@@ -110,10 +126,20 @@ remember(List **list, Oid database)
 
 /* Have a worker started in a database at COMMIT. */
 void
-ig_want_at_commit(Oid database)
+ig_want_at_commit(Oid database, const char *name)
 {
-	if (ig_slots_available())
-		remember(&wanted, database);
+	MemoryContext old;
+	Wanted	   *entry;
+
+	if (!ig_slots_available())
+		return;
+	register_callback();
+	old = MemoryContextSwitchTo(TopMemoryContext);
+	entry = palloc0(sizeof(Wanted));
+	entry->database = database;
+	namestrcpy(&entry->name, name);
+	wanted = lappend(wanted, entry);
+	MemoryContextSwitchTo(old);
 }
 
 /* Have a database's worker look after its listener at COMMIT. */

@@ -56,4 +56,17 @@ $node->append_conf('postgresql.conf', "ignisign.max_databases = 4\nmax_worker_pr
 $node->restart;
 ok( wait_for($node, "SELECT count(*) = 3 FROM pg_stat_activity WHERE backend_type = 'ignisign worker'"), 'with more slots all have workers');
 $node->stop;
+
+# There are fewer places for databases than databases that want a worker.
+
+$node = new_node('full', $sandbox, 'ignisign.max_databases' => 1);
+$node->safe_psql('postgres', "SELECT ignisign_wait('" . $node->safe_psql('postgres', sign_sql('full', 'ann@example.com')) . "', 'SENT', '60 s')");
+$node->safe_psql('postgres', 'CREATE DATABASE "one too many"');
+ok($node->wait_for_log(qr/no worker for the database "one too many": ignisign.max_databases \(1\) is reached/),
+	'the log says which database, and what is full');
+$node->safe_psql('one too many', 'CREATE EXTENSION ignisign');
+ok($node->wait_for_log(qr/no worker for the database "one too many".*no worker for the database "one too many"/s),
+	'also when the database asks itself');
+
+$node->stop;
 done_testing();
