@@ -31,12 +31,15 @@ ig_is_one_of(const char *text, const char *const *words)
 	return false;
 }
 
-/* Whether a request in this status will never change again. */
+/*
+ * Whether a request in this status will never change again.  One that became a
+ * request for each signer does not: these are requests of their own.
+ */
 bool
 ig_api_status_is_final(const char *status)
 {
 	static const char *const words[] = {
-		"COMPLETED", "EXPIRED", "FAILED", "CANCELLED", "LAUNCH_ERROR", NULL
+		"COMPLETED", "EXPIRED", "FAILED", "CANCELLED", "LAUNCH_ERROR", "CHILDREN_GENERATED", NULL
 	};
 
 	return ig_is_one_of(status, words);

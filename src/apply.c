@@ -121,7 +121,8 @@ ig_apply_sent(const IgSent *sent, int n, const char *source)
 }
 
 /*
- * Requests were seen in these statuses.  Only rows that change are written.
+ * Requests were seen in these statuses.  Only rows that change are written; one
+ * whose status was not known to be final by an older version is closed.
  * Who changed has its context read, unless it is the context that told us; once
  * more if it is being read at this moment, because that answer may be older.
  */
@@ -133,11 +134,11 @@ apply_statuses(const IgSeen *seen, int n, const char *source, bool read_context)
 		"UPDATE ignisign.request r SET status = u.status, "
 		"closed_at = CASE WHEN u.final THEN now() END "
 		"FROM unnest($1, $2, $3) AS u (id, status, final) JOIN ignisign.request o ON o.id = u.id "
-		"WHERE r.id = u.id AND r.closed_at IS NULL AND r.status IS DISTINCT FROM u.status "
+		"WHERE r.id = u.id AND r.closed_at IS NULL AND (r.status IS DISTINCT FROM u.status OR u.final) "
 		"RETURNING r.id, r.owner, r.server, r.status, o.status AS previous), "
 		"event AS ("
 		"INSERT INTO ignisign.event (request, source, kind, previous, value) "
-		"SELECT id, $4, 'status', previous, status FROM changed), "
+		"SELECT id, $4, 'status', previous, status FROM changed WHERE status IS DISTINCT FROM previous), "
 		"context AS ("
 		"INSERT INTO ignisign.call AS c (request, operation, owner, server) "
 		"SELECT id, 'context', owner, server FROM changed WHERE $5 "
@@ -146,7 +147,7 @@ apply_statuses(const IgSeen *seen, int n, const char *source, bool read_context)
 		"state = CASE c.state WHEN 'sending' THEN c.state ELSE 'pending' END, "
 		"again = c.state = 'sending', waits = 0 "
 		"WHERE c.state IN ('pending', 'dead', 'sending')) "
-		"SELECT id::text, status, previous FROM changed",
+		"SELECT id::text, status, previous FROM changed WHERE status IS DISTINCT FROM previous",
 		.types = {UUIDARRAYOID, TEXTARRAYOID, BOOLARRAYOID, TEXTOID, BOOLOID}
 	};
 	Datum	   *requests = palloc(Max(n, 1) * sizeof(Datum));

@@ -107,7 +107,8 @@ like($err, qr/older_than must not be negative/, 'the future');
 $node->psql('postgres', "SET ROLE other; SELECT ignisign_purge('attempts', '0')", stdout => \$out, stderr => \$err);
 like($err, qr/permission denied/, 'only the owner forgets');
 
-# One request for each signer: the parent tells so, its children are adopted and followed.
+# One request for each signer: the parent tells so and is asked for no more, its children
+# are adopted and followed.
 sub answer
 {
 	my ($call) = @_;
@@ -122,12 +123,12 @@ answer("ignisign_call('PUT', '/v4/signature-requests/$draft', jsonb_build_object
 	  . " 'documentIds', ARRAY['$document'], 'signerIds', ARRAY['$signers[0]', '$signers[1]'], 'defaultSignatureMethod', 'SIMPLE_STD'))", 'status');
 answer("ignisign_publish('$draft')", 'signatureRequestId');
 answer('ignisign_import_all()', 'paginationData');
-ok(wait_for($node, "SELECT count(*) = 3 AND count(*) FILTER (WHERE status = 'CHILDREN_GENERATED' AND state = 'open' AND signature_request_id = '$draft') = 1"
+ok(wait_for($node, "SELECT count(*) = 3 AND count(*) FILTER (WHERE status = 'CHILDREN_GENERATED' AND state = 'closed' AND signature_request_id = '$draft') = 1"
 	  . " AND count(*) FILTER (WHERE status = 'IN_PROGRESS' AND signers = 1) = 2 FROM ignisign.requests WHERE title = 'Each'"),
-	'a request for each signer: all are adopted');
+	'a request for each signer: all are adopted, and the parent is over');
 $sandbox->sign($_->{id}) for grep { $_->{title} eq 'Each' && $_->{status} eq 'IN_PROGRESS' } $sandbox->requests;
 $node->safe_psql('postgres', 'SELECT ignisign_sync()');
-ok(wait_for($node, "SELECT count(*) FILTER (WHERE status = 'COMPLETED' AND proofs = 1) = 2 AND count(*) FILTER (WHERE state = 'open') = 1 FROM ignisign.requests WHERE title = 'Each'"),
+ok(wait_for($node, "SELECT count(*) FILTER (WHERE status = 'COMPLETED' AND proofs = 1) = 2 AND count(*) FILTER (WHERE state = 'open') = 0 FROM ignisign.requests WHERE title = 'Each'"),
 	'and the children completed and proven');
 
 $node->stop;

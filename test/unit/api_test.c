@@ -385,7 +385,7 @@ main(void)
 	test_hash();
 	test_sniff();
 	ok(ig_api_valid_object_id(ID) && !ig_api_valid_object_id("67a1") && !ig_api_valid_object_id(ID "0"), "ids");
-	ok(ig_api_status_is_final("COMPLETED") && !ig_api_status_is_final("IN_PROGRESS") &&
+	ok(ig_api_status_is_final("COMPLETED") && ig_api_status_is_final("CHILDREN_GENERATED") && !ig_api_status_is_final("IN_PROGRESS") &&
 	   !ig_api_status_is_final("SOMETHING_NEW"), "final statuses");
 	ok(!ig_api_repeatable(IG_OP_ONE_CALL_SIGN) && ig_api_repeatable(IG_OP_STATUS), "what may be repeated");
 	ok(ig_api_not_yet(IG_OP_PROOF, 400, "DOCUMENT_PROOF_NOT_CREATED") &&
