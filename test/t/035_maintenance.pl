@@ -71,6 +71,23 @@ ok(wait_for($node, "SELECT count(*) = 0 FROM ignisign.call"), 'all are sent');
 $node->safe_psql('postgres', 'ALTER SYSTEM SET autovacuum = on; SELECT pg_reload_conf()');
 ok(wait_for($node, "SELECT autovacuum_count > 0 FROM pg_stat_user_tables WHERE relid = 'ignisign.call'::regclass"),
 	'autovacuum cleans the queue');
+
+# It keeps up: what one backlog leaves behind is where the next ones go.
+
+my @size;
+
+for my $round (1 .. 4)
+{
+	my $before = $node->safe_psql('postgres', "SELECT autovacuum_count FROM pg_stat_user_tables WHERE relid = 'ignisign.call'::regclass");
+
+	sign_many("kept up $round", 1500);
+	push @size, $node->safe_psql('postgres', "SELECT pg_total_relation_size('ignisign.call')");
+	ok(wait_for($node, "SELECT count(*) = 0 FROM ignisign.call"), "backlog $round is sent");
+	ok( wait_for($node, "SELECT autovacuum_count > $before AND n_dead_tup < 300 FROM pg_stat_user_tables WHERE relid = 'ignisign.call'::regclass"),
+		"and what it leaves is cleaned up");
+}
+note("bytes of the queue with a backlog: @size");
+cmp_ok($size[3], '<', 1.5 * $size[1], 'the queue does not grow from one to the next');
 $node->safe_psql('postgres', 'ALTER SYSTEM SET autovacuum = off; SELECT pg_reload_conf()');
 
 # A transaction elsewhere that has been open for long keeps dead rows from being
@@ -90,7 +107,7 @@ for my $round (1 .. 4)
 	sign_many("round $round", 1500);
 	ok(wait_for($node, "SELECT count(*) = 0 FROM ignisign.call"), "round $round is sent");
 	my $told = "SELECT n_tup_del FROM pg_stat_user_tables WHERE relid = 'ignisign.call'::regclass";
-	my $deleted = 3 + 2000 + 1500 * $round;
+	my $deleted = 3 + 2000 + 1500 * (4 + $round);
 
 	ok(wait_for($node, "SELECT ($told) >= 2 * $deleted"), "round $round is counted");
 	push @cost, ($node->safe_psql('postgres', $blocks) - $before) / 1500;
