@@ -59,11 +59,14 @@ BEGIN
 								   OUT counted_since timestamptz,
 								   OUT worker_since timestamptz,
 								   OUT heartbeat timestamptz,
-								   OUT stuck boolean)
+								   OUT stuck boolean,
+								   OUT held_back bigint,
+								   OUT held_back_since timestamptz)
 	RETURNS SETOF record
 	AS 'MODULE_PATHNAME' LANGUAGE C VOLATILE STRICT ROWS 5;
 
 	REVOKE ALL ON FUNCTION ignisign_stats() FROM PUBLIC;
+	GRANT EXECUTE ON FUNCTION ignisign_stats() TO pg_monitor;
 
 	/* NULL is the default, which is for PUBLIC, too. */
 	PERFORM ignisign.grant_again('ignisign_stats()',
@@ -84,3 +87,46 @@ REVOKE ALL ON FUNCTION ignisign_reassign(name, name) FROM PUBLIC;
 
 COMMENT ON FUNCTION ignisign_reassign(name, name) IS
 'give requests, and all else that is a role''s, to another, such as the same after ALTER ROLE ... RENAME; returns how many requests';
+
+/* ---- Figures for monitors: without a right to the rows ---- */
+
+CREATE FUNCTION ignisign_latency_stats(OUT server name,
+									   OUT calls bigint,
+									   OUT total double precision,
+									   OUT up_to double precision[],
+									   OUT calls_within bigint[])
+RETURNS SETOF record
+AS 'MODULE_PATHNAME' LANGUAGE C VOLATILE STRICT ROWS 5;
+
+COMMENT ON FUNCTION ignisign_latency_stats() IS
+'by server, calls that were answered since the counting began, milliseconds that they took in total, and how many took up to so many of them';
+
+CREATE FUNCTION ignisign_queue_stats(OUT server name,
+									 OUT operation text,
+									 OUT state text,
+									 OUT calls bigint,
+									 OUT queued_since timestamptz,
+									 OUT claimed_since timestamptz)
+RETURNS SETOF record
+AS 'MODULE_PATHNAME' LANGUAGE C VOLATILE STRICT ROWS 20;
+
+COMMENT ON FUNCTION ignisign_queue_stats() IS
+'the calls in the queue by server, operation and state, and since when the oldest is there, and was claimed, as far as the caller may see them';
+
+CREATE FUNCTION ignisign_callback_stats(OUT callback bigint,
+										OUT function text,
+										OUT owner name,
+										OUT problem text,
+										OUT pending bigint,
+										OUT running bigint,
+										OUT dead bigint,
+										OUT retried bigint,
+										OUT oldest_pending timestamptz)
+RETURNS SETOF record
+AS 'MODULE_PATHNAME' LANGUAGE C VOLATILE STRICT ROWS 10;
+
+COMMENT ON FUNCTION ignisign_callback_stats() IS
+'by callback, its calls by state, those that have failed before, and when the first is or was due, as far as the caller may see them';
+
+REVOKE ALL ON FUNCTION ignisign_latency_stats(), ignisign_queue_stats(), ignisign_callback_stats() FROM PUBLIC;
+GRANT EXECUTE ON FUNCTION ignisign_latency_stats(), ignisign_queue_stats(), ignisign_callback_stats() TO pg_monitor;

@@ -7,9 +7,13 @@ CREATE ROLE regress_ann;
 CREATE ROLE regress_bob;
 CREATE ROLE regress_eve;
 CREATE ROLE regress_boss IN ROLE regress_ann;
+CREATE ROLE regress_watcher IN ROLE pg_monitor;
 SELECT ignisign_grant('regress_ann', 'regress_rights');
 SELECT ignisign_grant('regress_bob', 'regress_rights');
 GRANT USAGE ON SCHEMA ignisign TO regress_boss;
+ALTER ROLE regress_ann LOGIN;
+CREATE FUNCTION public.regress_told(request uuid, event jsonb) RETURNS void LANGUAGE plpgsql AS 'BEGIN END';
+ALTER FUNCTION public.regress_told OWNER TO regress_ann;
 
 -- Nothing is for everybody.
 SELECT p.oid::regprocedure FROM pg_proc p JOIN pg_depend d ON d.objid = p.oid AND d.classid = 'pg_proc'::regclass AND d.deptype = 'e'
@@ -45,9 +49,32 @@ SELECT title FROM ignisign.requests;
 RESET ROLE;
 SELECT title FROM ignisign.requests;
 
+-- Figures are for members of pg_monitor, too; rows are not.
+SET ROLE regress_ann;
+SELECT operation, state, calls, queued_since <= now(), claimed_since FROM ignisign_queue_stats() WHERE server = 'regress_rights';
+SELECT ignisign_on('COMPLETED', 'regress_told(uuid, jsonb)') AS callback \gset
+SELECT callback = :callback, function, owner, problem, pending, running, dead, retried, oldest_pending FROM ignisign_callback_stats();
+SELECT calls, total, array_length(up_to, 1), up_to[1], up_to[64] > 50000, array_length(calls_within, 1), calls_within[64] FROM ignisign_latency_stats() WHERE server = 'regress_rights';
+SET ROLE regress_bob;
+SELECT operation, state, calls FROM ignisign_queue_stats();
+SELECT function FROM ignisign_callback_stats();
+SET ROLE regress_watcher;
+SELECT operation, state, calls FROM ignisign_queue_stats() WHERE server = 'regress_rights';
+SELECT function, owner FROM ignisign_callback_stats();
+SELECT server, calls FROM ignisign_latency_stats() WHERE server = 'regress_rights';
+SELECT pending FROM ignisign_stats() WHERE server = 'regress_rights';
+SELECT pg_temp.refusal('SELECT FROM ignisign.call');
+SET ROLE regress_eve;
+SELECT pg_temp.refusal('SELECT ignisign_stats()');
+SELECT pg_temp.refusal('SELECT ignisign_queue_stats()');
+SELECT pg_temp.refusal('SELECT ignisign_callback_stats()');
+SELECT pg_temp.refusal('SELECT ignisign_latency_stats()');
+RESET ROLE;
+
+DELETE FROM ignisign.callback;
 DELETE FROM ignisign.call;
 DELETE FROM ignisign.request;
 DELETE FROM ignisign.parked;
-DROP OWNED BY regress_ann, regress_bob, regress_eve, regress_boss;
-DROP ROLE regress_ann, regress_bob, regress_eve, regress_boss;
+DROP OWNED BY regress_ann, regress_bob, regress_eve, regress_boss, regress_watcher;
+DROP ROLE regress_ann, regress_bob, regress_eve, regress_boss, regress_watcher;
 DROP SERVER regress_rights CASCADE;

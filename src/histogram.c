@@ -15,9 +15,9 @@
 #define CLASSES_PER_DOUBLING	4
 #define FIRST_END				1000.0
 
-/* Where a class ends, in microseconds. */
-static double
-class_end(int klass)
+/* Where a class ends. */
+double
+ig_histogram_end(int klass)
 {
 	return FIRST_END * exp2((double) klass / CLASSES_PER_DOUBLING);
 }
@@ -30,7 +30,7 @@ ig_histogram_add(IgHistogram *histogram, int64_t duration)
 
 	if (duration < 0)
 		duration = 0;
-	while (klass < IG_HISTOGRAM_CLASSES - 1 && (double) duration > class_end(klass))
+	while (klass < IG_HISTOGRAM_CLASSES - 1 && (double) duration > ig_histogram_end(klass))
 		klass++;
 	histogram->count[klass]++;
 	histogram->n++;
@@ -61,8 +61,8 @@ ig_histogram_quantile(const IgHistogram *histogram, double share)
 	for (int i = 0; i < IG_HISTOGRAM_CLASSES; i++)
 	{
 		double		count = (double) histogram->count[i];
-		double		begin = i == 0 ? 0 : class_end(i - 1);
-		double		end = class_end(i);
+		double		begin = i == 0 ? 0 : ig_histogram_end(i - 1);
+		double		end = ig_histogram_end(i);
 
 		if (count > 0 && before + count >= rank)
 		{

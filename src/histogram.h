@@ -29,6 +29,9 @@ extern void ig_histogram_add(IgHistogram *histogram, int64_t duration);
 /* Add all of another one. */
 extern void ig_histogram_merge(IgHistogram *histogram, const IgHistogram *other);
 
+/* The duration that a class holds at most, in microseconds; the last has no end. */
+extern double ig_histogram_end(int klass);
+
 /* The duration that this share of all, 0 to 1, did not exceed; 0 if there are none. */
 extern double ig_histogram_quantile(const IgHistogram *histogram, double share);
 

@@ -2,7 +2,7 @@
  *
  * stats.c
  *	  ignisign_stats(): the queue by server, what the worker counted, and how it
- *	  is.
+ *	  is; ignisign_latency_stats(): how long answers took.
  *
  * The queue is counted in the tables, as far as the caller may see it.  What the
  * worker counts (counters.c) is of all roles that use a server, and for those who
@@ -27,9 +27,10 @@
 #include "spi.h"
 
 PG_FUNCTION_INFO_V1(ignisign_stats);
+PG_FUNCTION_INFO_V1(ignisign_latency_stats);
 
 /* Those of version 1.0 are the first 11, and all that its function returns. */
-#define STATS_COLUMNS 36
+#define STATS_COLUMNS 38
 
 /* States of a call, in the order of the columns. */
 static const char *const states[] = {"pending", "sending", "unknown", "dead"};
@@ -45,6 +46,8 @@ typedef struct ServerStats
 	int64		open;
 	TimestampTz oldest;			/* 0: none */
 	char	   *parked;			/* reasons, or NULL */
+	int64		held_back;		/* accounts */
+	TimestampTz held_back_since;
 	bool		counted;		/* there are counters */
 	IgCounters	counters;
 } ServerStats;
@@ -105,7 +108,7 @@ count_queue(List **servers, Oid caller, bool sees_all)
 		"WHERE closed_at IS NULL AND sent_at IS NOT NULL GROUP BY server, owner"
 	};
 	static IgStatement parked = {
-		.sql = "SELECT server::text, owner::text, reason FROM ignisign.parked"
+		.sql = "SELECT server::text, owner::text, reason, since FROM ignisign.parked"
 	};
 	MemoryContext context = CurrentMemoryContext;
 	uint64		n;
@@ -147,10 +150,15 @@ count_queue(List **servers, Oid caller, bool sees_all)
 	{
 		ServerStats *stats;
 		char	   *reason = ig_spi_text(i, 3, context);
+		bool		isnull;
+		TimestampTz since = DatumGetTimestampTz(ig_spi_datum(i, 4, &isnull));
 
 		if (!VISIBLE(i))
 			continue;
 		stats = SERVER(i);
+		stats->held_back++;
+		if (stats->held_back_since == 0 || since < stats->held_back_since)
+			stats->held_back_since = since;
 		stats->parked = psprintf("%s%scalls of \"%s\" are held back: %s",
 								 stats->parked ? stats->parked : "", stats->parked ? "; " : "",
 								 ig_spi_text(i, 2, context), reason);
@@ -336,6 +344,8 @@ fill_row(Row *row, ServerStats *stats, const IgHealthView *health)
 	/* Where no worker runs that ought to, what is due is stuck as well. */
 	put(row, true, BoolGetDatum(health->stuck ||
 								(health->sending && health->slot.pid == 0 && is_overdue(stats))));
+	put_int64(row, counting, stats->held_back);
+	put_time(row, stats->held_back_since);
 	Assert(row->n == STATS_COLUMNS);
 }
 
@@ -381,6 +391,56 @@ ignisign_stats(PG_FUNCTION_ARGS)
 
 		fill_row(&row, lfirst(lc), &health);
 		tuplestore_putvalues(result->setResult, result->setDesc, row.values, row.nulls);
+	}
+	return (Datum) 0;
+}
+
+/*
+ * ignisign_latency_stats() returns setof record
+ *
+ * One row for each server that ignisign_stats() tells the counters of: how many
+ * calls were answered, how long that took together, and how many were answered
+ * within each of some durations.
+ */
+Datum
+ignisign_latency_stats(PG_FUNCTION_ARGS)
+{
+	ReturnSetInfo *result = (ReturnSetInfo *) fcinfo->resultinfo;
+	Oid			caller = GetUserId();
+	bool		sees_all = has_privs_of_role(caller, ROLE_PG_MONITOR);
+	IgOwnerState state;
+	List	   *servers = NIL;
+	ListCell   *lc;
+
+	InitMaterializedSRF(fcinfo, 0);
+	ig_owner_enter(&state);
+	list_servers(&servers, caller, sees_all);
+	read_counters(&servers, caller, sees_all);
+	ig_owner_leave(&state);
+
+	foreach(lc, servers)
+	{
+		ServerStats *stats = lfirst(lc);
+		const IgHistogram *latency = &stats->counters.latency;
+		Datum		ends[IG_HISTOGRAM_CLASSES - 1];
+		Datum		within[IG_HISTOGRAM_CLASSES - 1];
+		int64		sum = 0;
+		Datum		values[5];
+		bool		nulls[5] = {0};
+
+		for (int i = 0; i < (int) lengthof(ends); i++)
+		{
+			sum += latency->count[i];
+			ends[i] = Float8GetDatum(ig_histogram_end(i) / 1000);
+			within[i] = Int64GetDatum(sum);
+		}
+		values[0] = NameGetDatum(&stats->server);
+		nulls[0] = NameStr(stats->server)[0] == '\0';
+		values[1] = Int64GetDatum(latency->n);
+		values[2] = Float8GetDatum((double) latency->sum / 1000);
+		values[3] = ig_array(FLOAT8OID, ends, NULL, lengthof(ends));
+		values[4] = ig_array(INT8OID, within, NULL, lengthof(within));
+		tuplestore_putvalues(result->setResult, result->setDesc, values, nulls);
 	}
 	return (Datum) 0;
 }

@@ -69,5 +69,11 @@ check "cppcheck: sandbox" analyze -I sandbox sandbox/*.c
 check "cppcheck: test" analyze -I src -I test/unit -I test/fuzz test/unit/*.c test/fuzz/*.c test/tools/*.c
 check "shellcheck" shellcheck dev .ci/run examples/*/*.sh test/tools/*.sh
 check "perl -c" perl_syntax test/lib/*.pm test/t/*.pl test/chaos/*.pl test/sandbox/*.t test/tools/*.pl
+check "monitoring" perl test/tools/monitoring.pl
+# dev gets it, from a package of Debian.
+if command -v promtool >/dev/null; then
+	check "promtool: rules" promtool check rules monitoring/alerts.yml
+	check "promtool: tests of rules" promtool test rules test/monitoring/alerts_test.yml
+fi
 echo "1..$n"
 exit "$failed"

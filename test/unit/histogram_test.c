@@ -22,6 +22,18 @@ test_empty(void)
 }
 
 static void
+test_ends(void)
+{
+	IgHistogram histogram = {0};
+
+	ok(ig_histogram_end(0) == 1000 && ig_histogram_end(4) == 2000 && ig_histogram_end(60) == 32768000,
+	   "every fourth class ends at twice the time");
+	ig_histogram_add(&histogram, 2000);
+	ig_histogram_add(&histogram, 2001);
+	ok(histogram.count[4] == 1 && histogram.count[5] == 1, "a class holds what takes as long as its end");
+}
+
+static void
 test_quantiles(void)
 {
 	IgHistogram histogram = {0};
@@ -74,6 +86,7 @@ int
 main(void)
 {
 	test_empty();
+	test_ends();
 	test_quantiles();
 	test_one();
 	test_merge();
