@@ -15,6 +15,7 @@
 #include "answers.h"
 #include "apply.h"
 #include "calls.h"
+#include "compat.h"
 #include "import.h"
 #include "inputs.h"
 #include "lanes.h"
@@ -212,6 +213,7 @@ apply_all(IgFlight **flights, int n)
 	int			nleft = 0;
 	int			nattempts = 0;
 
+	IG_INJECTION_POINT("ignisign-apply");
 	for (int i = 0; i < n; i++)
 	{
 		IgFlight   *flight = flights[i];

@@ -23,6 +23,9 @@
 #if PG_VERSION_NUM >= 160000
 #include "varatt.h"
 #endif
+#if PG_VERSION_NUM >= 170000
+#include "utils/injection_point.h"
+#endif
 
 #if PG_VERSION_NUM < 150000
 #error "ignisign needs PostgreSQL 15 or newer"
@@ -119,6 +122,18 @@ ig_index_insert_cleanup(Relation index, struct IndexInfo *info)
 	index_insert_cleanup(index, info);
 #endif
 }
+
+/*
+ * A place where a test can let a process wait, or fail.  They came with 17, and do
+ * nothing in a server that was not built with --enable-injection-points.
+ */
+#if PG_VERSION_NUM >= 180000
+#define IG_INJECTION_POINT(name) INJECTION_POINT(name, NULL)
+#elif PG_VERSION_NUM >= 170000
+#define IG_INJECTION_POINT(name) INJECTION_POINT(name)
+#else
+#define IG_INJECTION_POINT(name) ((void) 0)
+#endif
 
 /* Since 18 the server can tell a module's name and version. */
 #ifdef PG_MODULE_MAGIC_EXT

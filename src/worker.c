@@ -71,6 +71,7 @@ static TimestampTz catch_up_at = 0; /* these are seen to then; 0: they are */
 static bool timeline_checked = true;	/* the server is not another one, or that is noted */
 static bool stopping = false;	/* somebody wants the database for himself */
 static Oid	my_extension = InvalidOid;	/* as it was at the start */
+
 /* ---- Judging ---- */
 
 /* What an outcome means for the server, and for how fast it may be called. */
@@ -352,6 +353,8 @@ turn(List *finished, bool *gone)
 	foreach(lc, finished)
 		array[n++] = lfirst(lc);
 	ig_answers_apply(array, n);
+	if (n > 0)
+		IG_INJECTION_POINT("ignisign-applied");
 	for (int i = 0; i < n; i++)
 	{
 		if (!array[i]->judged)
@@ -396,6 +399,8 @@ turn(List *finished, bool *gone)
 	feed_bodies();
 	ig_session_commit();
 
+	if (flights != NIL)
+		IG_INJECTION_POINT("ignisign-claimed");
 	if (finished != NIL)
 		ig_slots_broadcast();
 	if (ig_enabled && !parked && !stopping)
