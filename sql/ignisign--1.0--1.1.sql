@@ -130,3 +130,186 @@ COMMENT ON FUNCTION ignisign_callback_stats() IS
 
 REVOKE ALL ON FUNCTION ignisign_latency_stats(), ignisign_queue_stats(), ignisign_callback_stats() FROM PUBLIC;
 GRANT EXECUTE ON FUNCTION ignisign_latency_stats(), ignisign_queue_stats(), ignisign_callback_stats() TO pg_monitor;
+
+/* ---- Comments: all that was without one ---- */
+
+COMMENT ON FUNCTION ignisign_fdw_validator(text[], oid) IS
+'check the options of servers and user mappings';
+
+COMMENT ON TYPE ignisign.new_signer IS 'a signer for ignisign_sign(), made by ignisign_signer()';
+COMMENT ON TYPE ignisign.new_document IS 'a document for ignisign_sign(), made by ignisign_document()';
+
+COMMENT ON SEQUENCE ignisign.call_id_seq IS 'ids of ignisign.call';
+COMMENT ON SEQUENCE ignisign.attempt_id_seq IS 'ids of ignisign.attempt';
+COMMENT ON SEQUENCE ignisign.event_id_seq IS 'ids of ignisign.event';
+COMMENT ON SEQUENCE ignisign.callback_id_seq IS 'ids of ignisign.callback';
+COMMENT ON SEQUENCE ignisign.delivery_id_seq IS 'ids of ignisign.delivery';
+
+COMMENT ON COLUMN ignisign.origin.since IS 'when the row was made, or this database adopted the queue';
+
+COMMENT ON COLUMN ignisign.request.server IS 'foreign server through which it is sent';
+COMMENT ON COLUMN ignisign.request.title IS 'what the signers see as its name';
+COMMENT ON COLUMN ignisign.request.signature_method IS 'method by which all sign, such as SIMPLE_STD';
+COMMENT ON COLUMN ignisign.request.signer_count IS 'signers, approvers aside';
+COMMENT ON COLUMN ignisign.request.description IS 'for the signers';
+COMMENT ON COLUMN ignisign.request.language IS 'of what the signers see; NULL: the application''s';
+COMMENT ON COLUMN ignisign.request.expires_at IS 'until when can be signed; NULL: as the application says';
+COMMENT ON COLUMN ignisign.request.recipients IS 'e-mail addresses that get the result, too';
+COMMENT ON COLUMN ignisign.request.created_at IS 'when it was queued or imported';
+
+COMMENT ON COLUMN ignisign.signer.request IS 'the request';
+COMMENT ON COLUMN ignisign.signer.n IS 'number of the signer in the request, from 1';
+COMMENT ON COLUMN ignisign.signer.email IS 'e-mail address that is asked; purged: forgotten by ignisign_purge()';
+COMMENT ON COLUMN ignisign.signer.first_name IS 'first name, as it is sent';
+COMMENT ON COLUMN ignisign.signer.last_name IS 'last name, as it is sent';
+COMMENT ON COLUMN ignisign.signer.signer_profile_id IS 'Ignisign''s id of the profile by which this signer signs; NULL: the application''s default';
+COMMENT ON COLUMN ignisign.signer.external_id IS 'the caller''s reference to the signer';
+
+COMMENT ON COLUMN ignisign.signer_profile.server IS 'foreign server through which it was asked';
+COMMENT ON COLUMN ignisign.signer_profile.owner IS 'role whose account it was asked with';
+COMMENT ON COLUMN ignisign.signer_profile.signer_profile_id IS 'Ignisign''s id of the profile';
+COMMENT ON COLUMN ignisign.signer_profile.inputs_needed IS 'inputs that a signer must have, in the API''s words';
+COMMENT ON COLUMN ignisign.signer_profile.optional_inputs IS 'inputs that a signer may have, in the API''s words';
+COMMENT ON COLUMN ignisign.signer_profile.read_at IS 'when the API told it; it is asked again after a day';
+
+COMMENT ON COLUMN ignisign.session.request IS 'the request';
+COMMENT ON COLUMN ignisign.session.token IS 'token by which a page lets the signer sign: a credential';
+COMMENT ON COLUMN ignisign.session.auth_secret IS 'secret of the signer, where the API told it: a credential';
+
+COMMENT ON COLUMN ignisign.document.request IS 'the request';
+COMMENT ON COLUMN ignisign.document.n IS 'number of the document in the request, from 1';
+COMMENT ON COLUMN ignisign.document.file_name IS 'name of the file, as the signers see it';
+COMMENT ON COLUMN ignisign.document.mime_type IS 'type of the content';
+COMMENT ON COLUMN ignisign.document.content IS 'the document; NULL where it is elsewhere, or was forgotten by ignisign_purge()';
+COMMENT ON COLUMN ignisign.document.url IS 'where Ignisign downloads it from, in place of content';
+COMMENT ON COLUMN ignisign.document.sha256 IS 'SHA-256 of content; NULL for a document given by url';
+COMMENT ON COLUMN ignisign.document.size IS 'bytes of content; NULL for a document given by url';
+COMMENT ON COLUMN ignisign.document.label IS 'name for the signers of a document whose content they do not see';
+COMMENT ON COLUMN ignisign.document.description IS 'for the signers';
+COMMENT ON COLUMN ignisign.document.external_id IS 'the caller''s reference to the document';
+
+COMMENT ON COLUMN ignisign.proof.request IS 'the request';
+COMMENT ON COLUMN ignisign.proof.document IS 'number of the document in the request';
+COMMENT ON COLUMN ignisign.proof.proof_type IS 'type of the proof, such as PDF_WITH_SIGNATURES';
+COMMENT ON COLUMN ignisign.proof.content IS 'the proof';
+COMMENT ON COLUMN ignisign.proof.mime_type IS 'type of the content, as the API said';
+COMMENT ON COLUMN ignisign.proof.sha256 IS 'SHA-256 of content when it was fetched';
+COMMENT ON COLUMN ignisign.proof.size IS 'bytes of content';
+COMMENT ON COLUMN ignisign.proof.fetched_at IS 'when it was fetched';
+
+COMMENT ON COLUMN ignisign.call.id IS 'id of the call, as returned by the functions that queue one';
+COMMENT ON COLUMN ignisign.call.document IS 'number of the document that the call is for; 0: none';
+COMMENT ON COLUMN ignisign.call.signer IS 'number of the signer that the call is for; 0: none';
+COMMENT ON COLUMN ignisign.call.proof_type IS 'type of the proof that is fetched; empty: none';
+COMMENT ON COLUMN ignisign.call.owner IS 'role that asked, with whose account it is made';
+COMMENT ON COLUMN ignisign.call.server IS 'foreign server through which it is made';
+COMMENT ON COLUMN ignisign.call.claimed_at IS 'when the worker last took it to send it';
+COMMENT ON COLUMN ignisign.call.http_status IS 'HTTP status of the last answer';
+COMMENT ON COLUMN ignisign.call.code IS 'the API''s code of the last error';
+COMMENT ON COLUMN ignisign.call.last_error IS 'why the last attempt was no success';
+COMMENT ON COLUMN ignisign.call.created_at IS 'when it was queued';
+
+COMMENT ON COLUMN ignisign.result.request IS 'the call''s own uuid, as in ignisign.attempt';
+COMMENT ON COLUMN ignisign.result.call IS 'id of the call, as returned by the function that queued it';
+COMMENT ON COLUMN ignisign.result.operation IS 'operation of the API';
+COMMENT ON COLUMN ignisign.result.owner IS 'role that asked';
+COMMENT ON COLUMN ignisign.result.server IS 'foreign server through which it was made';
+COMMENT ON COLUMN ignisign.result.http_status IS 'HTTP status of the answer';
+COMMENT ON COLUMN ignisign.result.mime_type IS 'type of content';
+COMMENT ON COLUMN ignisign.result.answered_at IS 'when the answer came';
+
+COMMENT ON COLUMN ignisign.webhook.id IS 'uuid version 7, as returned by ignisign_webhook()';
+COMMENT ON COLUMN ignisign.webhook.owner IS 'role that handed it over, or whose endpoint it came to';
+COMMENT ON COLUMN ignisign.webhook.server IS 'foreign server whose API confirms it';
+COMMENT ON COLUMN ignisign.webhook.event_id IS 'Ignisign''s id of an event of a delivery log';
+COMMENT ON COLUMN ignisign.webhook.topic IS 'what it is about, such as SIGNATURE_REQUEST';
+COMMENT ON COLUMN ignisign.webhook.action IS 'what happened, such as COMPLETED';
+COMMENT ON COLUMN ignisign.webhook.nature IS 'INFO, ERROR and the like, in the API''s words';
+COMMENT ON COLUMN ignisign.webhook.content IS 'what the message says: a hint only';
+COMMENT ON COLUMN ignisign.webhook.error IS 'what the message says of an error';
+COMMENT ON COLUMN ignisign.webhook.reason IS 'why it is ignored or rejected';
+COMMENT ON COLUMN ignisign.webhook.received_at IS 'when it came';
+COMMENT ON COLUMN ignisign.webhook.settled_at IS 'when it was applied, ignored or rejected';
+
+COMMENT ON COLUMN ignisign.endpoint.server IS 'foreign server whose messages come there';
+COMMENT ON COLUMN ignisign.endpoint.created_at IS 'when it was made';
+
+COMMENT ON COLUMN ignisign.attempt.request IS 'the request that the call was for; else a uuid of the call''s own';
+COMMENT ON COLUMN ignisign.attempt.started_at IS 'when it was begun';
+COMMENT ON COLUMN ignisign.attempt.id IS 'number of the attempt among all';
+COMMENT ON COLUMN ignisign.attempt.operation IS 'operation of the API';
+COMMENT ON COLUMN ignisign.attempt.owner IS 'role with whose account it was made';
+COMMENT ON COLUMN ignisign.attempt.server IS 'foreign server through which it was made';
+COMMENT ON COLUMN ignisign.attempt.attempt IS 'which attempt of the call it was, from 1';
+COMMENT ON COLUMN ignisign.attempt.http_status IS 'HTTP status; NULL: there was no answer';
+COMMENT ON COLUMN ignisign.attempt.code IS 'the API''s code of an error';
+COMMENT ON COLUMN ignisign.attempt.error IS 'the API''s message, or what went wrong on the way';
+COMMENT ON COLUMN ignisign.attempt.duration IS 'time from the beginning to the end of the answer';
+COMMENT ON COLUMN ignisign.attempt.bytes_sent IS 'bytes of the body that were sent';
+COMMENT ON COLUMN ignisign.attempt.bytes_received IS 'bytes of the body that were received';
+
+COMMENT ON COLUMN ignisign.event.request IS 'the request';
+COMMENT ON COLUMN ignisign.event.at IS 'when it was recorded';
+COMMENT ON COLUMN ignisign.event.id IS 'number of the event among all';
+COMMENT ON COLUMN ignisign.event.source IS 'who told: api: an answer; poll: a refresh; reconcile: a look for what was in doubt; webhook: a message; user: a person';
+COMMENT ON COLUMN ignisign.event.kind IS 'what happened: sent, status, signed, proof, proof status, dead, draft, imported, cancelled, resend, resolved, retried, discarded, or the topic of a webhook';
+COMMENT ON COLUMN ignisign.event.previous IS 'what it was before, of a change';
+COMMENT ON COLUMN ignisign.event.value IS 'what it is now: a status, an id, an e-mail address, the action of a webhook';
+COMMENT ON COLUMN ignisign.event.detail IS 'more: an error, the document of a proof';
+
+COMMENT ON COLUMN ignisign.parked.server IS 'foreign server of the account';
+COMMENT ON COLUMN ignisign.parked.owner IS 'role of the account';
+COMMENT ON COLUMN ignisign.parked.reason IS 'why its calls are held back';
+COMMENT ON COLUMN ignisign.parked.since IS 'since when';
+COMMENT ON COLUMN ignisign.parked.next_try IS 'when a call is tried again';
+COMMENT ON COLUMN ignisign.parked.tries IS 'how often it was held back on end';
+
+COMMENT ON COLUMN ignisign.callback.id IS 'id of the callback, as returned by ignisign_on()';
+COMMENT ON COLUMN ignisign.callback.created_at IS 'when ignisign_on() was first called for it';
+
+COMMENT ON COLUMN ignisign.delivery.request IS 'the request that the event is about';
+COMMENT ON COLUMN ignisign.delivery.id IS 'id of the delivery, for ignisign_retry_delivery() and ignisign_discard_delivery()';
+COMMENT ON COLUMN ignisign.delivery.callback IS 'id of the row in ignisign.callback';
+COMMENT ON COLUMN ignisign.delivery.event_at IS 'time of that row';
+COMMENT ON COLUMN ignisign.delivery.claimed_at IS 'when a process last took it to call the function';
+COMMENT ON COLUMN ignisign.delivery.last_error IS 'what the function, or its process, last failed with';
+COMMENT ON COLUMN ignisign.delivery.created_at IS 'when it was queued';
+
+COMMENT ON COLUMN ignisign.new_signer.email IS 'e-mail address that is asked';
+COMMENT ON COLUMN ignisign.new_signer.first_name IS 'first name';
+COMMENT ON COLUMN ignisign.new_signer.last_name IS 'last name';
+COMMENT ON COLUMN ignisign.new_signer.signer_profile_id IS 'Ignisign''s id of the profile by which this signer signs';
+COMMENT ON COLUMN ignisign.new_signer.phone_number IS 'with the country''s code, such as +352621000000';
+COMMENT ON COLUMN ignisign.new_signer.external_id IS 'your reference to the signer';
+COMMENT ON COLUMN ignisign.new_signer.approver IS 'approves before the others sign, and does not sign';
+COMMENT ON COLUMN ignisign.new_signer.nationality IS 'country''s code';
+COMMENT ON COLUMN ignisign.new_signer.birth_date IS 'day of birth';
+COMMENT ON COLUMN ignisign.new_signer.birth_place IS 'place of birth';
+COMMENT ON COLUMN ignisign.new_signer.birth_country IS 'country''s code';
+
+COMMENT ON COLUMN ignisign.new_document.content IS 'the document';
+COMMENT ON COLUMN ignisign.new_document.file_name IS 'name of the file; NULL: made from the document''s number';
+COMMENT ON COLUMN ignisign.new_document.mime_type IS 'type of the content; NULL: guessed';
+COMMENT ON COLUMN ignisign.new_document.url IS 'where Ignisign downloads it from, in place of content';
+COMMENT ON COLUMN ignisign.new_document.label IS 'name for the signers of a document whose content they do not see';
+COMMENT ON COLUMN ignisign.new_document.description IS 'for the signers';
+COMMENT ON COLUMN ignisign.new_document.external_id IS 'your reference to the document';
+COMMENT ON COLUMN ignisign.new_document.private IS 'only the SHA-256 leaves the database';
+COMMENT ON COLUMN ignisign.new_document.data IS 'data in JSON, in place of content';
+COMMENT ON COLUMN ignisign.new_document.document_id IS 'Ignisign''s id of a document that was uploaded, in place of content';
+
+COMMENT ON COLUMN ignisign.requests.id IS 'the request, as returned by ignisign_sign()';
+COMMENT ON COLUMN ignisign.requests.title IS 'what the signers see as its name';
+COMMENT ON COLUMN ignisign.requests.owner IS 'role that asked';
+COMMENT ON COLUMN ignisign.requests.server IS 'foreign server through which it is sent';
+COMMENT ON COLUMN ignisign.requests.state IS 'what the extension does: queued, sending, unknown (sent, outcome being looked for), dead (refused or given up), discarded, open, closed';
+COMMENT ON COLUMN ignisign.requests.status IS 'status in the API''s words; NULL until it is known';
+COMMENT ON COLUMN ignisign.requests.signed IS 'signers who have signed';
+COMMENT ON COLUMN ignisign.requests.signers IS 'signers, approvers aside';
+COMMENT ON COLUMN ignisign.requests.proof_status IS 'the API''s signatureProofStatus';
+COMMENT ON COLUMN ignisign.requests.proofs IS 'proofs that are stored';
+COMMENT ON COLUMN ignisign.requests.signature_request_id IS 'Ignisign''s id; NULL until the request, or its draft, is there';
+COMMENT ON COLUMN ignisign.requests.last_error IS 'why it does not go on';
+COMMENT ON COLUMN ignisign.requests.created_at IS 'when it was queued or imported';
+COMMENT ON COLUMN ignisign.requests.sent_at IS 'when it was known that signers are asked';
+COMMENT ON COLUMN ignisign.requests.closed_at IS 'when a status was seen that never changes again';

@@ -17,7 +17,7 @@
 #define IG_VERSION		"1.1.0"
 #define IG_CHANNEL		"ignisign"
 
-/* Settings; see README for their meaning. */
+/* Settings; docs/reference.md has their meaning. */
 extern bool ig_enabled;
 extern int	ig_max_document_size;	/* kB */
 extern int	ig_max_response_size;	/* kB */

@@ -29,7 +29,7 @@ typedef struct IgGate
 	char		reason[300];	/* why the breaker is open */
 	IgCounters *counters;		/* what others see of it */
 
-	/* The server's options; see README. */
+	/* The server's options; see docs/reference.md. */
 	int			max_total_in_flight;
 	int			breaker_failures;
 	int			breaker_pause;	/* ms */
