@@ -69,15 +69,15 @@ all-sandbox:
 	$(MAKE) -C sandbox all
 
 install-sandbox: all-sandbox
-	$(MAKE) -C sandbox install DESTDIR='$(DESTDIR)' bindir='$(bindir)'
+	$(MAKE) -C sandbox install DESTDIR='$(DESTDIR)' bindir='$(bindir)' mandir='$(mandir)'
 
 uninstall-sandbox:
-	rm -f '$(DESTDIR)$(bindir)/ignisign-sandbox'
+	rm -f '$(DESTDIR)$(bindir)/ignisign-sandbox' '$(DESTDIR)$(mandir)/man1/ignisign-sandbox.1'
 
 clean-sandbox:
 	$(MAKE) -C sandbox clean
 
-.PHONY: unit clean-unit fuzz fuzz-check clean-fuzz lint chaos dist help
+.PHONY: unit clean-unit fuzz fuzz-check clean-fuzz lint indent chaos dist help
 
 unit:
 	$(MAKE) -C test/unit check
@@ -107,6 +107,12 @@ clean-fuzz:
 lint:
 	@CPPFLAGS='$(CPPFLAGS)' sh test/tools/lint.sh
 
+# Indent the sources as the server's are.  PG_SOURCE names sources of PostgreSQL 16 or
+# newer; without it they are fetched from Debian.
+
+indent:
+	@PG_SOURCE='$(PG_SOURCE)' PG_CONFIG='$(PG_CONFIG)' sh test/tools/indent.sh
+
 # Release for PGXN: what is committed, as a zip.
 
 DISTVERSION = $(shell sed -n 's/^   "version": "\(.*\)",$$/\1/p' META.json)
@@ -124,6 +130,7 @@ help:
 	@echo 'unit          run the unit tests, without a server'
 	@echo 'chaos         test with faults and crashes at random; SEED=, N='
 	@echo 'lint          let analyzers look at the sources'
+	@echo 'indent        run pgindent over the sources'
 	@echo 'fuzz          fuzz TARGET=..., or each target, for SECONDS=...'
 	@echo 'clean         remove what was built'
 	@echo 'dist          make the zip for PGXN'
