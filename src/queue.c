@@ -36,16 +36,18 @@
 /* A new Datum array for n rows. */
 #define new_datums(n) ((Datum *) palloc(Max(n, 1) * sizeof(Datum)))
 
-/* Whether the queue has an owner, as far as this transaction can see. */
+/* Whether the queue has an owner, after all that this transaction has done. */
 static bool
 has_owner(void)
 {
 	Relation	rel = table_open(get_relname_relid("origin", get_namespace_oid(IG_EXTENSION, false)), AccessShareLock);
 	TupleTableSlot *slot = table_slot_create(rel, NULL);
-	TableScanDesc scan = table_beginscan(rel, GetActiveSnapshot(), 0, NULL);
+	Snapshot	snapshot = RegisterSnapshot(GetLatestSnapshot());
+	TableScanDesc scan = table_beginscan(rel, snapshot, 0, NULL);
 	bool		found = table_scan_getnextslot(scan, ForwardScanDirection, slot);
 
 	table_endscan(scan);
+	UnregisterSnapshot(snapshot);
 	ExecDropSingleTupleTableSlot(slot);
 	table_close(rel, NoLock);
 	return found;
