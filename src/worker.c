@@ -380,8 +380,10 @@ turn(List *finished, bool *gone)
 	ig_lanes_settle(now);
 	check_origin();
 	if (!parked)
+	{
 		catch_up(now);
-	ig_look_again(&next_turn, catch_up_at);
+		ig_look_again(&next_turn, catch_up_at);
+	}
 
 	/* What may have been sent by another server is not to be claimed before that is noted. */
 	if (ig_enabled && !parked && !stopping && timeline_checked)
