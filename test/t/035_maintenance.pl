@@ -31,11 +31,11 @@ SQL
 
 # While it waits for the network, and while it is idle, it holds nothing.
 
-my $holds = "SELECT count(*) FROM pg_stat_activity WHERE backend_type = 'ignisign worker' AND datname = 'postgres' "
+my $holds = "SELECT count(*) FROM pg_stat_activity WHERE backend_type LIKE 'ignisign%' "
   . "AND (backend_xmin IS NOT NULL OR backend_xid IS NOT NULL OR xact_start IS NOT NULL OR state <> 'idle')";
 my $locks = "SELECT count(*) FROM pg_locks WHERE pid = (SELECT DISTINCT worker_pid FROM ignisign_stats())";
 
-ok(wait_for($node, "SELECT ($holds) = 0"), 'an idle worker has no transaction');
+ok(wait_for($node, "SELECT ($holds) = 0"), 'with nothing to do none of our processes has a transaction');
 $sandbox->fault('one-call-sign count=3 delay=2500');
 sign_many('slow', 3);
 ok(wait_for($node, "SELECT count(*) = 3 FROM ignisign.call WHERE state = 'sending'"), 'three calls are under way');
