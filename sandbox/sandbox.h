@@ -297,9 +297,11 @@ extern void publish(Call *call, Request *request);
 extern void answer_published(Answer *answer, const Request *request);
 extern bool query_page(Call *call, size_t first, size_t *page, Answer *answer);
 
+/* one_call.c */
+extern Handler one_call_sign;
+
 /* requests.c */
-extern Handler one_call_sign,
-			list_requests,
+extern Handler list_requests,
 			requests_status,
 			request_context,
 			close_request,
@@ -369,11 +371,14 @@ typedef struct WebhookMode
 	int64_t		delay;			/* ms */
 } WebhookMode;
 
+/* events.c */
 extern void emit(App *app, const char *topic, const char *action, const char *nature, cJSON *content);
 extern void emit_request(Request *request, const char *action);
 extern void emit_signatures(Request *request, const Party *party);
 extern void emit_proof(Request *request);
 extern cJSON *describe_parties(const Request *request);
+
+/* delivery.c, webhook_store.c */
 extern bool webhooks_start(void);
 extern void webhooks_stop(void);
 extern void webhooks_reset(void);

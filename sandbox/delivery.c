@@ -1,0 +1,231 @@
+/*-------------------------------------------------------------------------
+ *
+ * delivery.c
+ *	  The delivery of events.
+ *
+ * One thread delivers: it brings open requests up to date while somebody listens,
+ * and posts what is pending, in order, each with a token that can be checked once.
+ *
+ *-------------------------------------------------------------------------
+ */
+#include "webhooks.h"
+
+#include <curl/curl.h>
+#include <stdatomic.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+
+#define TICK_MS 20
+#define DELIVERY_TIMEOUT_MS 5000L
+
+WebhookMode webhook_mode;
+static _Atomic bool stopping;
+static pthread_t thread;
+
+/* A new token for one delivery. */
+static const char *
+make_token(App *app)
+{
+	Token	   *token = add_token();
+
+	memcpy(token->text, "wt_", 3);
+	make_id(token->text + 3);
+	make_id(token->text + 3 + ID_LENGTH);
+	token->app = app;
+	token->expires_at = now_ms() + options.token_lifetime;
+	state_note(STATE_TOKEN, token);
+	return token->text;
+}
+
+/* What a message that tells of an error has more than others. */
+void
+add_error(cJSON *json, const Event *event)
+{
+	if (strcmp(event->nature, "ERROR") == 0)
+		cJSON_AddStringToObject(cJSON_AddObjectToObject(json, "error"), "errorCode", "SIGNATURE_REQUEST_FAILED");
+}
+
+/* What is posted for an event. */
+static char *
+make_message(const Event *event)
+{
+	cJSON	   *json = cJSON_CreateObject();
+	char	   *text;
+
+	cJSON_AddStringToObject(json, "appId", event->endpoint->app->app_id);
+	cJSON_AddStringToObject(json, "appEnv", event->endpoint->app->app_env);
+	cJSON_AddStringToObject(json, "topic", event->topic);
+	cJSON_AddStringToObject(json, "action", event->action);
+	cJSON_AddStringToObject(json, "msgNature", event->nature);
+	cJSON_AddItemToObject(json, "content", cJSON_Duplicate(event->content, true));
+	add_error(json, event);
+	cJSON_AddStringToObject(json, "verificationToken",
+							webhook_mode.bad_token ? "wt_forged" : make_token(event->endpoint->app));
+	text = cJSON_PrintUnformatted(json);
+	cJSON_Delete(json);
+	return text;
+}
+
+static size_t
+swallow(void *data, size_t size, size_t n, void *arg)
+{
+	(void) data;
+	(void) arg;
+	return size * n;
+}
+
+/* Post a message; returns the HTTP status, 0: none came. */
+static int
+post(const char *url, const char *message)
+{
+	CURL	   *curl = curl_easy_init();
+	struct curl_slist *headers = curl_slist_append(NULL, "Content-Type: application/json");
+	long		status = 0;
+
+	curl_easy_setopt(curl, CURLOPT_URL, url);
+	curl_easy_setopt(curl, CURLOPT_POSTFIELDS, message);
+	curl_easy_setopt(curl, CURLOPT_HTTPHEADER, headers);
+	curl_easy_setopt(curl, CURLOPT_TIMEOUT_MS, DELIVERY_TIMEOUT_MS);
+	curl_easy_setopt(curl, CURLOPT_NOSIGNAL, 1L);
+	curl_easy_setopt(curl, CURLOPT_PROXY, "");
+	curl_easy_setopt(curl, CURLOPT_WRITEFUNCTION, swallow);
+	if (options.webhook_ca)
+		curl_easy_setopt(curl, CURLOPT_CAINFO, options.webhook_ca);
+	else
+	{
+		curl_easy_setopt(curl, CURLOPT_SSL_VERIFYPEER, 0L);
+		curl_easy_setopt(curl, CURLOPT_SSL_VERIFYHOST, 0L);
+	}
+	if (curl_easy_perform(curl) == CURLE_OK)
+		curl_easy_getinfo(curl, CURLINFO_RESPONSE_CODE, &status);
+	curl_slist_free_all(headers);
+	curl_easy_cleanup(curl);
+	return (int) status;
+}
+
+/* The event to be delivered next; NULL: none is due. */
+static Event *
+next_event(int64_t now)
+{
+	Event	   *next = NULL;
+
+	for (size_t i = 0; i < nevents; i++)
+	{
+		Event	   *event = events[webhook_mode.reverse ? nevents - 1 - i : i];
+
+		if (event->due != 0 && event->due <= now && !event->endpoint->deleted)
+		{
+			next = event;
+			break;
+		}
+	}
+	return next;
+}
+
+/* Print a line for a delivery. */
+static void
+print_delivery(const Event *event)
+{
+	char		status[16] = "no answer";
+
+	if (event->status != 0)
+		snprintf(status, sizeof(status), "%d", event->status);
+	printf("webhook %s %s: %s, delivery %d\n", event->topic, event->action, status, event->attempts);
+	fflush(stdout);
+}
+
+/* Deliver one event; the lock is held, but not while the network is waited for. */
+static void
+deliver(Event *event)
+{
+	char	   *url = xstrdup(event->endpoint->url);
+	char	   *messages[2];
+	int			count = webhook_mode.duplicate ? 2 : 1;
+	bool		drop = webhook_mode.drop;
+	char		id[ID_LENGTH + 1];
+	int			status = 0;
+
+	memcpy(id, event->id, sizeof(id));
+	event->due = 0;
+	for (int n = 0; n < count; n++)
+		messages[n] = make_message(event);
+
+	/* While there is no lock everything may be forgotten. */
+	pthread_mutex_unlock(&lock);
+	for (int n = 0; n < count; n++)
+	{
+		status = drop ? 0 : post(url, messages[n]);
+		cJSON_free(messages[n]);
+	}
+	pthread_mutex_lock(&lock);
+	free(url);
+	for (size_t i = 0; i < nevents; i++)
+	{
+		if (strcmp(events[i]->id, id) != 0)
+			continue;
+		event = events[i];
+		event->status = status;
+		event->attempts++;
+		if (options.verbose)
+			print_delivery(event);
+		if ((status < 200 || status > 299) && event->attempts <= options.webhook_retries)
+			event->due = now_ms() + options.webhook_retry_delay;
+		state_note(STATE_EVENT, event);
+	}
+}
+
+/* Whether anybody is to be told what happens. */
+static bool
+anybody_listens(void)
+{
+	for (size_t i = 0; i < nendpoints; i++)
+	{
+		if (!endpoints[i]->deleted)
+			return true;
+	}
+	return false;
+}
+
+static void *
+run(void *arg)
+{
+	(void) arg;
+	while (!stopping)
+	{
+		struct timespec nap = {0, TICK_MS * 1000000L};
+		Event	   *event;
+
+		pthread_mutex_lock(&lock);
+		for (size_t i = 0; anybody_listens() && i < request_count(); i++)
+			advance(request_by_number(i));
+		while (!stopping && (event = next_event(now_ms())) != NULL)
+			deliver(event);
+		state_flush();
+		pthread_mutex_unlock(&lock);
+		nanosleep(&nap, NULL);
+	}
+	return NULL;
+}
+
+/* Start to deliver. */
+bool
+webhooks_start(void)
+{
+	return pthread_create(&thread, NULL, run, NULL) == 0;
+}
+
+void
+webhooks_stop(void)
+{
+	stopping = true;
+	pthread_join(thread, NULL);
+}
+
+/* How deliveries go wrong. */
+void
+webhooks_set_mode(const WebhookMode *new_mode)
+{
+	webhook_mode = *new_mode;
+}
