@@ -128,6 +128,8 @@ control_act(Call *call, Answer *answer, const char *id, const char *action)
 	touch_request(request);
 	if (strcmp(action, "sign") == 0)
 		done = sign_party(request, cJSON_IsString(email) ? email->valuestring : NULL);
+	else if (strcmp(action, "refuse") == 0)
+		done = refuse_party(request, get_text(body, "email"), get_text(body, "reason"));
 	else if (strcmp(action, "expire") == 0)
 		close_as(request, "EXPIRED");
 	else if (strcmp(action, "fail") == 0)
@@ -225,6 +227,7 @@ control(Call *call, Answer *answer)
 	char		value[64];
 	char		id[64];
 	char		action[64];
+	char		to[512];
 
 	if (get && strcmp(path, "health") == 0)
 		answer_ok(answer);
@@ -238,6 +241,10 @@ control(Call *call, Answer *answer)
 	}
 	else if (get && strcmp(path, "counts") == 0)
 		answer_json(answer, journal_counts(query_number(call, "titles", 0) != 0));
+	else if (get && strcmp(path, "emails") == 0)
+		answer_json(answer, list_emails(query_value(call->query, "request", id, sizeof(id)) ? id : NULL,
+										query_value(call->query, "to", to, sizeof(to)) ? to : NULL,
+										query_number(call, "limit", 1000)));
 	else if (get && strcmp(path, "signers-ca.pem") == 0)
 		answer_authority(answer);
 	else if (get && strcmp(path, "requests") == 0)

@@ -39,14 +39,6 @@ make_token(App *app)
 	return token->text;
 }
 
-/* What a message that tells of an error has more than others. */
-void
-add_error(cJSON *json, const Event *event)
-{
-	if (strcmp(event->nature, "ERROR") == 0)
-		cJSON_AddStringToObject(cJSON_AddObjectToObject(json, "error"), "errorCode", "SIGNATURE_REQUEST_FAILED");
-}
-
 /* What is posted for an event. */
 static char *
 make_message(const Event *event)
@@ -60,7 +52,8 @@ make_message(const Event *event)
 	cJSON_AddStringToObject(json, "action", event->action);
 	cJSON_AddStringToObject(json, "msgNature", event->nature);
 	cJSON_AddItemToObject(json, "content", cJSON_Duplicate(event->content, true));
-	add_error(json, event);
+	if (event->error)
+		cJSON_AddItemToObject(json, "error", cJSON_Duplicate(event->error, true));
 	cJSON_AddStringToObject(json, "verificationToken",
 							webhook_mode.bad_token ? "wt_forged" : make_token(event->endpoint->app));
 	text = cJSON_PrintUnformatted(json);
@@ -136,10 +129,20 @@ print_delivery(const Event *event)
 	fflush(stdout);
 }
 
+/* Note how the delivery that has just been made, went. */
+static void
+note_delivery(Event *event, int64_t started)
+{
+	if (event->ndeliveries == MAX_DELIVERIES)
+		memmove(&event->deliveries[0], &event->deliveries[1], --event->ndeliveries * sizeof(Delivery));
+	event->deliveries[event->ndeliveries++] = (Delivery) {started, now_ms() - started, event->status};
+}
+
 /* Deliver one event; the lock is held, but not while the network is waited for. */
 static void
 deliver(Event *event)
 {
+	int64_t		started = now_ms();
 	char	   *url = xstrdup(event->endpoint->url);
 	char	   *messages[2];
 	int			count = webhook_mode.duplicate ? 2 : 1;
@@ -168,6 +171,7 @@ deliver(Event *event)
 		event = events[i];
 		event->status = status;
 		event->attempts++;
+		note_delivery(event, started);
 		if (options.verbose)
 			print_delivery(event);
 		if ((status < 200 || status > 299) && event->attempts <= options.webhook_retries)

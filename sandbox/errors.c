@@ -7,6 +7,7 @@
  */
 #include "sandbox.h"
 
+#include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -68,6 +69,21 @@ answer_json(Answer *answer, cJSON *json)
 	buffer_add(&answer->body, text, strlen(text));
 	cJSON_free(text);
 	cJSON_Delete(json);
+}
+
+/* Add a header, beyond those that all answers have. */
+void
+answer_header(Answer *answer, const char *name, const char *format,...)
+{
+	va_list		args;
+	char	   *value;
+
+	va_start(args, format);
+	if (vasprintf(&value, format, args) < 0)
+		abort();
+	va_end(args);
+	answer->headers[answer->nheaders].name = name;
+	answer->headers[answer->nheaders++].value = value;
 }
 
 /* Answer with an error in the API's shape; context, which is taken over, may be NULL. */

@@ -25,9 +25,9 @@ wants(const Endpoint *endpoint, const App *app, const char *topic)
 	return listed;
 }
 
-/* Note an event; the content is taken over. */
-void
-emit(App *app, const char *topic, const char *action, const char *nature, cJSON *content)
+/* Note an event; content and error, which may be NULL, are taken over. */
+static void
+note_event(App *app, const char *topic, const char *action, const char *nature, cJSON *content, cJSON *error)
 {
 	for (size_t i = 0; i < nendpoints; i++)
 	{
@@ -42,11 +42,27 @@ emit(App *app, const char *topic, const char *action, const char *nature, cJSON 
 		event->action = xstrdup(action);
 		event->nature = xstrdup(nature);
 		event->content = cJSON_Duplicate(content, true);
+		event->error = cJSON_Duplicate(error, true);
 		event->created_at = now_ms();
 		event->due = event->created_at + webhook_mode.delay;
 		state_note(STATE_EVENT, event);
 	}
 	cJSON_Delete(content);
+	cJSON_Delete(error);
+}
+
+/* Note an event; the content is taken over.  An error has the code of a failure. */
+void
+emit(App *app, const char *topic, const char *action, const char *nature, cJSON *content)
+{
+	cJSON	   *error = NULL;
+
+	if (strcmp(nature, "ERROR") == 0)
+	{
+		error = cJSON_CreateObject();
+		cJSON_AddStringToObject(error, "errorCode", "SIGNATURE_REQUEST_FAILED");
+	}
+	note_event(app, topic, action, nature, content, error);
 }
 
 /* An id that a message has only where there is one. */
@@ -57,9 +73,9 @@ add_external_id(cJSON *content, const char *name, const char *id)
 		cJSON_AddStringToObject(content, name, id);
 }
 
-/* Note what has happened to a request. */
-void
-emit_request(Request *request, const char *action)
+/* What the messages about a request say. */
+static cJSON *
+request_content(const Request *request)
 {
 	cJSON	   *content = cJSON_CreateObject();
 	const char *external_id = get_text(request->settings, "externalId");
@@ -68,9 +84,39 @@ emit_request(Request *request, const char *action)
 	cJSON_AddStringToObject(content, "status", request->status);
 	add_external_id(content, "signatureRequestExternalId", external_id);
 	add_external_id(content, "initialSignatureRequestId", get_text(request->settings, "initialSignatureRequestId"));
+	return content;
+}
+
+/* Note what has happened to a request. */
+void
+emit_request(Request *request, const char *action)
+{
+	cJSON	   *content = request_content(request);
+
 	if (strcmp(action, "LAUNCHED") == 0)
 		cJSON_AddItemToObject(content, "signers", describe_parties(request));
 	emit(request->app, "SIGNATURE_REQUEST", action, strcmp(action, "FAILED") == 0 ? "ERROR" : "SUCCESS", content);
+}
+
+/* What the messages about one signature, of a signer under a document, say. */
+static cJSON *
+signature_content(const Request *request, const Party *party, const Document *document)
+{
+	cJSON	   *content = cJSON_CreateObject();
+	char		id[ID_LENGTH + 1];
+
+	cJSON_AddStringToObject(content, "appId", request->app->app_id);
+	cJSON_AddStringToObject(content, "appEnv", request->app->app_env);
+	cJSON_AddStringToObject(content, "documentNature", document->nature);
+	cJSON_AddStringToObject(content, "signerId", party->signer->id);
+	cJSON_AddStringToObject(content, "documentId", document->id);
+	cJSON_AddStringToObject(content, "signatureRequestId", request->id);
+	signature_id(document, party->signer, id);
+	cJSON_AddStringToObject(content, "signatureId", id);
+	add_external_id(content, "signerExternalId", party->signer->external_id);
+	add_external_id(content, "documentExternalId", document->external_id);
+	add_external_id(content, "signatureRequestExternalId", get_text(request->settings, "externalId"));
+	return content;
 }
 
 /* Note that a signer has signed the documents of a request. */
@@ -78,23 +124,31 @@ void
 emit_signatures(Request *request, const Party *party)
 {
 	for (int i = 0; i < request->ndocuments; i++)
-	{
-		cJSON	   *content = cJSON_CreateObject();
-		char		id[ID_LENGTH + 1];
+		emit(request->app, "SIGNATURE", "FINALIZED", "SUCCESS", signature_content(request, party, request->documents[i]));
+}
 
-		cJSON_AddStringToObject(content, "appId", request->app->app_id);
-		cJSON_AddStringToObject(content, "appEnv", request->app->app_env);
-		cJSON_AddStringToObject(content, "documentNature", request->documents[i]->nature);
-		cJSON_AddStringToObject(content, "signerId", party->signer->id);
-		cJSON_AddStringToObject(content, "documentId", request->documents[i]->id);
-		cJSON_AddStringToObject(content, "signatureRequestId", request->id);
-		signature_id(request->documents[i], party->signer, id);
-		cJSON_AddStringToObject(content, "signatureId", id);
-		add_external_id(content, "signerExternalId", party->signer->external_id);
-		add_external_id(content, "documentExternalId", request->documents[i]->external_id);
-		add_external_id(content, "signatureRequestExternalId", get_text(request->settings, "externalId"));
-		emit(request->app, "SIGNATURE", "FINALIZED", "SUCCESS", content);
-	}
+/* What an error says of a refusal. */
+static cJSON *
+refusal_error(const char *code, const Party *party)
+{
+	cJSON	   *error = cJSON_CreateObject();
+	char	   *message = party->reason ? xprintf("The signer refused: %s", party->reason) : xstrdup("The signer refused");
+
+	cJSON_AddStringToObject(error, "errorCode", code);
+	cJSON_AddStringToObject(error, "message", message);
+	free(message);
+	return error;
+}
+
+/* Note that a signer or approver has refused, and that the request has failed. */
+void
+emit_refusal(Request *request, const Party *party)
+{
+	for (int i = 0; i < request->ndocuments && !is_approver(request, party); i++)
+		note_event(request->app, "SIGNATURE", "FAILED", "ERROR", signature_content(request, party, request->documents[i]),
+				   refusal_error("DOCUMENT_SIGNATURE_FAILED", party));
+	note_event(request->app, "SIGNATURE_REQUEST", "FAILED", "ERROR", request_content(request),
+			   refusal_error("SIGNATURE_REQUEST_FAILED", party));
 }
 
 /* Where people can look at a proof: a token, and a page of the vendor's. */

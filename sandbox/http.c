@@ -8,7 +8,7 @@
  *
  *-------------------------------------------------------------------------
  */
-#include "sandbox.h"
+#include "html.h"
 
 #include <arpa/inet.h>
 #include <microhttpd.h>
@@ -152,6 +152,11 @@ make_response(Answer *answer, const Fault *fault)
 		MHD_add_response_header(response, "Retry-After", fault->retry_after);
 	if (fault->redirect[0])
 		MHD_add_response_header(response, "Location", fault->redirect);
+	for (int i = 0; i < answer->nheaders; i++)
+	{
+		MHD_add_response_header(response, answer->headers[i].name, answer->headers[i].value);
+		free(answer->headers[i].value);
+	}
 	return response;
 }
 
@@ -208,6 +213,60 @@ from_here(struct MHD_Connection *connection)
 	const struct sockaddr_in *address = (const struct sockaddr_in *) info->client_addr;
 
 	return address->sin_family == AF_INET && ntohl(address->sin_addr.s_addr) >> 24 == 127;
+}
+
+/*
+ * Whether a call to this machine was meant for it.  A page from elsewhere may have
+ * a browser call a name that leads here.
+ */
+static bool
+names_here(const char *host)
+{
+	size_t		length = host ? strcspn(host, ":") : 0;
+	const char *name = options.public_url ? strstr(options.public_url, "://") : NULL;
+
+	return host == NULL || (length == 9 && strncasecmp(host, "localhost", 9) == 0) ||
+		(strncmp(host, "127.", 4) == 0 && strspn(host, "0123456789.") == length) ||
+		(name != NULL && strncasecmp(name + 3, host, strlen(host)) == 0 && strchr("/", name[3 + strlen(host)]) != NULL);
+}
+
+/* Whether a call that changes something does not come from a page of another site. */
+bool
+same_site(const Call *call)
+{
+	const char *host = call->origin ? strstr(call->origin, "://") : NULL;
+
+	if (call->fetch_site != NULL)
+		return strcmp(call->fetch_site, "same-origin") == 0 || strcmp(call->fetch_site, "none") == 0;
+	return call->origin == NULL || (host != NULL && call->host != NULL && strcasecmp(host + 3, call->host) == 0);
+}
+
+/* Handle a call that is not one of the API; false: it is one. */
+static bool
+handle_other(Call *call, Answer *answer)
+{
+	bool		here = from_here(call->connection) && names_here(call->host);
+	bool		told = strncmp(call->path, "/_sandbox/", 10) == 0;
+	bool		console = strcmp(call->path, "/console") == 0 || strncmp(call->path, "/console/", 9) == 0;
+
+	if (!told && !console && strncmp(call->path, "/sign/", 6) != 0 && strncmp(call->path, "/page/", 6) != 0)
+		return false;
+	pthread_mutex_lock(&lock);
+	if (told && (!here || (strcmp(call->method, "GET") != 0 && !same_site(call))))
+		answer_error(answer, "INVALID_CONTEXT", "only from this machine", NULL);
+	else if (told)
+		control(call, answer);
+	else if (console && !here && !options.open_console)
+		answer_notice(answer, 403, "The console is closed", "It is open to this machine only, or with --open-console.");
+	else if (console)
+		console_page(call, answer);
+	else if (call->path[1] == 's')
+		signing_page(call, answer);
+	else
+		answer_asset(call, answer);
+	state_flush();
+	pthread_mutex_unlock(&lock);
+	return true;
 }
 
 /* Handle a call of the API; false: the connection is to be closed. */
@@ -335,17 +394,11 @@ finish_call(struct MHD_Connection *connection, const char *method, Incoming *inc
 	call.body_too_large = incoming->too_large;
 	call.connection = connection;
 
-	if (strncmp(call.path, "/_sandbox/", 10) == 0)
-	{
-		pthread_mutex_lock(&lock);
-		if (from_here(connection))
-			control(&call, &answer);
-		else
-			answer_error(&answer, "INVALID_CONTEXT", "only from this machine", NULL);
-		state_flush();
-		pthread_mutex_unlock(&lock);
-	}
-	else if (!handle_api(&call, &answer, &fault))
+	call.host = MHD_lookup_connection_value(connection, MHD_HEADER_KIND, "Host");
+	call.origin = MHD_lookup_connection_value(connection, MHD_HEADER_KIND, "Origin");
+	call.fetch_site = MHD_lookup_connection_value(connection, MHD_HEADER_KIND, "Sec-Fetch-Site");
+
+	if (!handle_other(&call, &answer) && !handle_api(&call, &answer, &fault))
 	{
 		buffer_free(&answer.body);
 		return MHD_NO;

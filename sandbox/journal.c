@@ -5,29 +5,11 @@
  *
  *-------------------------------------------------------------------------
  */
-#include "state.h"
+#include "journal.h"
 
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-
-typedef struct Entry
-{
-	int64_t		time;
-	char	   *method;
-	char	   *path;
-	const char *operation;
-	int			status;			/* 0: none was sent */
-	const char *broken;			/* how the answer was broken, or NULL */
-	char	   *fault;			/* what was to go wrong, or NULL */
-	bool		processed;
-	char		created[ID_LENGTH + 1];
-	char	   *title;
-	int			emails;
-	size_t		body_size;
-	char	   *body_sha256;
-	int64_t		duration;
-} Entry;
 
 static Entry *entries;
 static size_t nentries;
@@ -80,6 +62,19 @@ journal_add(const Call *call, int status, const char *broken, const char *fault,
 			   broken ? "" : "-> ", status, broken ? broken : "");
 		fflush(stdout);
 	}
+}
+
+/* The calls in the order in which they were noted, counted from 0. */
+const Entry *
+journal_entry(size_t number)
+{
+	return &entries[first + number];
+}
+
+size_t
+journal_size(void)
+{
+	return nentries - first;
 }
 
 /* Forget what was noted. */

@@ -45,6 +45,30 @@ all_signed_at(const Request *request)
 	return last;
 }
 
+/* Whether somebody signs only when told to. */
+static bool
+signs_by_hand(const Signer *signer)
+{
+	for (int i = 0; i < options.nby_hand; i++)
+	{
+		if (signer->inputs[SIGNER_EMAIL] && strcasecmp(options.by_hand[i], signer->inputs[SIGNER_EMAIL]) == 0)
+			return true;
+	}
+	return options.sign_after < 0;
+}
+
+/* Whether all who approve have done so. */
+static bool
+all_approved(const Request *request)
+{
+	for (int i = 0; i < request->napprovers; i++)
+	{
+		if (request->approvers[i].signed_at == 0)
+			return false;
+	}
+	return true;
+}
+
 /* One has signed. */
 static void
 sign(Request *request, Party *party, int64_t time)
@@ -61,6 +85,8 @@ approve(Request *request, Party *approver, int64_t time)
 	approver->signed_at = time;
 	touch_request(request);
 	emit_request(request, "APPROVER_STEP");
+	if (all_approved(request))
+		invite(request, request->parties, request->nparties);
 }
 
 /* Its time is over: what was signed by some is completed. */
@@ -90,7 +116,7 @@ approved_at(Request *request, int64_t now)
 		Party	   *approver = &request->approvers[i];
 		int64_t		due = request->launched_at + (i + 1) * options.sign_after;
 
-		if (approver->signed_at == 0 && options.sign_after >= 0 && now >= due)
+		if (approver->signed_at == 0 && !signs_by_hand(approver->signer) && now >= due)
 			approve(request, approver, due);
 		if (approver->signed_at == 0)
 			return 0;
@@ -107,6 +133,9 @@ launch(Request *request, int64_t time)
 	request->launched_at = time;
 	request->status = "IN_PROGRESS";
 	emit_request(request, "LAUNCHED");
+	invite(request, request->approvers, request->napprovers);
+	if (request->napprovers == 0)
+		invite(request, request->parties, request->nparties);
 }
 
 /* Bring a request up to date. */
@@ -139,11 +168,11 @@ advance(Request *request)
 	{
 		int64_t		start = approved_at(request, now);
 
-		for (int i = 0; options.sign_after >= 0 && start != 0 && i < request->nparties; i++)
+		for (int i = 0; start != 0 && i < request->nparties; i++)
 		{
 			int64_t		due = start + (i + 1) * options.sign_after;
 
-			if (request->parties[i].signed_at == 0 && now >= due)
+			if (request->parties[i].signed_at == 0 && !signs_by_hand(request->parties[i].signer) && now >= due)
 				sign(request, &request->parties[i], due);
 		}
 		request->signed_at = all_signed_at(request);
@@ -173,6 +202,59 @@ advance(Request *request)
 		touch_request(request);
 }
 
+/* Whether one of the request's approvers is meant, rather than of its signers. */
+bool
+is_approver(const Request *request, const Party *party)
+{
+	return request->napprovers > 0 && party >= request->approvers && party < request->approvers + request->napprovers;
+}
+
+/* Whether somebody may sign or approve a request, which is up to date, now. */
+bool
+may_act(const Request *request, const Party *party)
+{
+	return strcmp(request->status, "IN_PROGRESS") == 0 && party->signed_at == 0 &&
+		(is_approver(request, party) || all_approved(request));
+}
+
+/* Let one who may do so sign, or approve. */
+void
+act(Request *request, Party *party)
+{
+	if (is_approver(request, party))
+		approve(request, party, now_ms());
+	else
+		sign(request, party, now_ms());
+	advance(request);
+}
+
+/*
+ * Let one who may sign or approve refuse, for a reason or none (NULL), which ends
+ * the request.  The API has no status for that; it fails.
+ */
+void
+refuse(Request *request, Party *party, const char *reason)
+{
+	party->refused_at = now_ms();
+	set_text(&party->reason, reason);
+	request->status = "FAILED";
+	request->closed_at = party->refused_at;
+	touch_request(request);
+	emit_refusal(request, party);
+}
+
+/* Find an approver or a signer by e-mail. */
+static Party *
+party_by_email(Party *parties, int count, const char *email)
+{
+	for (int i = 0; i < count; i++)
+	{
+		if (strcasecmp(parties[i].signer->inputs[SIGNER_EMAIL], email) == 0)
+			return &parties[i];
+	}
+	return NULL;
+}
+
 /* Let one signer sign or approver approve, or all (NULL); false: not possible. */
 bool
 sign_party(Request *request, const char *email)
@@ -192,7 +274,7 @@ sign_party(Request *request, const char *email)
 		if (approver->signed_at == 0)
 			approve(request, approver, now_ms());
 	}
-	for (int i = 0; approved_at(request, now_ms()) != 0 && i < request->nparties; i++)
+	for (int i = 0; all_approved(request) && i < request->nparties; i++)
 	{
 		Party	   *party = &request->parties[i];
 
@@ -204,4 +286,19 @@ sign_party(Request *request, const char *email)
 	}
 	advance(request);
 	return found;
+}
+
+/* Let the one with this e-mail refuse; false: not possible. */
+bool
+refuse_party(Request *request, const char *email, const char *reason)
+{
+	Party	   *party = email ? party_by_email(request->approvers, request->napprovers, email) : NULL;
+
+	advance(request);
+	if (email != NULL && (party == NULL || party->signed_at != 0))
+		party = party_by_email(request->parties, request->nparties, email);
+	if (party == NULL || !may_act(request, party))
+		return false;
+	refuse(request, party, reason);
+	return true;
 }

@@ -58,12 +58,16 @@ static const char help[] =
 "      --tls-dir DIR          where to write ca.pem, which clients need (default .)\n"
 "      --ready-file FILE      write the process id there when listening\n"
 "      --state FILE           keep everything there, and go on with what it holds\n"
-"      --verbose              print a line for each call and delivery\n"
+"      --verbose              print a line for each call, e-mail and delivery\n"
+"      --public-url URL       how links to sign at begin (default: from the address)\n"
+"      --open-console         show the console to other machines, too\n"
 "\n"
 "What happens to requests (times in milliseconds):\n"
 "      --launch-delay MS      from the call to IN_PROGRESS (default 0)\n"
 "      --sign-after MS        signers sign by themselves, one after another, so long\n"
 "                             after the launch or the one before (default: never)\n"
+"      --by-hand EMAIL        except this one, who signs in the page or when told to;\n"
+"                             may be given several times\n"
 "      --process-delay MS     from the last signature to COMPLETED (default 0)\n"
 "      --proof-delay MS       from COMPLETED to the proof (default 300)\n"
 "\n"
@@ -106,8 +110,11 @@ static const struct option long_options[] = {
 	{"ready-file", required_argument, NULL, 'r'},
 	{"state", required_argument, NULL, 'F'},
 	{"verbose", no_argument, NULL, 'v'},
+	{"public-url", required_argument, NULL, 'U'},
+	{"open-console", no_argument, NULL, 'O'},
 	{"launch-delay", required_argument, NULL, 'l'},
 	{"sign-after", required_argument, NULL, 's'},
+	{"by-hand", required_argument, NULL, 'B'},
 	{"process-delay", required_argument, NULL, 'P'},
 	{"proof-delay", required_argument, NULL, 'd'},
 	{"lenient", no_argument, NULL, 'L'},
@@ -159,6 +166,22 @@ word(const char *name, const char *text, const char *const *words)
 	exit(2);
 }
 
+/* Read how links begin, without a slash at the end, or exit. */
+static const char *
+public_url(char *text)
+{
+	size_t		length = strlen(text);
+
+	if ((strncmp(text, "http://", 7) != 0 && strncmp(text, "https://", 8) != 0) || strpbrk(text, " \t\n\"<>?#") != NULL)
+	{
+		fprintf(stderr, "ignisign-sandbox: invalid value \"%s\" for --public-url\n", text);
+		exit(2);
+	}
+	while (text[length - 1] == '/')
+		text[--length] = '\0';
+	return text;
+}
+
 static void
 read_options(int argc, char **argv)
 {
@@ -207,6 +230,16 @@ read_options(int argc, char **argv)
 				break;
 			case 'v':
 				options.verbose = true;
+				break;
+			case 'U':
+				options.public_url = public_url(optarg);
+				break;
+			case 'O':
+				options.open_console = true;
+				break;
+			case 'B':
+				options.by_hand = xrealloc(options.by_hand, (size_t) (options.nby_hand + 1) * sizeof(char *));
+				options.by_hand[options.nby_hand++] = optarg;
 				break;
 			case 'l':
 				options.launch_delay = number(name, optarg, 0, day);

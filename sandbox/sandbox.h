@@ -45,6 +45,10 @@ typedef struct Options
 	const char *webhook_ca;		/* NULL: certificates are not checked */
 	int64_t		token_lifetime;
 	int64_t		jwt_lifetime;
+	const char *public_url;		/* or NULL */
+	const char **by_hand;		/* who sign only when told to */
+	int			nby_hand;
+	bool		open_console;
 } Options;
 
 extern Options options;
@@ -121,7 +125,9 @@ typedef struct Party
 {
 	Signer	   *signer;
 	int64_t		signed_at;		/* 0: not yet */
-	char	   *token;			/* of the session, of one who signs embedded */
+	char	   *token;			/* of the session or the link; NULL: not asked yet */
+	int64_t		refused_at;		/* 0: not */
+	char	   *reason;			/* given then, or NULL */
 } Party;
 
 struct Request
@@ -167,6 +173,7 @@ extern Request *request_by_number(size_t number);
 extern size_t request_count(void);
 extern Request *make_request(App *app, const char *type);
 extern Document *make_document(App *app);
+extern void free_parties(Party *parties, int count);
 extern void set_text(char **field, const char *text);
 extern Document *document_by_id(const char *id);
 extern void add_document(Document *document);
@@ -185,7 +192,12 @@ extern bool state_start(void);
 /* ---- States (lifecycle.c): bring a request up to date ---- */
 
 extern void advance(Request *request);
+extern bool is_approver(const Request *request, const Party *party);
+extern bool may_act(const Request *request, const Party *party);
+extern void act(Request *request, Party *party);
+extern void refuse(Request *request, Party *party, const char *reason);
 extern bool sign_party(Request *request, const char *email);
+extern bool refuse_party(Request *request, const char *email, const char *reason);
 extern bool is_closed(const Request *request);
 
 /* ---- Answers and errors (errors.c) ---- */
@@ -195,9 +207,16 @@ typedef struct Answer
 	int			status;
 	const char *content_type;
 	Buffer		body;
+	struct
+	{
+		const char *name;
+		char	   *value;
+	}			headers[8];		/* besides those that all answers have */
+	int			nheaders;
 } Answer;
 
 extern void answer_json(Answer *answer, cJSON *json);
+extern void answer_header(Answer *answer, const char *name, const char *format,...) __attribute__((format(printf, 3, 4)));
 extern void answer_error(Answer *answer, const char *code, const char *message, cJSON *context);
 extern void answer_error_as(Answer *answer, int status, const char *code, const char *message, cJSON *context);
 
@@ -209,7 +228,10 @@ typedef struct Call
 	const char *path;
 	const char *query;			/* or NULL */
 	const char *authorization;	/* or NULL */
-	const char *content_type;	/* or NULL */
+	const char *content_type;	/* or NULL, as all that follow */
+	const char *host;
+	const char *origin;
+	const char *fetch_site;		/* Sec-Fetch-Site */
 	const char *body;
 	size_t		body_length;
 	bool		body_too_large;
@@ -293,8 +315,20 @@ extern cJSON *describe_signer(const Signer *signer);
 extern cJSON *describe_profiles(const App *app);
 extern Signer *upsert_signer(App *app, const cJSON *json);
 extern const char *missing_input(const App *app, const cJSON *json, const Signer *signer);
+
+/* invite.c */
 extern void publish(Call *call, Request *request);
 extern void answer_published(Answer *answer, const Request *request);
+extern void invite(const Request *request, const Party *parties, int count);
+extern char *signing_link(const Request *request, const Party *party);
+extern Party *party_by_token(const Request *request, const char *signer_id, const char *token);
+extern cJSON *list_emails(const char *request_id, const char *to, int64_t limit);
+
+/* page.c, console.c, assets.c: pages for people. */
+extern void signing_page(Call *call, Answer *answer);
+extern void console_page(Call *call, Answer *answer);
+extern void answer_asset(Call *call, Answer *answer);
+
 extern bool query_page(Call *call, size_t first, size_t *page, Answer *answer);
 
 /* one_call.c */
@@ -375,6 +409,7 @@ typedef struct WebhookMode
 extern void emit(App *app, const char *topic, const char *action, const char *nature, cJSON *content);
 extern void emit_request(Request *request, const char *action);
 extern void emit_signatures(Request *request, const Party *party);
+extern void emit_refusal(Request *request, const Party *party);
 extern void emit_proof(Request *request);
 extern cJSON *describe_parties(const Request *request);
 
@@ -458,6 +493,7 @@ extern bool tls_make(const char *dir, char **certificate, char **key);
 
 /* http.c */
 extern bool pause_ms(int64_t ms);
+extern bool same_site(const Call *call);
 extern bool http_start(void);
 extern void http_stop(void);
 

@@ -24,7 +24,13 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-static const char magic[] = "ignisign-sandbox state 1\n";
+/*
+ * How a file begins: with its version, which is written as the latest.  In the
+ * first one nobody had a link to sign at, or could refuse, and only the last
+ * delivery of an event was known.
+ */
+#define STATE_VERSION 2
+static const char magic[] = "ignisign-sandbox state %d\n";
 
 /* What comes before a record. */
 typedef struct Head
@@ -286,10 +292,12 @@ record_document(Record *record, void *object)
 static void
 record_parties(Record *record, Party **parties, int *count)
 {
+	int			old_count = *count;
+
 	record_int(record, count);
 	if (record->reading)
 	{
-		free(*parties);
+		free_parties(*parties, old_count);
 		*parties = xcalloc((size_t) *count + 1, sizeof(Party));
 	}
 	for (int i = 0; i < *count; i++)
@@ -302,6 +310,11 @@ record_parties(Record *record, Party **parties, int *count)
 		record_id(record, id);
 		record_number(record, &party->signed_at);
 		record_text(record, &party->token);
+		if (record->version >= 2)
+		{
+			record_number(record, &party->refused_at);
+			record_text(record, &party->reason);
+		}
 		if (record->reading && (party->signer = signer_by_id(id)) == NULL)
 			record->bad = true;
 	}
@@ -409,7 +422,7 @@ function_of(char kind)
 void
 state_note(char kind, void *object)
 {
-	Record		record = {.out = &log_buffer};
+	Record		record = {.out = &log_buffer, .version = STATE_VERSION};
 	Head		head = {.kind = kind};
 	size_t		start = log_buffer.length;
 
@@ -511,14 +524,24 @@ static bool
 read_records(const char *data, size_t size)
 {
 	Head		head;
+	int			version = 0;
+	int			length = 0;
 
-	if (size < strlen(magic) || memcmp(data, magic, strlen(magic)) != 0)
+	for (int v = 1; v <= STATE_VERSION && version == 0; v++)
+	{
+		char		start[sizeof(magic)];
+
+		length = snprintf(start, sizeof(start), magic, v);
+		if (size >= (size_t) length && memcmp(data, start, (size_t) length) == 0)
+			version = v;
+	}
+	if (version == 0)
 		return false;
-	data += strlen(magic);
-	size -= strlen(magic);
+	data += length;
+	size -= (size_t) length;
 	while (size >= sizeof(head))
 	{
-		Record		record = {.reading = true};
+		Record		record = {.reading = true, .version = version};
 		RecordFunction function;
 
 		memcpy(&head, data, sizeof(head));
@@ -628,7 +651,7 @@ state_start(void)
 		free(name);
 		return false;
 	}
-	buffer_add(&log_buffer, magic, strlen(magic));
+	buffer_printf(&log_buffer, magic, STATE_VERSION);
 	note_all();
 	state_flush();
 	if (rename(name, options.state_file) != 0)

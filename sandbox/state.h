@@ -15,6 +15,7 @@ typedef struct Record
 {
 	bool		reading;
 	bool		bad;			/* it cannot be read */
+	int			version;		/* of the file */
 	Buffer	   *out;
 	const char *in;
 	size_t		left;

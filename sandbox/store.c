@@ -343,6 +343,18 @@ set_text(char **field, const char *text)
 	*field = text ? xstrdup(text) : NULL;
 }
 
+/* Free the parties of a request. */
+void
+free_parties(Party *parties, int count)
+{
+	for (int i = 0; i < count; i++)
+	{
+		free(parties[i].token);
+		free(parties[i].reason);
+	}
+	free(parties);
+}
+
 /* Forget all requests, signers and documents. */
 void
 store_reset(void)
@@ -351,11 +363,9 @@ store_reset(void)
 	{
 		Request    *request = requests[i];
 
-		for (int p = 0; p < request->nparties; p++)
-			free(request->parties[p].token);
-		free(request->approvers);
+		free_parties(request->parties, request->nparties);
+		free_parties(request->approvers, request->napprovers);
 		free(request->documents);
-		free(request->parties);
 		free(request->title);
 		free(request->method);
 		cJSON_Delete(request->settings);

@@ -55,6 +55,7 @@ webhooks_reset(void)
 		free(events[i]->action);
 		free(events[i]->nature);
 		cJSON_Delete(events[i]->content);
+		cJSON_Delete(events[i]->error);
 		free(events[i]);
 	}
 	for (size_t i = 0; i < nendpoints; i++)
@@ -144,6 +145,22 @@ record_event(Record *record, void *object)
 	record_number(record, &event->due);
 	record_int(record, &event->attempts);
 	record_int(record, &event->status);
+	if (record->version >= 2)
+	{
+		record_json(record, &event->error);
+		record_int(record, &event->ndeliveries);
+		if (event->ndeliveries < 0 || event->ndeliveries > MAX_DELIVERIES)
+		{
+			record->bad = true;
+			event->ndeliveries = 0;
+		}
+		for (int i = 0; i < event->ndeliveries; i++)
+		{
+			record_number(record, &event->deliveries[i].time);
+			record_number(record, &event->deliveries[i].duration);
+			record_int(record, &event->deliveries[i].status);
+		}
+	}
 	if (record->reading && (event->endpoint = endpoint_by_id(endpoint)) == NULL)
 		record->bad = true;
 }

@@ -187,7 +187,8 @@ describe_event(const Event *event)
 	cJSON_AddStringToObject(json, "action", event->action);
 	cJSON_AddStringToObject(json, "msgNature", event->nature);
 	cJSON_AddItemToObject(json, "content", cJSON_Duplicate(event->content, true));
-	add_error(json, event);
+	if (event->error)
+		cJSON_AddItemToObject(json, "error", cJSON_Duplicate(event->error, true));
 	if (event->status != 0)
 	{
 		cJSON	   *response = cJSON_AddObjectToObject(json, "response");

@@ -22,6 +22,17 @@ typedef struct Endpoint
 	bool		deleted;
 } Endpoint;
 
+/* One delivery of an event. */
+typedef struct Delivery
+{
+	int64_t		time;
+	int64_t		duration;
+	int			status;			/* 0: no answer */
+} Delivery;
+
+/* So many are kept of each event. */
+#define MAX_DELIVERIES 10
+
 typedef struct Event
 {
 	char		id[ID_LENGTH + 1];
@@ -30,10 +41,13 @@ typedef struct Event
 	char	   *action;
 	char	   *nature;
 	cJSON	   *content;
+	cJSON	   *error;			/* or NULL */
 	int64_t		created_at;
 	int64_t		due;			/* 0: nothing to deliver */
 	int			attempts;
 	int			status;			/* of the last delivery; 0: there was none */
+	Delivery	deliveries[MAX_DELIVERIES]; /* the latest, oldest first */
+	int			ndeliveries;
 } Event;
 
 typedef struct Token
@@ -60,6 +74,5 @@ extern Token *add_token(void);
 extern WebhookMode webhook_mode;
 
 extern const char *delivery_state(const Event *event);
-extern void add_error(cJSON *json, const Event *event);
 
 #endif							/* SANDBOX_WEBHOOKS_H */
