@@ -264,7 +264,7 @@ typedef struct Step
 	const char *why;			/* or NULL */
 } Step;
 
-/* Insert a step where it belongs, unless it has not happened. */
+/* Insert a step where it belongs, after others of its time, unless it has not happened. */
 static void
 add_step(Step *steps, int *count, Step step)
 {
@@ -281,15 +281,17 @@ add_step(Step *steps, int *count, Step step)
 }
 
 static void
-add_party_steps(Step *steps, int *count, const Party *parties, int n, const char *done)
+add_signatures(Step *steps, int *count, const Party *parties, int n, const char *done)
 {
 	for (int i = 0; i < n; i++)
-	{
-		const char *who = parties[i].signer->inputs[SIGNER_EMAIL];
+		add_step(steps, count, (Step) {parties[i].signed_at, done, parties[i].signer->inputs[SIGNER_EMAIL], NULL});
+}
 
-		add_step(steps, count, (Step) {parties[i].signed_at, done, who, NULL});
-		add_step(steps, count, (Step) {parties[i].refused_at, "refused by", who, parties[i].reason});
-	}
+static void
+add_refusals(Step *steps, int *count, const Party *parties, int n)
+{
+	for (int i = 0; i < n; i++)
+		add_step(steps, count, (Step) {parties[i].refused_at, "refused by", parties[i].signer->inputs[SIGNER_EMAIL], parties[i].reason});
 }
 
 /* Add what happened, oldest first. */
@@ -302,8 +304,10 @@ add_history(Buffer *html, const Request *request)
 	add_step(steps, &count, (Step) {request->created_at, "made", NULL, NULL});
 	add_step(steps, &count, (Step) {request->published_at, "published", NULL, NULL});
 	add_step(steps, &count, (Step) {request->launched_at, "launched", NULL, NULL});
-	add_party_steps(steps, &count, request->approvers, request->napprovers, "approved by");
-	add_party_steps(steps, &count, request->parties, request->nparties, "signed by");
+	add_signatures(steps, &count, request->approvers, request->napprovers, "approved by");
+	add_signatures(steps, &count, request->parties, request->nparties, "signed by");
+	add_refusals(steps, &count, request->approvers, request->napprovers);
+	add_refusals(steps, &count, request->parties, request->nparties);
 	add_step(steps, &count, (Step) {request->closed_at, request->status, NULL, NULL});
 	html_add(html, "<h2>What happened</h2>\n<ol class=\"history\">\n");
 	for (int i = 0; i < count; i++)

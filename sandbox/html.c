@@ -107,7 +107,7 @@ void
 html_size(Buffer *html, size_t size)
 {
 	if (size < 1000)
-		html_add(html, "%zu bytes", size);
+		html_add(html, size == 1 ? "%zu byte" : "%zu bytes", size);
 	else
 		buffer_printf(html, size < 1000000 ? "%.1f kB" : "%.1f MB",
 					  (double) size / (size < 1000000 ? 1000 : 1000000));
