@@ -155,22 +155,6 @@ invite(const Request *request, const Party *parties, int count)
 	}
 }
 
-/* When the signers were asked: once all had approved.  0: not yet. */
-static int64_t
-invited_at(const Request *request)
-{
-	int64_t		last = request->launched_at;
-
-	for (int i = 0; i < request->napprovers; i++)
-	{
-		if (request->approvers[i].signed_at == 0)
-			return 0;
-		if (request->approvers[i].signed_at > last)
-			last = request->approvers[i].signed_at;
-	}
-	return last;
-}
-
 /* Add the e-mails to some of those whom a request asks, if they were sent. */
 static void
 add_emails(cJSON *list, const Request *request, const Party *parties, int count, const char *to, int64_t limit)
@@ -179,7 +163,7 @@ add_emails(cJSON *list, const Request *request, const Party *parties, int count,
 	{
 		const Party *party = &parties[i];
 		bool		approves = is_approver(request, party);
-		int64_t		sent_at = approves ? request->launched_at : invited_at(request);
+		int64_t		sent_at = approves ? request->launched_at : opened_at(request);
 		const char *email = party->signer->inputs[SIGNER_EMAIL];
 		cJSON	   *item;
 		char	   *link;

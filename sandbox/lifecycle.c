@@ -57,16 +57,20 @@ signs_by_hand(const Signer *signer)
 	return options.sign_after < 0;
 }
 
-/* Whether all who approve have done so. */
-static bool
-all_approved(const Request *request)
+/* When the signers could sign a published request: once all had approved.  0: not yet. */
+int64_t
+opened_at(const Request *request)
 {
+	int64_t		last = request->launched_at;
+
 	for (int i = 0; i < request->napprovers; i++)
 	{
 		if (request->approvers[i].signed_at == 0)
-			return false;
+			return 0;
+		if (request->approvers[i].signed_at > last)
+			last = request->approvers[i].signed_at;
 	}
-	return true;
+	return last;
 }
 
 /* One has signed. */
@@ -85,7 +89,7 @@ approve(Request *request, Party *approver, int64_t time)
 	approver->signed_at = time;
 	touch_request(request);
 	emit_request(request, "APPROVER_STEP");
-	if (all_approved(request))
+	if (opened_at(request) != 0)
 		invite(request, request->parties, request->nparties);
 }
 
@@ -102,15 +106,10 @@ expire(Request *request)
 	emit_request(request, request->status);
 }
 
-/*
- * When the signers of a published request may sign: once all who approve have
- * done so.  0: not yet.
- */
-static int64_t
-approved_at(Request *request, int64_t now)
+/* Let those approve, one after another, who do so by themselves and whose time has come. */
+static void
+approve_due(Request *request, int64_t now)
 {
-	int64_t		last = request->launched_at;
-
 	for (int i = 0; i < request->napprovers; i++)
 	{
 		Party	   *approver = &request->approvers[i];
@@ -119,11 +118,8 @@ approved_at(Request *request, int64_t now)
 		if (approver->signed_at == 0 && !signs_by_hand(approver->signer) && now >= due)
 			approve(request, approver, due);
 		if (approver->signed_at == 0)
-			return 0;
-		if (approver->signed_at > last)
-			last = approver->signed_at;
+			return;
 	}
-	return last;
 }
 
 /* The request is due: tell the signers. */
@@ -166,8 +162,10 @@ advance(Request *request)
 	}
 	if (strcmp(request->status, "IN_PROGRESS") == 0)
 	{
-		int64_t		start = approved_at(request, now);
+		int64_t		start;
 
+		approve_due(request, now);
+		start = opened_at(request);
 		for (int i = 0; start != 0 && i < request->nparties; i++)
 		{
 			int64_t		due = start + (i + 1) * options.sign_after;
@@ -214,7 +212,7 @@ bool
 may_act(const Request *request, const Party *party)
 {
 	return strcmp(request->status, "IN_PROGRESS") == 0 && party->signed_at == 0 &&
-		(is_approver(request, party) || all_approved(request));
+		(is_approver(request, party) || opened_at(request) != 0);
 }
 
 /* Let one who may do so sign, or approve. */
@@ -274,7 +272,7 @@ sign_party(Request *request, const char *email)
 		if (approver->signed_at == 0)
 			approve(request, approver, now_ms());
 	}
-	for (int i = 0; all_approved(request) && i < request->nparties; i++)
+	for (int i = 0; opened_at(request) != 0 && i < request->nparties; i++)
 	{
 		Party	   *party = &request->parties[i];
 

@@ -28,6 +28,7 @@ typedef struct View
 	Request    *request;
 	Party	   *party;
 	bool		approver;
+	bool		embedded;		/* may be in a frame of the application's */
 	char		path[256];		/* of the page */
 	char		document[ID_LENGTH + 1];	/* or empty: the page itself */
 } View;
@@ -62,6 +63,7 @@ find_view(const char *path, View *view)
 	if (view->party == NULL || view->party->signer->revoked)
 		return false;
 	view->approver = is_approver(view->request, view->party);
+	view->embedded = view->party->signer->profile->embedded && !view->approver;
 	snprintf(view->path, sizeof(view->path), "%.*s", length, path);
 	advance(view->request);
 	return true;
@@ -143,8 +145,9 @@ answer_document(Call *call, const View *view, Answer *answer)
 	name = header_name(document_name(document));
 	answer_header(answer, "Content-Disposition", "%s; filename*=UTF-8''%s", shown ? "inline" : "attachment", name);
 	free(name);
-	answer_policy(answer, shown ? "default-src 'none'; object-src 'self'; style-src 'unsafe-inline'; frame-ancestors 'self'" :
-				  "default-src 'none'; frame-ancestors 'none'; sandbox");
+	answer_policy(answer, !shown ? "default-src 'none'; frame-ancestors 'none'; sandbox" :
+				  view->embedded ? "default-src 'none'; object-src 'self'; style-src 'unsafe-inline'; frame-ancestors *" :
+				  "default-src 'none'; object-src 'self'; style-src 'unsafe-inline'; frame-ancestors 'self'");
 	answer->status = 200;
 	answer->content_type = is_shown(document) ? "application/pdf" : "application/octet-stream";
 	buffer_add(&answer->body, document->content, document->size);
@@ -461,9 +464,7 @@ answer_view(const View *view, int status, const char *problem, Answer *answer)
 	if (!open)
 		add_documents(&html, view);
 	html_add(&html, "</div>\n</main>\n");
-
-	/* One who signs embedded has the page in a frame of the application's. */
-	answer_policy(answer, view->party->signer->profile->embedded && !view->approver ?
+	answer_policy(answer, view->embedded ?
 				  "default-src 'none'; style-src 'self'; img-src 'self'; object-src 'self'; frame-src 'self'; "
 				  "base-uri 'none'; form-action 'self'; frame-ancestors *" :
 				  "default-src 'none'; style-src 'self'; img-src 'self'; object-src 'self'; frame-src 'self'; "

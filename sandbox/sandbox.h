@@ -192,6 +192,7 @@ extern bool state_start(void);
 /* ---- States (lifecycle.c): bring a request up to date ---- */
 
 extern void advance(Request *request);
+extern int64_t opened_at(const Request *request);
 extern bool is_approver(const Request *request, const Party *party);
 extern bool may_act(const Request *request, const Party *party);
 extern void act(Request *request, Party *party);

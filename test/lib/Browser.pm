@@ -20,7 +20,7 @@ use MIME::Base64 qw(decode_base64);
 use POSIX        ();
 use Time::HiRes  qw(sleep time);
 
-use constant PATIENCE => $ENV{PG_TEST_TIMEOUT_DEFAULT} // 60;
+use constant PATIENCE => $ENV{PG_TEST_TIMEOUT_DEFAULT} // 180;
 
 # The program, or undef.
 sub program
@@ -90,14 +90,22 @@ sub next_message
 	return JSON::PP::decode_json($message);
 }
 
-# Give a command; returns its result.  Events that come meanwhile are kept.
-sub tell
+# Give a command without waiting for its result.
+sub hint
 {
 	my ($self, $method, $parameters) = @_;
 	my %command = (id => ++$self->{id}, method => $method, params => $parameters // {});
 
 	$command{sessionId} = $self->{session} if $self->{session};
 	syswrite $self->{to}, JSON::PP::encode_json(\%command) . "\0" or die "write: $!";
+}
+
+# Give a command; returns its result.  Events that come meanwhile are kept.
+sub tell
+{
+	my ($self, $method, $parameters) = @_;
+
+	$self->hint($method, $parameters);
 	while (1)
 	{
 		my $message = $self->next_message;
@@ -188,6 +196,16 @@ sub click
 	  for qw(mousePressed mouseReleased);
 }
 
+# Click on a place, whatever is there: a frame of another site that is left by that
+# gives no result.
+sub click_at
+{
+	my ($self, $x, $y) = @_;
+
+	$self->hint('Input.dispatchMouseEvent', { type => $_, x => $x, y => $y, button => 'left', clickCount => 1 })
+	  for qw(mousePressed mouseReleased);
+}
+
 # Press a key; what it would write, if anything.
 sub press
 {
@@ -218,10 +236,9 @@ sub DESTROY
 
 	local ($?, $@);
 	return unless $self->{pid} && $self->{owner} == $$;
-	# What it started ends when its pipes do.
-	close $self->{to};
-	close $self->{from};
-	kill 'TERM', $self->{pid};
+	# Told so it ends after what it has started, which writes to the profile.
+	delete $self->{session};
+	eval { $self->tell('Browser.close') };
 	for (my $end = time + 10; time < $end; sleep 0.02)
 	{
 		return if waitpid($self->{pid}, POSIX::WNOHANG()) == $self->{pid};

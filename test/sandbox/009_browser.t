@@ -135,6 +135,41 @@ $browser->press('Enter', 13, "\r");
 ok($browser->wait_for(q{document.title === 'Signed: Lease'}), 'Enter signs');
 is($sandbox->context($id)->{status}, 'COMPLETED', 'all have signed');
 
+# In a frame of the application's, for those who sign embedded; for nobody else.
+my ($profile) = map { $_->{_id} } grep { $_->{integrationMode} eq 'EMBEDDED' } @{ $sandbox->call('GET', "$app/signer-profiles")->{json} };
+my $answer = $sandbox->call('POST', '/v4/signature-requests/one-call-sign',
+	json => SandboxTest::sign_body(documents => [$lease], signers => [ { email => 'eve@example.com', signerProfileId => $profile }, { email => 'ann@example.com' } ]));
+$id = $answer->{json}{signatureRequestId};
+my ($eve) = @{ $answer->{json}{signersEmbedded} };
+
+my $elsewhere = SandboxTest->start;
+
+# Show an address in a frame as large as the window, in a page of another site.
+sub frame
+{
+	my ($url) = @_;
+
+	$browser->open("http://localhost:$elsewhere->{port}/v4/healthcheck");
+	$browser->run(qq{document.body.style.margin = 0; document.body.innerHTML = '<iframe src="$url" style="border:0;width:100vw;height:100vh" onload="window.loaded = true"></iframe>'});
+	ok($browser->wait_for('window.loaded'), 'a page in a frame');
+}
+
+# The button is in the same place in the frame.
+$browser->window(1280, 900);
+my $url = $sandbox->url . "/sign/$id/$eve->{signerId}/$eve->{token}";
+$browser->open($url);
+my ($x, $y) = map { $browser->run("document.querySelector('button.main').getBoundingClientRect().$_") + 20 } 'x', 'y';
+frame(link_of($id));
+like(join("\n", $browser->complaints), qr/frame-ancestors/, 'is not shown, since it was mailed');
+frame($url);
+is_deeply([ $browser->complaints ], [], 'is shown to one who signs embedded');
+ok( SandboxTest::wait_for(
+		sub {
+			$browser->click_at($x, $y);
+			return @{ $sandbox->context($id)->{signedBy} } == 1;
+		}),
+	'who can sign there');
+
 # Refusing, without JavaScript.
 $id = $sandbox->sign(documents => [$lease]);
 $link = link_of($id);
