@@ -408,15 +408,20 @@ ig_apply_context(const IgCall *call, const IgApiAnswer *answer, const IgAccount 
 	return again;
 }
 
-/* Store a proof. */
+/*
+ * Store a proof.  Where the table is partitioned by time, a key holds within a
+ * partition only: it is this worker, the only one that stores proofs, which sees to
+ * it that there is one.
+ */
 void
 ig_apply_proof(const IgCall *call, const char *content, int64 size, const char *mime_type)
 {
 	static IgStatement store = {
 		.sql = "WITH proof AS ("
 		"INSERT INTO ignisign.proof (request, document, proof_type, content, mime_type, sha256, size, signer) "
-		"VALUES ($1, $2, $3, $4, $5, $6, $7, $8) "
-		"ON CONFLICT (request, document, proof_type, signer) DO NOTHING RETURNING request) "
+		"SELECT $1, $2, $3, $4, $5, $6, $7, $8 WHERE NOT EXISTS (SELECT FROM ignisign.proof p "
+		"WHERE p.request = $1 AND p.document = $2 AND p.proof_type = $3 AND p.signer = $8) "
+		"ON CONFLICT DO NOTHING RETURNING request) "
 		"INSERT INTO ignisign.event (request, source, kind, value, detail) "
 		"SELECT request, 'api', 'proof', $3, concat_ws('/', $2, nullif($8, 0)) FROM proof RETURNING request::text",
 		.types = {UUIDOID, INT4OID, TEXTOID, BYTEAOID, TEXTOID, BYTEAOID, INT8OID, INT4OID}

@@ -25,7 +25,8 @@ use PostgreSQL::Test::Utils;
 
 our @EXPORT =
   qw(start_sandbox new_node connect_node wait_for free_port pdf sign_sql
-  listen_for_messages example run_example connect_example);
+  listen_for_messages example run_example connect_example
+  partition_node);
 
 # Refreshing, reconciling and retrying as fast as tests like it.
 my %fast = (
@@ -65,7 +66,8 @@ sub start_sandbox
 
 # Start a server that preloads ignisign, has the extension in the database
 # postgres and is connected to the sandbox, which may be undef.  Further
-# arguments are settings; undef leaves one at its default.
+# arguments are settings; undef leaves one at its default.  With IGNISIGN_PARTITIONED
+# in the environment, tables of the extension are partitioned.
 sub new_node
 {
 	my ($name, $sandbox, %guc) = @_;
@@ -81,6 +83,7 @@ sub new_node
 			  grep { defined $conf{$_} } sort keys %conf));
 	$node->start;
 	$node->safe_psql('postgres', 'CREATE EXTENSION ignisign');
+	partition_node($node) if $ENV{IGNISIGN_PARTITIONED};
 	connect_node($node, $sandbox) if defined $sandbox;
 	return $node;
 }
@@ -176,6 +179,17 @@ sub connect_example
 
 	die "connect.sql: $err" if $status != 0;
 	return $out;
+}
+
+# Partition tables of the extension, as the example does.
+sub partition_node
+{
+	my ($node) = @_;
+	my ($status, $out, $err) =
+	  run_example($node, $node->safe_psql('postgres', 'SELECT current_user'), example('partitioning/partition.sql'));
+
+	die "partition.sql: $err" if $status != 0;
+	return;
 }
 
 # Make a small PDF that differs from others by its text.

@@ -62,7 +62,7 @@ is($reports->safe_psql('postgres', 'SELECT count(*) FROM ignisign.event'), $prim
 my $dump = `pg_dump -h ${\ $reports->host} -p ${\ $reports->port} -U $superuser postgres`;
 like($dump, qr/$before/, 'in a dump of the reporting database');
 unlike($dump, qr/example\.com|Ann|Lee|Before/, 'there is nothing personal');
-is( $primary->safe_psql('postgres', "SELECT string_agg(attrelid::regclass || '.' || attname, ' ' ORDER BY 1) FROM pg_attribute"
+is( $primary->safe_psql('postgres', "SELECT string_agg(attrelid::regclass || '.' || attname, ' ') FROM pg_attribute"
 	  . " WHERE attname IN ('email', 'first_name', 'title', 'content', 'token', 'value') AND attrelid::regclass::text LIKE 'ignisign.%'"
 	  . " AND has_column_privilege('reports', attrelid, attnum, 'SELECT') AND has_schema_privilege('reports', 'ignisign', 'USAGE')"),
 	'', 'nor may the role read more');
