@@ -13,6 +13,9 @@ use strict;
 use warnings FATAL => 'all';
 
 use FindBin;
+use lib $FindBin::RealBin;
+
+use Bench qw(sql);
 use Getopt::Long;
 use HTTP::Tiny;
 use IO::Socket::INET;
@@ -49,19 +52,6 @@ sub stub
 
 	die "stub: $answer->{content}" unless $answer->{success};
 	return $answer->{content};
-}
-
-# Run statements in a database; returns what they answer.
-sub sql
-{
-	my ($statement, $database) = @_;
-
-	open(my $psql, '-|', 'psql', '-XAtq', '-v', 'ON_ERROR_STOP=1', '-d', $database // 'postgres', '-c', $statement)
-	  or die "psql: $!";
-	my $answer = do { local $/; <$psql> } // '';
-	close $psql or die "failed: $statement\n";
-	chomp $answer;
-	return $answer;
 }
 
 sub set
