@@ -61,6 +61,11 @@ notify(const char *request, const char *event, const char *status, const char *p
 static void
 drop_imported(const Datum *values)
 {
+	static IgStatement find = {
+		.sql = "SELECT FROM unnest($2) AS u (signature_request_id) JOIN ignisign.request i USING (signature_request_id) "
+		"WHERE i.delivery = 'imported' LIMIT 1",
+		.types = {UUIDARRAYOID, TEXTARRAYOID}
+	};
 	static IgStatement drop = {
 		.sql = "WITH gone AS (DELETE FROM ignisign.request i USING unnest($1, $2) AS u (id, signature_request_id) "
 		"JOIN ignisign.request r ON r.id = u.id "
@@ -75,7 +80,8 @@ drop_imported(const Datum *values)
 		.types = {UUIDARRAYOID, TEXTARRAYOID}
 	};
 
-	ig_spi_execute(&drop, values, NULL);
+	if (ig_spi_execute(&find, values, NULL) > 0)
+		ig_spi_execute(&drop, values, NULL);
 }
 
 /* The requests are at Ignisign; their contexts are read before long. */

@@ -582,10 +582,13 @@ void
 ig_queue_finish(const IgCall *const *calls, int n)
 {
 	static IgStatement finish = {
-		.sql = "WITH again AS (UPDATE ignisign.call c SET state = 'pending', run_at = now(), attempts = 0, again = false "
-		"FROM unnest($1, $2) AS f (request, id) WHERE c.request = f.request AND c.id = f.id AND c.again) "
-		"DELETE FROM ignisign.call c USING unnest($1, $2) AS f (request, id) "
+		.sql = "DELETE FROM ignisign.call c USING unnest($1, $2) AS f (request, id) "
 		"WHERE c.request = f.request AND c.id = f.id AND NOT c.again",
+		.types = {UUIDARRAYOID, INT8ARRAYOID}
+	};
+	static IgStatement start_anew = {
+		.sql = "UPDATE ignisign.call c SET state = 'pending', run_at = now(), attempts = 0, again = false "
+		"FROM unnest($1, $2) AS f (request, id) WHERE c.request = f.request AND c.id = f.id AND c.again",
 		.types = {UUIDARRAYOID, INT8ARRAYOID}
 	};
 	Datum	   *requests = new_datums(n);
@@ -602,7 +605,8 @@ ig_queue_finish(const IgCall *const *calls, int n)
 	SPI_connect();
 	values[0] = ig_array(UUIDOID, requests, NULL, n);
 	values[1] = ig_array(INT8OID, ids, NULL, n);
-	ig_spi_execute(&finish, values, NULL);
+	if (ig_spi_execute(&finish, values, NULL) < (uint64) n)
+		ig_spi_execute(&start_anew, values, NULL);
 	SPI_finish();
 }
 
