@@ -54,6 +54,10 @@
 /* Descriptors of ours that are not transfers'. */
 #define OTHER_DESCRIPTORS	8
 
+/* Handles of libcurl that are kept for later: while something is under way, and at rest. */
+#define KEPT_HANDLES		256
+#define KEPT_AT_REST		4
+
 /* Error bodies are cut to this. */
 #define MAX_ERROR_BODY		(64 * 1024)
 
@@ -89,7 +93,10 @@ static int	epoll_fd = -1;
 static WaitEventSet *wait_set = NULL;
 static TimestampTz curl_deadline = 0;	/* 0: none */
 static int	transfers_under_way = 0;
+static CURL *kept[KEPT_HANDLES];	/* not in use */
+static int	nkept = 0;
 static dlist_head finished = DLIST_STATIC_INIT(finished);
+static int	nfinished = 0;
 
 /* ---- Called by libcurl ---- */
 
@@ -419,6 +426,28 @@ ig_http_init(void)
 	AddWaitEventToSet(wait_set, WL_SOCKET_READABLE, epoll_fd, NULL, NULL);
 }
 
+/* A handle without any option set; NULL: out of memory. */
+static CURL *
+take_handle(void)
+{
+	if (nkept == 0)
+		return curl_easy_init();
+	return kept[--nkept];
+}
+
+/* A handle is no longer needed. */
+static void
+leave_handle(CURL *easy)
+{
+	if (nkept == KEPT_HANDLES)
+	{
+		curl_easy_cleanup(easy);
+		return;
+	}
+	curl_easy_reset(easy);
+	kept[nkept++] = easy;
+}
+
 /* Add a header line. */
 static void
 add_header(IgTransferState *state, const char *name, const char *value)
@@ -453,14 +482,14 @@ IgTransfer *
 ig_http_start(const IgHttpRequest *request, void *user)
 {
 	IgTransferState *state;
-	CURL	   *easy = curl_easy_init();
+	CURL	   *easy = take_handle();
 
 	state = calloc(1, sizeof(IgTransferState));
 	if (state == NULL || easy == NULL)
 	{
 		free(state);
 		if (easy)
-			curl_easy_cleanup(easy);
+			leave_handle(easy);
 		ereport(ERROR,
 				(errcode(ERRCODE_OUT_OF_MEMORY),
 				 errmsg("out of memory")));
@@ -617,6 +646,7 @@ collect_finished(void)
 		curl_multi_remove_handle(multi, easy);
 		transfers_under_way--;
 		dlist_push_tail(&finished, &state->node);
+		nfinished++;
 	}
 }
 
@@ -624,7 +654,7 @@ collect_finished(void)
 static void
 work_on_sockets(bool ready)
 {
-	struct epoll_event events[64];
+	struct epoll_event events[256];
 	int			running;
 	int			n = 0;
 
@@ -671,16 +701,14 @@ ig_http_deadline(void)
 }
 
 /* Wait for the latch, the sockets or the time, then work on the sockets. */
-bool
-ig_http_wait(long timeout)
+static bool
+wait_once(long timeout)
 {
 	WaitEvent	events[3];
 	bool		ready = false;
 	bool		latch_set = false;
 	int			n;
 
-	if (!dlist_is_empty(&finished))
-		timeout = 0;
 	if (curl_deadline != 0)
 	{
 		long		left = TimestampDifferenceMilliseconds(GetCurrentTimestamp(), curl_deadline);
@@ -689,6 +717,11 @@ ig_http_wait(long timeout)
 			timeout = left;
 	}
 
+	if (transfers_under_way == 0 && timeout != 0)
+	{
+		while (nkept > KEPT_AT_REST)
+			curl_easy_cleanup(kept[--nkept]);
+	}
 	n = WaitEventSetWait(wait_set, timeout, events, lengthof(events),
 						 ig_wait_event(transfers_under_way > 0 ? IG_WAIT_HTTP : IG_WAIT_WORKER));
 	for (int i = 0; i < n; i++)
@@ -706,12 +739,37 @@ ig_http_wait(long timeout)
 	return latch_set;
 }
 
+/* The same, but do not wait where a transfer has finished. */
+bool
+ig_http_wait(long timeout)
+{
+	return wait_once(nfinished > 0 ? 0 : timeout);
+}
+
+/* Wait for more transfers to finish, while they do. */
+bool
+ig_http_gather(int most, long timeout)
+{
+	TimestampTz until = TimestampTzPlusMilliseconds(GetCurrentTimestamp(), timeout);
+	bool		latch_set = false;
+	int			before = 0;
+
+	while (!latch_set && nfinished > before && nfinished < most && transfers_under_way > 0 &&
+		   GetCurrentTimestamp() < until)
+	{
+		before = nfinished;
+		latch_set = wait_once(1);
+	}
+	return latch_set;
+}
+
 /* The next transfer that has finished, or NULL. */
 IgTransfer *
 ig_http_next_finished(void)
 {
 	if (dlist_is_empty(&finished))
 		return NULL;
+	nfinished--;
 	return &dlist_container(IgTransferState, node, dlist_pop_head_node(&finished))->transfer;
 }
 
@@ -757,7 +815,7 @@ ig_http_release(IgTransfer *transfer)
 {
 	IgTransferState *state = transfer->state;
 
-	curl_easy_cleanup(state->easy);
+	leave_handle(state->easy);
 	curl_slist_free_all(state->headers);
 	if (transfer->spool >= 0)
 		FileClose(transfer->spool);

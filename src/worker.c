@@ -47,6 +47,13 @@
 #define MAX_ANSWERS			500
 #define MAX_ANSWER_MEMORY	(32 * 1024 * 1024)
 
+/*
+ * Answers that come close to each other are applied together: they are waited for
+ * as long as this part of what the last turn took, and so many ms.
+ */
+#define GATHER_PART			2
+#define GATHER_MOST			5
+
 /* After answers of so many bytes it is worth the time to give memory back. */
 #define GIVE_BACK_AFTER		(8 * 1024 * 1024)
 
@@ -64,6 +71,7 @@ static List *held = NIL;		/* flights to be applied again, in flying_context */
 static TimestampTz held_until = 0;
 static int	held_pause = FIRST_PAUSE;
 static TimestampTz next_turn = 0;	/* something is due then; 0: nothing */
+static long turn_took = 0;		/* the last one, in ms */
 static bool parked = false;		/* the queue is not this database's */
 static bool warned = false;		/* and that has been said */
 static IgLost lost;				/* calls of a predecessor */
@@ -472,6 +480,8 @@ wait_for_work(TimestampTz watch_at)
 	ig_look_again(&rest, ig_http_deadline());
 	ig_slots_rests(rest);
 	woken = ig_http_wait(time_to(until));
+	if (!woken)
+		woken = ig_http_gather(MAX_ANSWERS, Min(turn_took / GATHER_PART, GATHER_MOST));
 	ig_session_report();
 	return woken;
 }
@@ -578,8 +588,11 @@ ignisign_worker_main(Datum arg)
 		unsent = NIL;
 		if (finished != NIL || woken || any_hungry() || time_to(next_turn) == 0)
 		{
+			TimestampTz began = GetCurrentTimestamp();
+
 			ig_slots_turn_begins();
 			unsent = turn(finished, &gone);
+			turn_took = TimestampDifferenceMilliseconds(began, GetCurrentTimestamp());
 			ig_gates_publish();
 			ig_slots_turn_ends();
 			for (int i = 0; i < list_length(unsent); i++)
