@@ -29,7 +29,7 @@ my $http = HTTP::Tiny->new(no_proxy => ['127.0.0.1']);
 $ENV{PGOPTIONS} = '-c client_min_messages=warning';
 my $key = 'skv2_development_5a4db0c5-0000-4000-8000-000000000001_benchsecret';
 my @results;
-my ($stub, $stub_out, $port);
+my ($stub, $stub_out, $port, $counting);
 
 # ---- The stub, the server, the reference ----
 
@@ -44,7 +44,7 @@ sub start_stub
 	die 'the stub did not start' unless <$stub_out> eq "ready\n";
 	return;
 }
-END { kill 'TERM', $stub if $stub }
+END { kill 'INT', grep { $_ } $stub, $counting }
 
 sub stub
 {
@@ -183,8 +183,9 @@ sub drain_row
 	my (@ratio, @rate);
 
 	$n *= $scale;
-	fresh('bench', max_in_flight => $in_flight);
-	set('ignisign.refresh_interval' => '1h');
+	# One role gets three quarters of a server's places.
+	fresh('bench', max_in_flight => $in_flight, max_total_in_flight => 2 * $in_flight);
+	set('ignisign.refresh_interval' => '1h', 'ignisign.max_in_flight' => 4 * $in_flight);
 	for (1 .. $runs)
 	{
 		queue($n, 5000, 'bench');
@@ -265,20 +266,29 @@ $row{slow} = sub {
 	report('one answer after 3 s among fast ones: delay of the others, p99 ms', \@delay, '%.2f', '<= 10', sub { $_[0] <= 10 });
 };
 
-$row{trigger} = sub {
-	my @ratio;
+# Two tables of contracts, of which one has the trigger.
+sub make_contracts
+{
+	my ($database) = @_;
 	my $columns = "(id bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY, title text NOT NULL, pdf bytea NOT NULL,"
 	  . ' signers jsonb NOT NULL, signature_id uuid DEFAULT ignisign_id())';
+
+	sql("CREATE TABLE plain $columns; CREATE TABLE contract $columns;"
+		  . ' CREATE TRIGGER sign AFTER INSERT ON contract FOR EACH ROW'
+		  . " EXECUTE FUNCTION ignisign_sign_trigger('title', 'pdf', 'signers', 'signature_id')", $database);
+	# Bytes as they are, as ignisign.document has them.
+	sql("ALTER TABLE $_ ALTER pdf SET STORAGE EXTERNAL", $database) for qw(plain contract);
+	return;
+}
+
+$row{trigger} = sub {
+	my @ratio;
 	my $insert = "(title, pdf, signers) SELECT 'Contract ' || n, decode(repeat('ab', 5000), 'hex'),"
 	  . " '[{\"email\": \"ann\@example.com\", \"firstName\": \"Ann\"}]' FROM generate_series(1, 10000) n";
 
 	fresh('bench');
 	set('ignisign.enabled' => 'off');
-	sql("CREATE TABLE plain $columns; CREATE TABLE contract $columns;"
-		  . ' CREATE TRIGGER sign AFTER INSERT ON contract FOR EACH ROW'
-		  . " EXECUTE FUNCTION ignisign_sign_trigger('title', 'pdf', 'signers', 'signature_id')", 'bench');
-	# Bytes as they are, as ignisign.document has them.
-	sql("ALTER TABLE $_ ALTER pdf SET STORAGE EXTERNAL", 'bench') for qw(plain contract);
+	make_contracts('bench');
 	for (1 .. $runs)
 	{
 		sql('CHECKPOINT');
@@ -490,7 +500,7 @@ $row{databases} = sub {
 	my $n = 30000 * $scale;
 
 	fresh('idle_template');
-	fresh('bench', max_in_flight => 200);
+	fresh('bench', max_in_flight => 200, max_total_in_flight => 400);
 	set('ignisign.refresh_interval' => '1h');
 	for (1 .. $runs)
 	{
@@ -508,9 +518,123 @@ $row{databases} = sub {
 	sql('DROP DATABASE idle_template');
 };
 
+# ---- Instructions: valgrind counts them, whatever else the machine does ----
+
+# A server of its own under callgrind; what the code leaves running is counted.
+# Returns the instructions of each process, by its id, without those of libcrypto:
+# valgrind knows no processor's instructions for SHA-256.
+sub counted
+{
+	my ($conf, $code) = @_;
+	my $dir = ($ENV{TMPDIR} // '/tmp') . '/counted';
+	my %instructions;
+	local $ENV{PGHOST} = $dir;
+
+	unlink glob "$dir/callgrind.*";
+	if (!-d $dir)
+	{
+		mkdir $dir or die "$dir: $!";
+		system("initdb -D '$dir/data' -A trust -U postgres --no-locale -E UTF8 >'$dir/log' 2>&1") == 0 or die 'initdb failed';
+	}
+	open(my $out, '>', "$dir/data/postgresql.auto.conf") or die "$dir: $!";
+	print $out "shared_preload_libraries = 'ignisign'\nlisten_addresses = ''\nunix_socket_directories = '$dir'\n",
+	  "shared_buffers = '256MB'\nautovacuum = off\nignisign.refresh_interval = '1h'\n$conf";
+	close $out;
+	$counting = fork // die "fork: $!";
+	if ($counting == 0)
+	{
+		open(STDOUT, '>>', "$dir/log");
+		open(STDERR, '>>', "$dir/log");
+		exec 'valgrind', '--tool=callgrind', "--callgrind-out-file=$dir/callgrind.%p", 'postgres', '-D', "$dir/data" or die;
+	}
+	sleep 0.2 until system("psql -XAtqc 'SELECT 1' >'$dir/try' 2>&1") == 0;
+	$code->();
+	kill 'INT', $counting;
+	waitpid $counting, 0;
+	$counting = undef;
+	for my $file (glob "$dir/callgrind.*")
+	{
+		my ($pid) = $file =~ /(\d+)$/;
+		my $sum = 0;
+
+		open(my $in, '-|', 'callgrind_annotate', '--threshold=100', $file) or die "callgrind_annotate: $!";
+		for (grep { !/PROGRAM TOTALS|libcrypto/ } <$in>)
+		{
+			$sum += $1 =~ tr/,//dr if /^ *([\d,]+) .*:/;
+		}
+		$instructions{$pid} = $sum;
+	}
+	return %instructions;
+}
+
+# Instructions of a session that runs a statement.
+sub instructions_of
+{
+	my ($database, @statements) = @_;
+	my $pid;
+	my %instructions = counted("ignisign.enabled = off\n", sub {
+		open(my $psql, '-|', 'psql', '-XAtq', '-d', $database, '-c', 'SELECT pg_backend_pid()', map { ('-c', $_) } @statements)
+		  or die "psql: $!";
+		$pid = <$psql>;
+		my @rest = <$psql>;
+		close $psql or die 'psql failed';
+	});
+
+	return $instructions{ $pid + 0 };
+}
+
+# Instructions of the worker that sends so many calls: those in one go, and those one by one.
+sub instructions_of_worker
+{
+	my ($together, $alone) = @_;
+	my $pid;
+	my $sign = "SELECT count(ignisign_sign('Contract ' || n, decode(repeat('ab', 5000), 'hex'),"
+	  . " ARRAY[ignisign_signer('ann\@example.com', 'Ann', 'Lee')])) FROM generate_series(1, %d) n";
+	my %instructions = counted("ignisign.enabled = on\n", sub {
+		sql("DROP DATABASE IF EXISTS bench");
+		fresh('bench', max_in_flight => 200, max_total_in_flight => 400);
+		for my $n ($together, (1) x $alone)
+		{
+			sql(sprintf($sign, $n), 'bench');
+			until_true("NOT EXISTS (SELECT FROM ignisign.call WHERE operation = 'one-call-sign')", 'bench');
+		}
+		$pid = worker('bench');
+	});
+
+	return $instructions{$pid};
+}
+
+$row{instructions} = sub {
+	if (system('command -v valgrind >/dev/null') != 0)
+	{
+		print "| instructions | no valgrind here | | | |\n";
+		return;
+	}
+	my $insert = "INSERT INTO %s (title, pdf, signers) SELECT 'Contract ' || n, decode(repeat('ab', 5000), 'hex'),"
+	  . " '[{\"email\": \"ann\@example.com\", \"firstName\": \"Ann\"}]' FROM generate_series(1, %d) n";
+	my %row_of;
+
+	counted("ignisign.enabled = off\n", sub { fresh('counted'); make_contracts('counted') });
+	for my $table (qw(plain contract))
+	{
+		my $few = instructions_of('counted', sprintf($insert, $table, 5), sprintf($insert, $table, 100));
+		my $many = instructions_of('counted', sprintf($insert, $table, 5), sprintf($insert, $table, 600));
+
+		$row_of{$table} = ($many - $few) / 500;
+	}
+	my $few = instructions_of_worker(200, 0);
+	my $many = instructions_of_worker(1200, 0);
+	my $alone = instructions_of_worker(200, 50);
+
+	report('instructions: insert a row with 5 kB', [ $row_of{plain} ], '%.0f', '', undef);
+	report('instructions: the same through the trigger', [ $row_of{contract} ], '%.0f', '', undef);
+	report('instructions: the worker, for each of many calls', [ ($many - $few) / 1000 ], '%.0f', '', undef);
+	report('instructions: the worker, for a call alone: its two turns', [ ($alone - $few) / 50 ], '%.0f', '', undef);
+};
+
 # ---- Main ----
 
-my @order = qw(drain delay latency slow trigger single refresh large proofs idle databases);
+my @order = qw(drain delay latency slow trigger single refresh large proofs idle databases full instructions);
 
 GetOptions('runs=i' => \$runs, 'scale=f' => \$scale)
   or die "usage: run.pl [--runs N] [--scale S] [ROW...]\n";
