@@ -485,14 +485,18 @@ $row{idle} = sub {
 	my $worker = worker('bench');
 	my $file = ($ENV{TMPDIR} // '/tmp') . '/strace';
 	my $lsn = sql('SELECT pg_current_wal_insert_lsn()');
+	my $transactions = "SELECT xact_commit + xact_rollback FROM pg_stat_database WHERE datname = 'bench'";
+	my $before = sql($transactions);
 	system("timeout 60 strace -f -qq -e signal=none -o '$file' -p $worker >/dev/null 2>&1");
 	# The call that it waits in shows as unfinished.
 	my $calls = qx{grep -c -v '<detached' '$file'};
 	push @calls, $calls + 0;
 	push @wal, sql("SELECT pg_current_wal_insert_lsn() - '$lsn'::pg_lsn");
+	my @transactions = (sql($transactions) - $before);
 	sql('ALTER SYSTEM RESET autovacuum');
 	report('system calls of an idle worker in 60 s', \@calls, '%.0f', '0', sub { $_[0] == 0 });
-	report('WAL of an idle server in 60 s, bytes', \@wal, '%.0f', '0', undef);
+	report('transactions of an idle worker in 60 s', \@transactions, '%.0f', '0', sub { $_[0] == 0 });
+	report('WAL of an idle server in 60 s, bytes', \@wal, '%.0f', '0', sub { $_[0] == 0 });
 };
 
 $row{databases} = sub {
@@ -518,16 +522,65 @@ $row{databases} = sub {
 	sql('DROP DATABASE idle_template');
 };
 
+# Requests that were sent, and completed, long ago.
+sub finished_requests
+{
+	my ($n) = @_;
+
+	sql("INSERT INTO ignisign.request (id, owner, server, title, signature_method, signer_count, signature_request_id, status,"
+		  . " sent_at, closed_at) SELECT ignisign_id(), current_user, 'ignisign', 'Old ' || n, 'SIMPLE_STD', 1,"
+		  . " lpad(to_hex(n), 24, 'f'), 'COMPLETED', now() - interval '1 year', now() - interval '1 year' FROM generate_series(1, $n) n;"
+		  . " INSERT INTO ignisign.signer (request, n, email) SELECT id, 1, 'ann\@example.com' FROM ignisign.request;"
+		  . " INSERT INTO ignisign.document (request, n, file_name, mime_type) SELECT id, 1, 'a.pdf', 'application/pdf' FROM ignisign.request;"
+		  . " INSERT INTO ignisign.attempt (request, started_at, operation, owner, server, attempt, outcome)"
+		  . " SELECT id, now() - interval '1 year', 'one-call-sign', owner, server, 1, 'done' FROM ignisign.request", 'bench');
+	return;
+}
+
+# Calls a second until so many were received.
+sub rate_of_first
+{
+	my ($n) = @_;
+	my $began = now();
+
+	stub('reset');
+	set('ignisign.enabled' => 'on');
+	sleep 0.005 while (stub('counts') =~ /^sign (\d+)/m)[0] < $n;
+	my $rate = $n / (now() - $began);
+	set('ignisign.enabled' => 'off');
+	return $rate;
+}
+
+$row{full} = sub {
+	my (@empty, @full);
+	my $n = 10000;
+	my $queued = 1_000_000 * $scale;
+	my $finished = 10_000_000 * $scale;
+
+	fresh('bench', max_in_flight => 200, max_total_in_flight => 400);
+	set('ignisign.refresh_interval' => '1h', 'ignisign.max_in_flight' => 800);
+	for (1 .. $runs)
+	{
+		queue($n, 500, 'bench');
+		push @empty, rate_of_first($n);
+		sql('TRUNCATE ignisign.call, ignisign.request, ignisign.signer, ignisign.document, ignisign.attempt, ignisign.event', 'bench');
+	}
+	finished_requests($finished);
+	queue($queued, 500, 'bench');
+	sql('VACUUM ANALYZE', 'bench');
+	push @full, rate_of_first($n) / median(@empty) for 1 .. $runs;
+	report("drain with $queued queued and $finished finished, against 10,000 queued", \@full, '%.2f', '>= 0.9', sub { $_[0] >= 0.9 });
+};
+
 # ---- Instructions: valgrind counts them, whatever else the machine does ----
 
-# A server of its own under callgrind; what the code leaves running is counted.
-# Returns the instructions of each process, by its id, without those of libcrypto:
-# valgrind knows no processor's instructions for SHA-256.
+# Run a server of its own under callgrind, and in it some code, which tells a
+# process.  Returns the instructions of that process, without those of libcrypto:
+# valgrind does not know the processor's instructions for SHA-256.
 sub counted
 {
 	my ($conf, $code) = @_;
 	my $dir = ($ENV{TMPDIR} // '/tmp') . '/counted';
-	my %instructions;
 	local $ENV{PGHOST} = $dir;
 
 	unlink glob "$dir/callgrind.*";
@@ -548,60 +601,52 @@ sub counted
 		exec 'valgrind', '--tool=callgrind', "--callgrind-out-file=$dir/callgrind.%p", 'postgres', '-D', "$dir/data" or die;
 	}
 	sleep 0.2 until system("psql -XAtqc 'SELECT 1' >'$dir/try' 2>&1") == 0;
-	$code->();
+	my $pid = $code->();
+	my $sum = 0;
+
 	kill 'INT', $counting;
 	waitpid $counting, 0;
 	$counting = undef;
-	for my $file (glob "$dir/callgrind.*")
+	open(my $in, '-|', 'callgrind_annotate', '--threshold=100', "$dir/callgrind.$pid") or die "callgrind_annotate: $!";
+	for (grep { !/PROGRAM TOTALS|libcrypto/ } <$in>)
 	{
-		my ($pid) = $file =~ /(\d+)$/;
-		my $sum = 0;
-
-		open(my $in, '-|', 'callgrind_annotate', '--threshold=100', $file) or die "callgrind_annotate: $!";
-		for (grep { !/PROGRAM TOTALS|libcrypto/ } <$in>)
-		{
-			$sum += $1 =~ tr/,//dr if /^ *([\d,]+) .*:/;
-		}
-		$instructions{$pid} = $sum;
+		$sum += $1 =~ tr/,//dr if /^ *([\d,]+) .*:/;
 	}
-	return %instructions;
+	return $sum;
 }
 
-# Instructions of a session that runs a statement.
+# Instructions of a session that runs statements.
 sub instructions_of
 {
 	my ($database, @statements) = @_;
-	my $pid;
-	my %instructions = counted("ignisign.enabled = off\n", sub {
+
+	return counted("ignisign.enabled = off\n", sub {
 		open(my $psql, '-|', 'psql', '-XAtq', '-d', $database, '-c', 'SELECT pg_backend_pid()', map { ('-c', $_) } @statements)
 		  or die "psql: $!";
-		$pid = <$psql>;
+		my ($pid) = <$psql>;
 		my @rest = <$psql>;
-		close $psql or die 'psql failed';
-	});
 
-	return $instructions{ $pid + 0 };
+		close $psql or die 'psql failed';
+		return $pid + 0;
+	});
 }
 
 # Instructions of the worker that sends so many calls: those in one go, and those one by one.
 sub instructions_of_worker
 {
 	my ($together, $alone) = @_;
-	my $pid;
 	my $sign = "SELECT count(ignisign_sign('Contract ' || n, decode(repeat('ab', 5000), 'hex'),"
 	  . " ARRAY[ignisign_signer('ann\@example.com', 'Ann', 'Lee')])) FROM generate_series(1, %d) n";
-	my %instructions = counted("ignisign.enabled = on\n", sub {
-		sql("DROP DATABASE IF EXISTS bench");
+
+	return counted("ignisign.enabled = on\n", sub {
 		fresh('bench', max_in_flight => 200, max_total_in_flight => 400);
 		for my $n ($together, (1) x $alone)
 		{
 			sql(sprintf($sign, $n), 'bench');
 			until_true("NOT EXISTS (SELECT FROM ignisign.call WHERE operation = 'one-call-sign')", 'bench');
 		}
-		$pid = worker('bench');
+		return worker('bench');
 	});
-
-	return $instructions{$pid};
 }
 
 $row{instructions} = sub {
@@ -614,7 +659,11 @@ $row{instructions} = sub {
 	  . " '[{\"email\": \"ann\@example.com\", \"firstName\": \"Ann\"}]' FROM generate_series(1, %d) n";
 	my %row_of;
 
-	counted("ignisign.enabled = off\n", sub { fresh('counted'); make_contracts('counted') });
+	counted("ignisign.enabled = off\n", sub {
+		fresh('counted');
+		make_contracts('counted');
+		return worker('counted');
+	});
 	for my $table (qw(plain contract))
 	{
 		my $few = instructions_of('counted', sprintf($insert, $table, 5), sprintf($insert, $table, 100));

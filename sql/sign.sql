@@ -69,6 +69,41 @@ SELECT pg_temp.refusal('SELECT ignisign_sign(''t'', array_fill(ignisign_document
 ROLLBACK;
 SELECT count(*) FROM ignisign.request WHERE server = 'regress_sign';
 
+-- Rows are stored without a plan: what has become of a table since the last one is seen.
+BEGIN;
+SELECT pg_temp.sign(:'ann', '''before''');
+ALTER TABLE ignisign.request ADD COLUMN extra text NOT NULL DEFAULT 'extra';
+CREATE INDEX ON ignisign.request (extra);
+CREATE INDEX ON ignisign.call (lower(operation));
+SELECT pg_temp.sign(:'ann', '''after''');
+SET LOCAL enable_seqscan = off;
+SELECT title, extra FROM ignisign.request WHERE extra = 'extra' AND server = 'regress_sign' ORDER BY title;
+SELECT count(*) FROM ignisign.call WHERE lower(operation) = 'one-call-sign' AND server = 'regress_sign';
+ALTER TABLE ignisign.signer ADD CHECK (email <> 'eve@example.com');
+SELECT pg_temp.sign('ARRAY[ignisign_signer(''eve@example.com'')]');
+CREATE FUNCTION pg_temp.change() RETURNS trigger LANGUAGE plpgsql AS $$
+BEGIN
+	NEW.title := NEW.title || ' changed';
+	IF NEW.title = 'outer changed' THEN
+		PERFORM public.ignisign_sign('inner', '%PDF-'::bytea, ARRAY[public.ignisign_signer('ann@example.com')], server => 'regress_sign');
+	END IF;
+	RETURN NEW;
+END $$;
+CREATE FUNCTION pg_temp.note() RETURNS trigger LANGUAGE plpgsql AS $$
+BEGIN
+	RAISE WARNING '%: %', TG_WHEN, NEW.title;
+	RETURN NULL;
+END $$;
+CREATE TRIGGER change BEFORE INSERT ON ignisign.request FOR EACH ROW EXECUTE FUNCTION pg_temp.change();
+CREATE TRIGGER note AFTER INSERT ON ignisign.request FOR EACH ROW EXECUTE FUNCTION pg_temp.note();
+SELECT pg_temp.sign(:'ann', '''outer''');
+SELECT title FROM ignisign.request WHERE server = 'regress_sign' ORDER BY title;
+ROLLBACK;
+BEGIN;
+SELECT pg_temp.sign(:'ann', '''at last''');
+SELECT title FROM ignisign.request WHERE server = 'regress_sign' ORDER BY title;
+ROLLBACK;
+
 -- Servers: none, another wrapper's, without USAGE, without a mapping.
 SELECT pg_temp.refusal('SELECT ignisign_sign(''t'', ''x''::bytea, ' || :'ann' || ', server => ''regress_none'')');
 CREATE FOREIGN DATA WRAPPER regress_wrapper;

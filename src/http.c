@@ -58,6 +58,13 @@
 #define KEPT_HANDLES		256
 #define KEPT_AT_REST		4
 
+/*
+ * libcurl's buffer for a body: a small one has a small one.  To free one beyond 64 kB
+ * is dear, because malloc then puts together all that is free.
+ */
+#define SMALL_BODY			(32 * 1024)
+#define SMALL_BUFFER		(16 * 1024)
+
 /* Error bodies are cut to this. */
 #define MAX_ERROR_BODY		(64 * 1024)
 
@@ -555,6 +562,8 @@ ig_http_start(const IgHttpRequest *request, void *user)
 	{
 		curl_easy_setopt(easy, CURLOPT_POST, 1L);
 		curl_easy_setopt(easy, CURLOPT_POSTFIELDSIZE_LARGE, (curl_off_t) state->body_size);
+		if (state->body_size <= SMALL_BODY)
+			curl_easy_setopt(easy, CURLOPT_UPLOAD_BUFFERSIZE, (long) SMALL_BUFFER);
 		curl_easy_setopt(easy, CURLOPT_READFUNCTION, read_body);
 		curl_easy_setopt(easy, CURLOPT_READDATA, state);
 		curl_easy_setopt(easy, CURLOPT_SEEKFUNCTION, refuse_rewind);

@@ -33,7 +33,7 @@ int			ig_max_document_size = 36 * 1024;
 int			ig_max_response_size = 8 * 1024;
 int			ig_max_proof_size = 64 * 1024;
 int			ig_refresh_interval = 10 * 1000;
-int			ig_refresh_batch = 50;
+int			ig_refresh_batch = 100;
 int			ig_reconcile_delay = 30 * 1000;
 int			ig_retry_delay = 1000;
 int			ig_max_retry_delay = 15 * 60 * 1000;
@@ -208,7 +208,7 @@ define_settings(void)
 							"How many requests are refreshed by one call.",
 							NULL,
 							&ig_refresh_batch,
-							50, 1, 1000,
+							100, 1, 1000,
 							PGC_SIGHUP, 0,
 							NULL, NULL, NULL);
 
