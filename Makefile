@@ -12,7 +12,7 @@ REGRESS = $(patsubst sql/%.sql,%,$(filter-out $(DATA),$(sort $(wildcard sql/*.sq
 REGRESS_OPTS = --load-extension=ignisign
 ISOLATION = $(patsubst test/isolation/specs/%.spec,%,$(sort $(wildcard test/isolation/specs/*.spec)))
 ISOLATION_OPTS = --inputdir=test/isolation --load-extension=ignisign
-TAP_TESTS = 1
+TAP_TESTS ?= 1
 PROVE_TESTS = $(sort $(wildcard test/t/*.pl))
 
 PKG_CONFIG ?= pkg-config
@@ -60,10 +60,15 @@ $(OBJS): $(wildcard src/*.h)
 
 .PHONY: all-sandbox install-sandbox uninstall-sandbox clean-sandbox
 
+clean: clean-unit clean-fuzz
+
+# SANDBOX=no leaves it out.
+ifneq ($(SANDBOX),no)
 all: all-sandbox
 install: install-sandbox
 uninstall: uninstall-sandbox
-clean: clean-sandbox clean-unit clean-fuzz
+clean: clean-sandbox
+endif
 
 all-sandbox:
 	$(MAKE) -C sandbox all

@@ -17,7 +17,7 @@
 #include <string.h>
 #include <unistd.h>
 
-#define VERSION "1.0.0"
+#define VERSION "1.1.0"
 #define DEFAULT_KEY "skv2_development_5a4db0c5-0000-4000-8000-000000000001_sandboxsecret"
 #define DEFAULT_SECRET "sk_development_sandboxsecret"
 
