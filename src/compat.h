@@ -17,6 +17,7 @@
 #include "catalog/pg_proc.h"
 #include "postmaster/bgworker.h"
 #include "utils/acl.h"
+#include "utils/jsonb.h"
 #include "utils/wait_event.h"
 
 /* postgres.h was all that this took before 16. */
@@ -141,6 +142,59 @@ ig_index_insert_cleanup(Relation index, struct IndexInfo *info)
 #else
 #define IG_MODULE_MAGIC PG_MODULE_MAGIC
 #endif
+
+/* Handlers of signals get more than its number since 19. */
+#if PG_VERSION_NUM >= 190000
+#define IG_SIGNAL_ARGS postgres_signal_arg, pg_siginfo
+#else
+#define IG_SIGNAL_ARGS postgres_signal_arg
+#endif
+
+/* A scan of all of a table takes flags since 19. */
+#if PG_VERSION_NUM >= 190000
+#define ig_table_beginscan(rel, snapshot) table_beginscan(rel, snapshot, 0, NULL, SO_NONE)
+#else
+#define ig_table_beginscan(rel, snapshot) table_beginscan(rel, snapshot, 0, NULL)
+#endif
+
+/*
+ * What is called when the planner has read the sizes of a table: another hook, with
+ * other arguments, since 19.
+ */
+#if PG_VERSION_NUM >= 190000
+#define ig_relation_hook_type build_simple_rel_hook_type
+#define ig_relation_hook build_simple_rel_hook
+#define IG_RELATION_HOOK_PARAMETERS PlannerInfo *root, RelOptInfo *info, RangeTblEntry *rte
+#define IG_RELATION_HOOK_ARGS root, info, rte
+#define IG_RELATION_HOOK_OID (rte->rtekind == RTE_RELATION ? rte->relid : InvalidOid)
+#else
+#define ig_relation_hook_type get_relation_info_hook_type
+#define ig_relation_hook get_relation_info_hook
+#define IG_RELATION_HOOK_PARAMETERS PlannerInfo *root, Oid relation, bool inherited, RelOptInfo *info
+#define IG_RELATION_HOOK_ARGS root, relation, inherited, info
+#define IG_RELATION_HOOK_OID relation
+#endif
+
+/* A jsonb that is being built: a state with the result in it since 19. */
+#if PG_VERSION_NUM >= 190000
+typedef JsonbInState IgJsonbState;
+#else
+typedef struct IgJsonbState
+{
+	JsonbParseState *parseState;
+	JsonbValue *result;
+} IgJsonbState;
+#endif
+
+static inline void
+ig_jsonb_push(IgJsonbState *state, JsonbIteratorToken token, JsonbValue *value)
+{
+#if PG_VERSION_NUM >= 190000
+	pushJsonbValue(state, token, value);
+#else
+	state->result = pushJsonbValue(&state->parseState, token, value);
+#endif
+}
 
 /* Came with 18, in place of pg_attribute_noreturn(). */
 #ifndef pg_noreturn

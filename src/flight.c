@@ -9,6 +9,7 @@
 #include "ignisign.h"
 
 #include <limits.h>
+#include <time.h>
 
 #include "common/pg_prng.h"
 #include "utils/json.h"

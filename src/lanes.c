@@ -17,6 +17,8 @@
  */
 #include "ignisign.h"
 
+#include <time.h>
+
 #include "catalog/pg_type.h"
 #include "utils/builtins.h"
 #include "utils/hsearch.h"

@@ -15,26 +15,29 @@
 
 #include "catalog/namespace.h"
 #include "nodes/pathnodes.h"
+#include "optimizer/pathnode.h"
 #include "optimizer/plancat.h"
 #include "utils/lsyscache.h"
 
+#include "compat.h"
 #include "plans.h"
 
 /* What a table of ours has at least, for the planner. */
 #define ASSUMED_TUPLES	10000000
 #define ASSUMED_PAGES	1000000
 
-static get_relation_info_hook_type next_hook = NULL;
+static ig_relation_hook_type next_hook = NULL;
 
-/* The planner's get_relation_info_hook: raise the sizes of our tables. */
+/* The planner's hook: raise the sizes of our tables. */
 static void
-assume_large(PlannerInfo *root, Oid relation, bool inherited, RelOptInfo *info)
+assume_large(IG_RELATION_HOOK_PARAMETERS)
 {
+	Oid			namespace = get_namespace_oid(IG_EXTENSION, true);
 	ListCell   *lc;
 
 	if (next_hook)
-		next_hook(root, relation, inherited, info);
-	if (get_rel_namespace(relation) != get_namespace_oid(IG_EXTENSION, true))
+		next_hook(IG_RELATION_HOOK_ARGS);
+	if (!OidIsValid(namespace) || get_rel_namespace(IG_RELATION_HOOK_OID) != namespace)
 		return;
 	info->tuples = Max(info->tuples, ASSUMED_TUPLES);
 	info->pages = Max(info->pages, ASSUMED_PAGES);
@@ -51,6 +54,6 @@ assume_large(PlannerInfo *root, Oid relation, bool inherited, RelOptInfo *info)
 void
 ig_plans_init(void)
 {
-	next_hook = get_relation_info_hook;
-	get_relation_info_hook = assume_large;
+	next_hook = ig_relation_hook;
+	ig_relation_hook = assume_large;
 }

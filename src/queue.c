@@ -26,6 +26,7 @@
 #include "utils/rel.h"
 #include "utils/snapmgr.h"
 
+#include "compat.h"
 #include "insert.h"
 #include "queue.h"
 #include "spi.h"
@@ -43,7 +44,7 @@ has_owner(void)
 	Relation	rel = table_open(get_relname_relid("origin", get_namespace_oid(IG_EXTENSION, false)), AccessShareLock);
 	TupleTableSlot *slot = table_slot_create(rel, NULL);
 	Snapshot	snapshot = RegisterSnapshot(GetLatestSnapshot());
-	TableScanDesc scan = table_beginscan(rel, snapshot, 0, NULL);
+	TableScanDesc scan = ig_table_beginscan(rel, snapshot);
 	bool		found = table_scan_getnextslot(scan, ForwardScanDirection, slot);
 
 	table_endscan(scan);

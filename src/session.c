@@ -23,6 +23,7 @@
 #include "utils/resowner.h"
 #include "utils/snapmgr.h"
 
+#include "compat.h"
 #include "plans.h"
 #include "session.h"
 
@@ -38,8 +39,8 @@ void
 ig_session_sigterm(SIGNAL_ARGS)
 {
 	if (in_transaction)
-		die(postgres_signal_arg);
-	SignalHandlerForShutdownRequest(postgres_signal_arg);
+		die(IG_SIGNAL_ARGS);
+	SignalHandlerForShutdownRequest(IG_SIGNAL_ARGS);
 }
 
 /* Have application_name say what this process is, whatever the database has it say. */

@@ -13,6 +13,7 @@
 #include "utils/jsonb.h"
 
 #include "bytes.h"
+#include "compat.h"
 #include "insert.h"
 #include "sign.h"
 
@@ -115,8 +116,7 @@ jsonb_text(const char *text)
 static Datum
 make_inputs(const IgSignSigner *signer)
 {
-	JsonbParseState *state = NULL;
-	JsonbValue *object = NULL;
+	IgJsonbState state = {0};
 
 	for (int i = 0; i < IG_SIGN_INPUTS; i++)
 	{
@@ -126,15 +126,15 @@ make_inputs(const IgSignSigner *signer)
 		if (signer->inputs[i] == NULL)
 			continue;
 		value = jsonb_text(signer->inputs[i]);
-		if (state == NULL)
-			pushJsonbValue(&state, WJB_BEGIN_OBJECT, NULL);
-		pushJsonbValue(&state, WJB_KEY, &key);
-		pushJsonbValue(&state, WJB_VALUE, &value);
+		if (state.parseState == NULL)
+			ig_jsonb_push(&state, WJB_BEGIN_OBJECT, NULL);
+		ig_jsonb_push(&state, WJB_KEY, &key);
+		ig_jsonb_push(&state, WJB_VALUE, &value);
 	}
-	if (state == NULL)
+	if (state.parseState == NULL)
 		return (Datum) 0;
-	object = pushJsonbValue(&state, WJB_END_OBJECT, NULL);
-	return JsonbPGetDatum(JsonbValueToJsonb(object));
+	ig_jsonb_push(&state, WJB_END_OBJECT, NULL);
+	return JsonbPGetDatum(JsonbValueToJsonb(state.result));
 }
 
 /* Insert the n-th signer. */

@@ -19,6 +19,7 @@
 #include "ignisign.h"
 
 #include "access/genam.h"
+#include "access/htup_details.h"
 #include "access/skey.h"
 #include "access/table.h"
 #include "access/xact.h"
