@@ -55,12 +55,14 @@ sub send_and_collect
 	return;
 }
 
-# Get one value, through whatever the environment names.
+# Get one value, through whatever the environment names; a connection of the pool may
+# bring notifications as well, for who had it before.
 sub value
 {
 	my ($sql, %env) = @_;
 	my ($status, $out, $err) = run_example($node, 'app', [ 'psql', '-XAtqc', $sql ], %env);
 
+	$out =~ s/^Asynchronous notification .*\n//mg;
 	chomp $out;
 	return $status == 0 ? $out : $err;
 }
@@ -150,7 +152,7 @@ SKIP:
 	$listener->("LISTEN ignisign; SELECT 'done';", qr/^done$/m);
 	is(value('SELECT count(*) FROM pg_listening_channels()', %session), '0', 'by sessions no other client has it');
 	my $id = value(sign_sql('Lease', 'ann@example.com'), %pool);
-	like(value("SELECT ignisign_wait('$id', 'PROOF', '60 s')", %pool), qr/^t$/m, 'waiting works, in a connection of the pool');
+	is(value("SELECT ignisign_wait('$id', 'PROOF', '60 s')", %pool), 't', 'waiting works, in a connection of the pool');
 	$listener->('SELECT 1;', qr/Asynchronous notification "ignisign" .*"request": ?"$id"/);
 }
 
