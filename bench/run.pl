@@ -607,7 +607,7 @@ sub counted
 	kill 'INT', $counting;
 	waitpid $counting, 0;
 	$counting = undef;
-	open(my $in, '-|', 'callgrind_annotate', '--threshold=100', "$dir/callgrind.$pid") or die "callgrind_annotate: $!";
+	open(my $in, '-|', 'callgrind_annotate', '--auto=no', '--threshold=100', "$dir/callgrind.$pid") or die "callgrind_annotate: $!";
 	for (grep { !/PROGRAM TOTALS|libcrypto/ } <$in>)
 	{
 		$sum += $1 =~ tr/,//dr if /^ *([\d,]+) .*:/;

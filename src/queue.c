@@ -12,21 +12,14 @@
  */
 #include "ignisign.h"
 
-#include "access/table.h"
-#include "access/tableam.h"
 #include "access/xlog.h"
-#include "catalog/namespace.h"
 #include "catalog/pg_type.h"
 #include "mb/pg_wchar.h"
 #include "miscadmin.h"
 #include "utils/builtins.h"
 #include "utils/fmgrprotos.h"
-#include "utils/lsyscache.h"
 #include "utils/memutils.h"
-#include "utils/rel.h"
-#include "utils/snapmgr.h"
 
-#include "compat.h"
 #include "insert.h"
 #include "queue.h"
 #include "spi.h"
@@ -36,80 +29,6 @@
 
 /* A new Datum array for n rows. */
 #define new_datums(n) ((Datum *) palloc(Max(n, 1) * sizeof(Datum)))
-
-/* Whether the queue has an owner, after all that this transaction has done. */
-static bool
-has_owner(void)
-{
-	Relation	rel = table_open(get_relname_relid("origin", get_namespace_oid(IG_EXTENSION, false)), AccessShareLock);
-	TupleTableSlot *slot = table_slot_create(rel, NULL);
-	Snapshot	snapshot = RegisterSnapshot(GetLatestSnapshot());
-	TableScanDesc scan = ig_table_beginscan(rel, snapshot);
-	bool		found = table_scan_getnextslot(scan, ForwardScanDirection, slot);
-
-	table_endscan(scan);
-	UnregisterSnapshot(snapshot);
-	ExecDropSingleTupleTableSlot(slot);
-	table_close(rel, NoLock);
-	return found;
-}
-
-/* Make this database the owner of its queue, unless it has one. */
-void
-ig_queue_own(void)
-{
-	static IgStatement insert = {
-		.sql = "INSERT INTO ignisign.origin (system_identifier, database, database_name, timeline) "
-		"SELECT $1, d.oid, d.datname, $3 FROM pg_catalog.pg_database d WHERE d.oid = $2 "
-		"AND NOT EXISTS (SELECT FROM ignisign.origin)",
-		.types = {INT8OID, OIDOID, INT8OID}
-	};
-	Datum		values[3] = {
-		Int64GetDatum((int64) GetSystemIdentifier()),
-		ObjectIdGetDatum(MyDatabaseId),
-		Int64GetDatum((int64) GetWALInsertionTimeLine())
-	};
-
-	/* A look is cheaper than a statement that looks. */
-	if (has_owner())
-		return;
-	SPI_connect();
-	ig_spi_execute(&insert, values, NULL);
-	SPI_finish();
-}
-
-/*
- * Whether the queue is this database's own: the first request that was made
- * here left a row that says so.  A copy from elsewhere brings another row along,
- * or, while pg_restore is at work, calls without any row.
- */
-bool
-ig_queue_is_ours(char **other)
-{
-	static IgStatement read = {
-		.sql = "SELECT (o.system_identifier, o.database) IS NOT DISTINCT FROM ($1, $2), o.database_name "
-		"FROM ignisign.origin o ORDER BY 1, o.since LIMIT 1",
-		.types = {INT8OID, OIDOID}
-	};
-	MemoryContext context = CurrentMemoryContext;
-	Datum		values[2] = {
-		Int64GetDatum((int64) GetSystemIdentifier()),
-		ObjectIdGetDatum(MyDatabaseId)
-	};
-	bool		ours = false;
-	bool		isnull;
-
-	*other = NULL;
-	SPI_connect();
-	if (ig_spi_execute(&read, values, NULL) > 0)
-	{
-		ours = DatumGetBool(ig_spi_datum(0, 1, &isnull));
-		if (!ours)
-			*other = ig_spi_text(0, 2, context);
-	}
-	SPI_finish();
-	return ours;
-}
 
 /* Add a call, or bring it forward if it is there. */
 void
