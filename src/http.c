@@ -103,7 +103,6 @@ static int	transfers_under_way = 0;
 static CURL *kept[KEPT_HANDLES];	/* not in use */
 static int	nkept = 0;
 static dlist_head finished = DLIST_STATIC_INIT(finished);
-static int	nfinished = 0;
 
 /* ---- Called by libcurl ---- */
 
@@ -655,7 +654,6 @@ collect_finished(void)
 		curl_multi_remove_handle(multi, easy);
 		transfers_under_way--;
 		dlist_push_tail(&finished, &state->node);
-		nfinished++;
 	}
 }
 
@@ -710,14 +708,16 @@ ig_http_deadline(void)
 }
 
 /* Wait for the latch, the sockets or the time, then work on the sockets. */
-static bool
-wait_once(long timeout)
+bool
+ig_http_wait(long timeout)
 {
 	WaitEvent	events[3];
 	bool		ready = false;
 	bool		latch_set = false;
 	int			n;
 
+	if (!dlist_is_empty(&finished))
+		timeout = 0;
 	if (curl_deadline != 0)
 	{
 		long		left = TimestampDifferenceMilliseconds(GetCurrentTimestamp(), curl_deadline);
@@ -748,37 +748,12 @@ wait_once(long timeout)
 	return latch_set;
 }
 
-/* The same, but do not wait where a transfer has finished. */
-bool
-ig_http_wait(long timeout)
-{
-	return wait_once(nfinished > 0 ? 0 : timeout);
-}
-
-/* Wait for more transfers to finish, while they do. */
-bool
-ig_http_gather(int most, long timeout)
-{
-	TimestampTz until = TimestampTzPlusMilliseconds(GetCurrentTimestamp(), timeout);
-	bool		latch_set = false;
-	int			before = 0;
-
-	while (!latch_set && nfinished > before && nfinished < most && transfers_under_way > 0 &&
-		   GetCurrentTimestamp() < until)
-	{
-		before = nfinished;
-		latch_set = wait_once(1);
-	}
-	return latch_set;
-}
-
 /* The next transfer that has finished, or NULL. */
 IgTransfer *
 ig_http_next_finished(void)
 {
 	if (dlist_is_empty(&finished))
 		return NULL;
-	nfinished--;
 	return &dlist_container(IgTransferState, node, dlist_pop_head_node(&finished))->transfer;
 }
 

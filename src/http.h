@@ -84,13 +84,6 @@ extern void ig_http_resume(IgTransfer *transfer);
  */
 extern bool ig_http_wait(long timeout);
 
-/*
- * Where a transfer has finished, wait for more to finish, as long as they do
- * within a millisecond of each other: for so many, or so many milliseconds at the
- * most.  Returns whether the latch was set, which ends it.
- */
-extern bool ig_http_gather(int most, long timeout);
-
 /* When it does some of that work by itself, at the latest; 0: not at all. */
 extern TimestampTz ig_http_deadline(void);
 

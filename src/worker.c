@@ -48,11 +48,12 @@
 #define MAX_ANSWER_MEMORY	(32 * 1024 * 1024)
 
 /*
- * Answers that come close to each other are applied together: they are waited for
- * as long as this part of what the last turn took, and so many ms.
+ * Where calls take so many times as long as it takes to apply the answers of all that are
+ * under way, no more are applied together than that, so that their places are taken
+ * again soon.
  */
-#define GATHER_PART			2
-#define GATHER_MOST			5
+#define LONG_CALLS			2
+#define FEW_ANSWERS			50
 
 /* After answers of so many bytes it is worth the time to give memory back. */
 #define GIVE_BACK_AFTER		(8 * 1024 * 1024)
@@ -71,7 +72,8 @@ static List *held = NIL;		/* flights to be applied again, in flying_context */
 static TimestampTz held_until = 0;
 static int	held_pause = FIRST_PAUSE;
 static TimestampTz next_turn = 0;	/* something is due then; 0: nothing */
-static long turn_took = 0;		/* the last one, in ms */
+static int64 answer_cost = 0;	/* of one, in the last turn, in microseconds */
+static int64 call_took = 0;		/* the last one of these */
 static bool parked = false;		/* the queue is not this database's */
 static bool warned = false;		/* and that has been said */
 static IgLost lost;				/* calls of a predecessor */
@@ -418,19 +420,28 @@ turn(List *finished, bool *gone)
 	return start_flights(flights);
 }
 
+/* How many answers are applied together. */
+static int
+most_answers(void)
+{
+	return call_took > LONG_CALLS * answer_cost * list_length(flying) ? FEW_ANSWERS : MAX_ANSWERS;
+}
+
 /* Flights whose transfer has finished, judged. */
 static List *
 collect_finished(List *finished)
 {
 	IgTransfer *transfer;
+	int			most = most_answers();
 	int64		memory = 0;
 
-	while (list_length(finished) < MAX_ANSWERS && memory < MAX_ANSWER_MEMORY &&
+	while (list_length(finished) < most && memory < MAX_ANSWER_MEMORY &&
 		   (transfer = ig_http_next_finished()) != NULL)
 	{
 		IgFlight   *flight = transfer->user;
 
 		ig_flight_digest(flight);
+		call_took = transfer->duration;
 		memory += transfer->body_length + flight->answer.memory;
 		finished = lappend(finished, flight);
 	}
@@ -480,8 +491,6 @@ wait_for_work(TimestampTz watch_at)
 	ig_look_again(&rest, ig_http_deadline());
 	ig_slots_rests(rest);
 	woken = ig_http_wait(time_to(until));
-	if (!woken)
-		woken = ig_http_gather(MAX_ANSWERS, Min(turn_took / GATHER_PART, GATHER_MOST));
 	ig_session_report();
 	return woken;
 }
@@ -589,10 +598,12 @@ ignisign_worker_main(Datum arg)
 		if (finished != NIL || woken || any_hungry() || time_to(next_turn) == 0)
 		{
 			TimestampTz began = GetCurrentTimestamp();
+			int			n = list_length(finished);
 
 			ig_slots_turn_begins();
 			unsent = turn(finished, &gone);
-			turn_took = TimestampDifferenceMilliseconds(began, GetCurrentTimestamp());
+			if (n > 0)
+				answer_cost = (GetCurrentTimestamp() - began) / n;
 			ig_gates_publish();
 			ig_slots_turn_ends();
 			for (int i = 0; i < list_length(unsent); i++)
