@@ -147,6 +147,14 @@ sub memory
 	return ($kb // 0) / 1024;
 }
 
+# The processor's time that a process has taken, in microseconds.
+sub cpu
+{
+	open(my $stat, '<', "/proc/$_[0]/stat") or die "/proc/$_[0]/stat: $!";
+	my @fields = split ' ', <$stat> =~ s/.*\) //r;
+	return ($fields[11] + $fields[12]) * 1e6 / POSIX::sysconf(POSIX::_SC_CLK_TCK());
+}
+
 # ---- Numbers ----
 
 sub quantile
@@ -180,7 +188,7 @@ my %row;
 sub drain_row
 {
 	my ($what, $n, $in_flight, $least, $per_second) = @_;
-	my (@ratio, @rate);
+	my (@ratio, @rate, @cpu);
 
 	$n *= $scale;
 	# One role gets three quarters of a server's places.
@@ -189,9 +197,12 @@ sub drain_row
 	for (1 .. $runs)
 	{
 		queue($n, 5000, 'bench');
+		my $worker = worker('bench');
+		my $cpu = cpu($worker);
 		my $ours = drain('bench');
 		my $reference = raw('sign', $n, $in_flight, 5000, sign_url());
 
+		push @cpu, (cpu($worker) - $cpu) / $n;
 		push @ratio, $reference / $ours;
 		push @rate, $n / $ours;
 		sql('TRUNCATE ignisign.call, ignisign.request, ignisign.signer, ignisign.document, ignisign.attempt, ignisign.event', 'bench');
@@ -199,6 +210,7 @@ sub drain_row
 	report("$what: share of raw libcurl", \@ratio, '%.2f', ">= $least", sub { $_[0] >= $least });
 	report("$what: calls a second", \@rate, '%.0f', defined $per_second ? "> $per_second" : '',
 		defined $per_second ? sub { $_[0] > $per_second } : undef);
+	report("$what: the worker's CPU time, microseconds a call", \@cpu, '%.0f', '', undef);
 	return;
 }
 

@@ -58,6 +58,9 @@
 /* After answers of so many bytes it is worth the time to give memory back. */
 #define GIVE_BACK_AFTER		(8 * 1024 * 1024)
 
+/* What malloc may keep meanwhile: to give it back turn by turn has it made anew, page by page. */
+#define KEPT_MEMORY			(4 * 1024 * 1024)
+
 /* From when an answer could not be applied for a lock until it is tried again, in ms; it doubles. */
 #define FIRST_PAUSE			100
 #define LAST_PAUSE			5000
@@ -501,6 +504,9 @@ start_up(void)
 {
 	bool		exists;
 
+#ifdef __GLIBC__
+	mallopt(M_TRIM_THRESHOLD, KEPT_MEMORY);
+#endif
 	turn_context = AllocSetContextCreate(TopMemoryContext, "ignisign turn", ALLOCSET_DEFAULT_SIZES);
 	flying_context = AllocSetContextCreate(TopMemoryContext, "ignisign flying", ALLOCSET_SMALL_SIZES);
 	ig_session_init();
