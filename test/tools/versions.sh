@@ -41,6 +41,7 @@ top=$(cd "$(dirname "$0")/../.." && pwd)
 parent=$(cd "${TMPDIR:-/tmp}" && pwd -P)
 inner=
 limit=0
+status=0
 passed=0
 failed=0
 
@@ -74,6 +75,12 @@ await()
 	wait "$inner" || status=$?
 	inner=
 	return "$status"
+}
+
+# Whether await ended the command.
+too_slow()
+{
+	[ "$status" -eq 124 ] || [ "$status" -eq 137 ]
 }
 
 finish()
@@ -168,8 +175,12 @@ prepare_chroot()
 {
 	chroot_of=$1
 	shift
-	if has_chroot "$chroot_of" && install_in "$chroot_of" "$@"; then
-		return
+	if has_chroot "$chroot_of"; then
+		if install_in "$chroot_of" "$@"; then
+			return
+		elif too_slow; then
+			return 1
+		fi
 	fi
 	empty_tmp
 	make_chroot "$chroot_of" && install_in "$chroot_of" "$@"
@@ -199,7 +210,7 @@ lock_chroot()
 {
 	exec 9>"$chroots/$1.lock"
 	if [ "$limit" -gt 0 ]; then
-		flock -w "$limit" 9
+		flock -w "$limit" 9 || { say "another run uses it"; return 1; }
 	else
 		flock 9
 	fi
@@ -357,12 +368,6 @@ skip()
 	say "0 0" >"$work/result"
 }
 
-# Whether await ended the command.
-too_slow()
-{
-	[ "$status" -eq 124 ] || [ "$status" -eq 137 ]
-}
-
 # Say why a step that depends on others failed: too slow, or the first complaint in
 # its log, or the last of it.
 skip_for()
@@ -429,8 +434,8 @@ part_package()
 	empty_tmp
 	limit=300
 	status=0
-	lock_chroot "$1" || { skip "others use its chroot"; return; }
-	if ! prepare_chroot "$1" sh /tmp/src/test/tools/package.sh deps >"$work/log" 2>&1; then
+	if ! { lock_chroot "$1" && prepare_chroot "$1" sh /tmp/src/test/tools/package.sh deps; } >"$work/log" 2>&1; then
+		[ "$status" -ne 0 ] || status=1
 		skip_for "no chroot of it"
 		return
 	fi
@@ -472,7 +477,7 @@ parts()
 			esac
 			;;
 		versions)
-			for suite in trixie sid; do
+			for suite in bookworm trixie sid; do
 				[ "$suite" = "$(codename)" ] || start_part part_suite "$suite"
 			done
 			;;
