@@ -136,7 +136,6 @@ ALTER DATABASE three SET quote_all_identifiers = on;
 ALTER DATABASE three SET array_nulls = off;
 ALTER DATABASE three SET transform_null_equals = on;
 ALTER DATABASE three SET bytea_output = 'escape';
-ALTER DATABASE three SET standard_conforming_strings = off;
 ALTER DATABASE three SET DateStyle = 'SQL, DMY';
 ALTER DATABASE three SET IntervalStyle = 'sql_standard';
 ALTER DATABASE three SET TimeZone = 'Asia/Kathmandu';
@@ -145,6 +144,9 @@ SQL
 # The setting has another name since 16.
 $node->safe_psql('postgres', 'ALTER DATABASE three SET '
 	  . ($node->pg_version >= 16 ? 'debug_parallel_query' : 'force_parallel_mode') . ' = on');
+# It cannot be off since 19.
+$node->safe_psql('postgres', 'ALTER DATABASE three SET standard_conforming_strings = off')
+  if $node->safe_psql('postgres', 'SHOW server_version_num') < 190000;
 $node->safe_psql('postgres', 'ALTER DATABASE three SET transaction_timeout = 1') if $node->pg_version >= 17;
 $node->restart;
 {
