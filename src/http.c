@@ -88,6 +88,7 @@ typedef struct IgTransferState
 	int64		body_size;
 	int64		body_read;		/* handed over to libcurl */
 	bool		paused;
+	bool		whole;			/* request and answer went through to their end */
 	bool		loopback_only;
 	int64		max_response;
 	int64		header_bytes;
@@ -217,11 +218,16 @@ read_body(char *buffer, size_t size, size_t count, void *arg)
 	return length;
 }
 
-/* CURLOPT_SEEKFUNCTION: a body is read once, and never sent again. */
+/*
+ * CURLOPT_SEEKFUNCTION: a body is read once, and never sent again.  One of which
+ * nothing was read is at its beginning.
+ */
 static int
 refuse_rewind(void *arg, curl_off_t offset, int origin)
 {
-	return CURL_SEEKFUNC_FAIL;
+	const IgTransferState *state = arg;
+
+	return state->body_read == 0 && offset == 0 && origin == SEEK_SET ? CURL_SEEKFUNC_OK : CURL_SEEKFUNC_FAIL;
 }
 
 /* Move what has come so far to a temporary file. */
@@ -566,6 +572,7 @@ ig_http_start(const IgHttpRequest *request, void *user)
 		curl_easy_setopt(easy, CURLOPT_READFUNCTION, read_body);
 		curl_easy_setopt(easy, CURLOPT_READDATA, state);
 		curl_easy_setopt(easy, CURLOPT_SEEKFUNCTION, refuse_rewind);
+		curl_easy_setopt(easy, CURLOPT_SEEKDATA, state);
 	}
 	if (!request->repeatable && state->body_size == 0)
 		curl_easy_setopt(easy, CURLOPT_FRESH_CONNECT, 1L);
@@ -646,6 +653,7 @@ collect_finished(void)
 		curl_easy_getinfo(easy, CURLINFO_SIZE_UPLOAD_T, &value);
 		transfer->bytes_sent = value;
 		transfer->reach = judge_reach(state, result);
+		state->whole = result == CURLE_OK && state->body_read >= state->body_size;
 		if (result != CURLE_OK)
 			strlcpy(transfer->error,
 					state->failure ? state->failure :
@@ -799,7 +807,11 @@ ig_http_release(IgTransfer *transfer)
 {
 	IgTransferState *state = transfer->state;
 
-	leave_handle(state->easy);
+	/* One that was cut off would take its body back in the transfer after this one. */
+	if (state->whole)
+		leave_handle(state->easy);
+	else
+		curl_easy_cleanup(state->easy);
 	curl_slist_free_all(state->headers);
 	if (transfer->spool >= 0)
 		FileClose(transfer->spool);
