@@ -22,6 +22,9 @@ use Time::HiRes  qw(sleep time);
 
 use constant PATIENCE => $ENV{PG_TEST_TIMEOUT_DEFAULT} // 180;
 
+# How long a result is waited for that may never come, in seconds.
+use constant LEAVING => 5;
+
 # The program, or undef.
 sub program
 {
@@ -73,15 +76,17 @@ sub start
 	return $self;
 }
 
-# Read the next message.
+# Read the next message, waiting for it for some seconds at most.
 sub next_message
 {
-	my ($self) = @_;
-	my $end = time + PATIENCE;
+	my ($self, $patience) = @_;
+	my $end = time + ($patience // PATIENCE);
 
 	while (index($self->{unread}, "\0") < 0)
 	{
-		IO::Select->new($self->{from})->can_read($end - time) or die 'the browser says nothing';
+		my $left = $end - time;
+
+		IO::Select->new($self->{from})->can_read($left > 0 ? $left : 0) or die 'the browser says nothing';
 		sysread $self->{from}, $self->{unread}, 65536, length $self->{unread} or die 'the browser has ended';
 	}
 	my $message = substr $self->{unread}, 0, index($self->{unread}, "\0") + 1, '';
@@ -185,6 +190,21 @@ sub wait_for
 	return 0;
 }
 
+# Give a command that may have the page left, which then has no result at times.
+sub tell_of_leaving
+{
+	my ($self, $method, $parameters) = @_;
+
+	$self->hint($method, $parameters);
+	for (my $end = time + LEAVING; time < $end;)
+	{
+		my $message = eval { $self->next_message($end - time) } // last;
+
+		push @{ $self->{events} }, $message if $message->{method};
+		last if ($message->{id} // 0) == $self->{id};
+	}
+}
+
 # Click on the middle of the first element, as a mouse does.
 sub click
 {
@@ -192,7 +212,7 @@ sub click
 	my $place = $self->run("(e => { e.scrollIntoView({block: 'center'}); const r = e.getBoundingClientRect();"
 		  . " return {x: r.x + r.width / 2, y: r.y + r.height / 2} })(document.querySelector('$selector'))");
 
-	$self->tell('Input.dispatchMouseEvent', { type => $_, %$place, button => 'left', clickCount => 1 })
+	$self->tell_of_leaving('Input.dispatchMouseEvent', { type => $_, %$place, button => 'left', clickCount => 1 })
 	  for qw(mousePressed mouseReleased);
 }
 
@@ -212,8 +232,8 @@ sub press
 	my ($self, $key, $code, $text) = @_;
 	my %key = (key => $key, code => $key, windowsVirtualKeyCode => $code);
 
-	$self->tell('Input.dispatchKeyEvent', { %key, type => 'keyDown', $text ? (text => $text) : () });
-	$self->tell('Input.dispatchKeyEvent', { %key, type => 'keyUp' });
+	$self->tell_of_leaving('Input.dispatchKeyEvent', { %key, type => 'keyDown', $text ? (text => $text) : () });
+	$self->tell_of_leaving('Input.dispatchKeyEvent', { %key, type => 'keyUp' });
 }
 
 # Type into what has the focus.
@@ -238,7 +258,7 @@ sub DESTROY
 	return unless $self->{pid} && $self->{owner} == $$;
 	# Told so it ends after what it has started, which writes to the profile.
 	delete $self->{session};
-	eval { $self->tell('Browser.close') };
+	eval { $self->hint('Browser.close') };
 	for (my $end = time + 10; time < $end; sleep 0.02)
 	{
 		return if waitpid($self->{pid}, POSIX::WNOHANG()) == $self->{pid};
