@@ -1,13 +1,14 @@
 # Measure, and say what was measured.  "./dev bench" prepares a private server
 # with everything durable, and runs this in a copy of the sources:
 #
-#	perl bench/run.pl [--runs N] [--scale S] [ROW...]
+#	perl bench/run.pl [--runs N] [--scale S] [--write] [ROW...]
 #
 # Each row is one question.  What is compared is measured by turns in the same
 # run, so that a busy machine is busy for both; of N runs (5 by default) the
 # median is told, with the least and the greatest.  Times alone depend on the
 # machine; ratios do less.  With a scale below 1 there is less of everything, to try
-# the bench itself.  Writes bench/results.md.
+# the bench itself.  Writes bench/results.md if all rows are measured, or with
+# --write; then the rows that are not named stay as they are.
 
 use strict;
 use warnings FATAL => 'all';
@@ -25,6 +26,7 @@ use Time::HiRes qw(clock_gettime sleep CLOCK_MONOTONIC);
 $| = 1;
 my $runs = 5;
 my $scale = 1;
+my $write;
 my $http = HTTP::Tiny->new(no_proxy => ['127.0.0.1']);
 $ENV{PGOPTIONS} = '-c client_min_messages=warning';
 my $key = 'skv2_development_5a4db0c5-0000-4000-8000-000000000001_benchsecret';
@@ -172,11 +174,11 @@ sub report
 {
 	my ($what, $values, $format, $goal, $met) = @_;
 	my $median = median(@$values);
-	my $row = sprintf "| %s | $format | $format to $format | %s | %s |", $what, $median, quantile(0, @$values),
-	  quantile(1, @$values), $goal, !defined $met ? '' : $met->($median) ? 'yes' : '**no**';
+	my $row = sprintf "| %s | $format | $format to $format | %d, %s | %s | %s |", $what, $median, quantile(0, @$values),
+	  quantile(1, @$values), scalar(@$values), $scale, $goal, !defined $met ? '' : $met->($median) ? 'yes' : '**no**';
 
 	print "$row\n";
-	push @results, $row;
+	push @results, [ $what, $row ];
 	return;
 }
 
@@ -369,17 +371,17 @@ $row{refresh} = sub {
 		set('ignisign.enabled' => 'off', 'ignisign.refresh_interval' => '1h');
 		fresh('bench');
 		open_requests($n);
+		my $inserted = sql('SELECT xmin FROM ignisign.request LIMIT 1', 'bench');
 
 		# Nothing new: nothing is written.
 		stub('set?status=IN_PROGRESS');
 		set('ignisign.enabled' => 'on', 'ignisign.refresh_interval' => '2s');
 		my $asked = 0;
 		sleep 0.01 while ($asked = (stub('counts') =~ /^status (\d+)/m)[0]) < $n / 1000;
-		until_true("pg_stat_get_xact_tuples_inserted('ignisign.attempt'::regclass) >= 0 AND"
-			  . " (SELECT count(*) FROM ignisign.attempt WHERE operation = 'status') >= $n / current_setting('ignisign.refresh_batch')::int", 'bench');
+		until_true("(SELECT count(*) FROM ignisign.attempt WHERE operation = 'status') >= $n / current_setting('ignisign.refresh_batch')::int", 'bench');
 		set('ignisign.refresh_interval' => '1h');
 		push @calls, sql("SELECT count(*) FROM ignisign.attempt WHERE operation = 'status'", 'bench');
-		push @written, sql("SELECT count(*) FROM ignisign.request WHERE xmax <> 0 OR ctid IS NULL", 'bench');
+		push @written, sql("SELECT count(*) FROM ignisign.request WHERE xmin <> '$inserted'", 'bench');
 
 		# All completed: all are written.
 		stub('set?status=COMPLETED');
@@ -399,13 +401,14 @@ $row{refresh} = sub {
 $row{large} = sub {
 	my (@ratio, @growth);
 	my $bytes = 50 * 1024 * 1024;
+	my $n = 40 * $scale;
 
 	set('ignisign.max_document_size' => '60MB');
 	for (1 .. $runs)
 	{
 		fresh('bench', max_in_flight => 40, timeout => 600000);
 		set('ignisign.refresh_interval' => '1h');
-		queue(40, $bytes, 'bench');
+		queue($n, $bytes, 'bench');
 		my $worker = worker('bench');
 		my $before = memory($worker);
 		my $most = 0;
@@ -413,7 +416,7 @@ $row{large} = sub {
 
 		set('ignisign.enabled' => 'on');
 		my $count = 0;
-		while ($count < 40)
+		while ($count < $n)
 		{
 			my $now = memory($worker);
 
@@ -422,13 +425,13 @@ $row{large} = sub {
 			$count = () = stub('log') =~ /\n/g;
 		}
 		my $ours = now() - $began;
-		my $reference = raw('sign', 40, 40, $bytes, sign_url());
+		my $reference = raw('sign', $n, 40, $bytes, sign_url());
 
 		push @ratio, $reference / $ours;
 		push @growth, $most - $before;
 	}
-	report('40 documents of 50 MB: share of raw libcurl', \@ratio, '%.2f', '>= 0.5', sub { $_[0] >= 0.5 });
-	report('the same: growth of the worker, MB', \@growth, '%.1f', '< 64', sub { $_[0] < 64 });
+	report("$n documents of 50 MB: share of raw libcurl", \@ratio, '%.2f', '>= 0.5', sub { $_[0] >= 0.5 });
+	report("$n documents of 50 MB: growth of the worker, MB", \@growth, '%.1f', '< 64', sub { $_[0] < 64 });
 };
 
 $row{proofs} = sub {
@@ -479,7 +482,7 @@ $row{proofs} = sub {
 		push @ratio, raw('get', 8, 8, "http://127.0.0.1:$port/v4/documents/1/signature-type/PDF_WITH_SIGNATURES") / $ours;
 	}
 	report('8 proofs of 50 MB come back: share of raw libcurl', \@ratio, '%.2f', '>= 0.4', sub { $_[0] >= 0.4 });
-	report('the same: growth of the worker, MB', \@growth, '%.1f', 'bounded', undef);
+	report('8 proofs of 50 MB: growth of the worker, MB', \@growth, '%.1f', 'bounded', undef);
 	stub('set?proof=0&status=IN_PROGRESS');
 };
 
@@ -664,7 +667,7 @@ sub instructions_of_worker
 $row{instructions} = sub {
 	if (system('command -v valgrind >/dev/null') != 0)
 	{
-		print "| instructions | no valgrind here | | | |\n";
+		print "| instructions | no valgrind here | | | | |\n";
 		return;
 	}
 	my $insert = "INSERT INTO %s (title, pdf, signers) SELECT 'Contract ' || n, decode(repeat('ab', 5000), 'hex'),"
@@ -697,19 +700,40 @@ $row{instructions} = sub {
 
 my @order = qw(drain delay latency slow trigger single refresh large proofs idle databases full instructions);
 
-GetOptions('runs=i' => \$runs, 'scale=f' => \$scale)
-  or die "usage: run.pl [--runs N] [--scale S] [ROW...]\n";
+GetOptions('runs=i' => \$runs, 'scale=f' => \$scale, 'write!' => \$write)
+  or die "usage: run.pl [--runs N] [--scale S] [--write] [ROW...]\n";
 for (@ARGV)
 {
 	die "no row $_; there are: @order\n" unless exists $row{$_};
 }
 start_stub();
-my $head = "| what | median | least to greatest | goal | met |\n| --- | --- | --- | --- | --- |\n";
+my $head = "| what | median | least to greatest | runs, scale | goal | met |\n| --- | --- | --- | --- | --- | --- |\n";
 print $head;
 for my $name (@ARGV ? @ARGV : @order)
 {
 	$row{$name}->();
 }
+
+exit 0 unless $write // !@ARGV;
+
+# Rows that were not measured now stay as they were.
+my $file = "$FindBin::RealBin/results.md";
+my (%line, @whats);
+my $remember = sub {
+	my ($what, $row) = @_;
+
+	push @whats, $what unless exists $line{$what};
+	$line{$what} = $row;
+	return;
+};
+if (@ARGV && open(my $old, '<', $file))
+{
+	for (<$old>)
+	{
+		$remember->($1, $_ =~ s/\n//r) if /^\| ([^|]+) \|/ && $1 ne 'what' && $1 ne '---';
+	}
+}
+$remember->(@$_) for @results;
 
 # What it was measured on.
 open(my $in, '<', '/proc/cpuinfo') or die "/proc/cpuinfo: $!";
@@ -717,8 +741,9 @@ my @models = map { /^model name\s*:\s*(.*)/ ? $1 : () } <$in>;
 my ($curl) = qx{curl-config --version};
 my $date = POSIX::strftime('%Y-%m-%d', gmtime);
 chomp $curl;
-open(my $out, '>', "$FindBin::RealBin/results.md") or die "results.md: $!";
+open(my $out, '>', $file) or die "results.md: $!";
 print $out "# Results\n\nBy `./dev bench`, $date: " . sql('SELECT version()') . ", $curl, "
-  . scalar(@models) . " cores of $models[0], which server, stub and clients share. Medians of $runs runs.\n\n$head",
-  map { "$_\n" } @results;
+  . scalar(@models) . " cores of $models[0], which server, stub and clients share. Medians of the runs;\n"
+  . "at a scale below 1 there was less of everything.\n\n$head",
+  map { "$line{$_}\n" } @whats;
 close $out;
