@@ -88,9 +88,10 @@ my $node = new_node('monitoring', $sandbox, 'ignisign.refresh_interval' => 0);
 
 sub value { return $node->safe_psql($_[1] // 'postgres', $_[0]) }
 
-value("CREATE DATABASE billing");
-value("CREATE EXTENSION ignisign", 'billing');
-connect_node($node, $sandbox, 'billing');
+# Another database has the functions in another schema.
+value('CREATE DATABASE billing');
+value('CREATE SCHEMA sign; CREATE EXTENSION ignisign SCHEMA sign', 'billing');
+value((sprintf "SELECT sign.ignisign_connect('%s', base_url => '%s')", $sandbox->key, $sandbox->url), 'billing');
 value(sprintf "SELECT ignisign_connect('%s', base_url => '%s', server => 'other')", $sandbox->key, $sandbox->url);
 
 # The role of the manual.
@@ -98,6 +99,7 @@ value(sprintf "SELECT ignisign_connect('%s', base_url => '%s', server => 'other'
 my $manual = slurp_file("$top/docs/monitoring.md");
 my ($role) = $manual =~ /^   ```sql\n(.*?)^   ```/ms;
 value($role);
+value('GRANT USAGE ON SCHEMA sign TO exporter; ALTER ROLE exporter SET search_path = public, sign', 'billing');
 for my $query ('SELECT FROM ignisign.request', 'SELECT FROM ignisign.call', 'SELECT FROM ignisign.callback', 'SELECT FROM ignisign.parked',
 	'SELECT ignisign_application()', "SELECT ignisign_status(ignisign_id())", "SELECT ignisign_sign('x', 'x'::bytea, '[]'::jsonb)",
 	'SELECT umoptions FROM pg_user_mapping')
