@@ -15,8 +15,8 @@
 DO $do$
 DECLARE
     here record;
-    old regclass;
     next_id bigint;
+    sequence_comment text;
     has_rows boolean;
     redo text[];
     command text;
@@ -44,7 +44,7 @@ BEGIN
     END LOOP;
 
     FOR here IN
-        SELECT c.oid, t.name, t.key, c.relowner::regrole AS owner, obj_description(c.oid) AS comment,
+        SELECT c.oid, t.name, t.key, c.relowner::regrole AS owner, obj_description(c.oid, 'pg_class') AS comment,
                pg_get_serial_sequence('ignisign.' || t.name, a.attname) AS sequence
         FROM (VALUES ('attempt', 'started_at'), ('event', 'at'), ('proof', 'fetched_at')) AS t (name, key)
         JOIN pg_class c ON c.relname = t.name AND c.relnamespace = 'ignisign'::regnamespace AND c.relkind = 'r'
@@ -85,7 +85,8 @@ BEGIN
         ) d;
 
         IF here.sequence IS NOT NULL THEN
-            EXECUTE format('SELECT last_value + is_called::integer FROM %s', here.sequence) INTO next_id;
+            EXECUTE format('SELECT last_value + is_called::integer, obj_description(%L::regclass, ''pg_class'') FROM %1$s', here.sequence)
+                INTO next_id, sequence_comment;
             EXECUTE format('ALTER EXTENSION ignisign DROP SEQUENCE %s', here.sequence);
             EXECUTE format('ALTER TABLE ignisign.%I ALTER id DROP IDENTITY', here.name);
         END IF;
@@ -109,6 +110,7 @@ BEGIN
         IF here.sequence IS NOT NULL THEN
             EXECUTE format('ALTER TABLE ignisign.%I ALTER id ADD GENERATED ALWAYS AS IDENTITY (SEQUENCE NAME %s START %s)',
                            here.name, here.sequence, next_id);
+            EXECUTE format('COMMENT ON SEQUENCE %s IS %L', here.sequence, sequence_comment);
             EXECUTE format('ALTER EXTENSION ignisign ADD SEQUENCE %s', here.sequence);
             -- As pg_extension_config_dump() does, which only the extension's own scripts
             -- may call: a dump keeps where the sequence is.

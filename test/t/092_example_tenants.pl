@@ -52,6 +52,7 @@ for my $tenant (sort keys %sandbox)
 	is_deeply([ sort map { $_->{title} } $sandbox{$tenant}->requests ], [ sort $tenant, "app-$tenant" ], "with the account of $tenant");
 	is(as($tenant, 'SELECT string_agg(title, \' \' ORDER BY title) FROM contract JOIN ignisign.requests r USING (title)'), join(' ', sort "app-$tenant", $tenant),
 		"$tenant sees its contracts and requests");
+	is(as($tenant, 'SELECT DISTINCT tenant FROM contract'), $tenant, 'and no contract of another');
 }
 
 # Nobody sees anything of another's, in any table.

@@ -47,8 +47,9 @@ sub description
 		SELECT conname, pg_get_constraintdef(oid) FROM pg_constraint WHERE conrelid = 'ignisign.$table'::regclass AND contype = 'c' ORDER BY 1;
 		SELECT policyname, permissive, roles, cmd, qual, with_check FROM pg_policies WHERE schemaname = 'ignisign' AND tablename = '$table' ORDER BY 1;
 		SELECT pg_get_triggerdef(oid) FROM pg_trigger WHERE tgrelid = 'ignisign.$table'::regclass AND NOT tgisinternal ORDER BY 1;
-		SELECT relrowsecurity, relforcerowsecurity, relowner::regrole, obj_description(oid), (SELECT array_agg(x ORDER BY x::text) FROM unnest(relacl) x)
+		SELECT relrowsecurity, relforcerowsecurity, relowner::regrole, obj_description(oid, 'pg_class'), (SELECT array_agg(x ORDER BY x::text) FROM unnest(relacl) x)
 		FROM pg_class WHERE oid = 'ignisign.$table'::regclass;
+		SELECT obj_description(to_regclass('ignisign.${table}_id_seq'), 'pg_class');
 		SELECT e.extname, 'ignisign.${table}_id_seq' IN (SELECT unnest(e.extconfig)::regclass::text) FROM pg_depend d JOIN pg_extension e ON e.oid = d.refobjid
 		WHERE d.objid = 'ignisign.$table'::regclass AND d.deptype = 'e';
 		SQL
