@@ -367,7 +367,7 @@ $node->safe_psql('postgres', 'ALTER DATABASE renamed RESET ALL');
 ok(wait_for(sub { $listener_of->('renamed') =~ /in use/ }), 'or lets it try what all have');
 configure(webhook_listen => undef);
 ok(wait_for($node, "SELECT count(*) = 0 FROM pg_stat_activity WHERE backend_type = 'ignisign listener'"), 'off: no listener is there');
-is(IO::Socket::INET->new(PeerAddr => $address), undef, 'and nobody listens');
+ok(wait_for(sub { return !defined IO::Socket::INET->new(PeerAddr => $address) }), 'and nobody listens');
 sql("ALTER DATABASE renamed SET ignisign.webhook_listen = '$tls_address'");
 ok(wait_for(sub { $listener_of->('renamed') eq "listening on $tls_address" }), 'one listens again');
 sql('DROP DATABASE renamed');
