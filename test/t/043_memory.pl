@@ -102,7 +102,13 @@ SKIP:
 }
 is(value("SELECT count(*) FROM pg_stat_activity WHERE pid = $worker"), 1, 'by the same worker');
 $sandbox->clear_faults;
-ok( wait_for($node, "SELECT count(*) = 20 FROM ignisign.request WHERE signature_request_id IS NOT NULL"),
+# Two attempts may both have been refused: then somebody has it tried again.
+ok( wait_for(
+		sub {
+			value("SELECT count(ignisign_retry(id)) FROM ignisign.call WHERE operation = 'one-call-sign' AND state = 'dead'");
+			return value('SELECT count(*) = 20 FROM ignisign.request WHERE signature_request_id IS NOT NULL') eq 't';
+		},
+		{ what => 'requests' }),
 	'the requests are there');
 value('DELETE FROM ignisign.call; DELETE FROM ignisign.result');
 calls(100, 'it goes on');
