@@ -143,9 +143,9 @@ apply_success(IgFlight *flight, IgSent *sent, int *nsent)
 		case IG_OP_PROOF:
 		case IG_OP_SIGNER_PROOF:
 			{
-				char	   *content = ig_http_body(flight->transfer);
+				bytea	   *content = ig_http_bytea(flight->transfer);
 
-				ig_apply_proof(&flight->call, content, flight->transfer->body_length,
+				ig_apply_proof(&flight->call, content,
 							   flight->transfer->content_type[0] ? flight->transfer->content_type : NULL);
 				pfree(content);
 				break;

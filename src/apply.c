@@ -420,7 +420,7 @@ ig_apply_context(const IgCall *call, const IgApiAnswer *answer, const IgAccount 
  * it that there is one.
  */
 void
-ig_apply_proof(const IgCall *call, const char *content, int64 size, const char *mime_type)
+ig_apply_proof(const IgCall *call, bytea *content, const char *mime_type)
 {
 	static IgStatement store = {
 		.sql = "WITH proof AS ("
@@ -432,7 +432,7 @@ ig_apply_proof(const IgCall *call, const char *content, int64 size, const char *
 		"SELECT request, 'api', 'proof', $3, concat_ws('/', $2, nullif($8, 0)) FROM proof RETURNING request::text",
 		.types = {UUIDOID, INT4OID, TEXTOID, BYTEAOID, TEXTOID, BYTEAOID, INT8OID, INT4OID}
 	};
-	bytea	   *bytes = ig_bytea(content, size);
+	int64		size = VARSIZE(content) - VARHDRSZ;
 	Datum		values[8];
 	char		nulls[9] = "        ";
 
@@ -440,17 +440,16 @@ ig_apply_proof(const IgCall *call, const char *content, int64 size, const char *
 	values[0] = UUIDPGetDatum(&call->request);
 	values[1] = Int32GetDatum(call->document);
 	values[2] = CStringGetTextDatum(call->proof_type);
-	values[3] = PointerGetDatum(bytes);
+	values[3] = PointerGetDatum(content);
 	values[4] = mime_type ? CStringGetTextDatum(mime_type) : (Datum) 0;
 	if (mime_type == NULL)
 		nulls[4] = 'n';
-	values[5] = PointerGetDatum(ig_sha256(content, size));
+	values[5] = PointerGetDatum(ig_sha256(VARDATA(content), size));
 	values[6] = Int64GetDatum(size);
 	values[7] = Int32GetDatum(call->signer);
 	if (ig_spi_execute(&store, values, nulls) == 1)
 		notify(ig_spi_text(0, 1, CurrentMemoryContext), "proof", NULL, NULL);
 	SPI_finish();
-	pfree(bytes);
 }
 
 /* Calls were refused for good, or given up. */

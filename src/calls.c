@@ -249,7 +249,7 @@ ig_apply_result(IgFlight *flight)
 		.types = {UUIDOID, INT8OID, TEXTOID, NAMEOID, NAMEOID, INT4OID, JSONBOID, BYTEAOID, TEXTOID}
 	};
 	const IgTransfer *transfer = flight->transfer;
-	char	   *body = ig_http_body(flight->transfer);
+	bytea	   *content = NULL;
 	Datum		values[9];
 	char		nulls[10] = "         ";
 
@@ -262,22 +262,27 @@ ig_apply_result(IgFlight *flight)
 	nulls[6] = nulls[7] = nulls[8] = 'n';
 	if (flight->json && transfer->body_length > 0)
 	{
+		char	   *body = ig_http_body(flight->transfer);
+
 		/* It may tell of the URLs of our endpoints. */
 		ig_redact_tokens(body);
 		ig_api_json_unescape(body);
 		values[6] = DirectFunctionCall1(jsonb_in, CStringGetDatum(ig_from_wire(body)));
 		nulls[6] = ' ';
+		pfree(body);
 	}
 	else if (!flight->json)
 	{
-		values[7] = PointerGetDatum(ig_bytea(body, transfer->body_length));
+		content = ig_http_bytea(flight->transfer);
+		values[7] = PointerGetDatum(content);
 		values[8] = CStringGetTextDatum(ig_from_wire(transfer->content_type));
 		nulls[7] = nulls[8] = ' ';
 	}
 	SPI_connect();
 	ig_spi_execute(&store, values, nulls);
 	SPI_finish();
-	pfree(body);
+	if (content)
+		pfree(content);
 }
 
 /* A call whose answer is wanted, and what of it. */

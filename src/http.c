@@ -791,6 +791,17 @@ ig_http_body(IgTransfer *transfer)
 	return body;
 }
 
+/* The same as bytea: with large answers a copy counts. */
+bytea *
+ig_http_bytea(IgTransfer *transfer)
+{
+	bytea	   *body = MemoryContextAllocHuge(CurrentMemoryContext, VARHDRSZ + transfer->body_length);
+
+	SET_VARSIZE(body, VARHDRSZ + transfer->body_length);
+	copy_body(transfer, VARDATA(body), transfer->body_length);
+	return body;
+}
+
 /* The beginning of the answer. */
 int
 ig_http_head(IgTransfer *transfer, char *buffer, int size)
