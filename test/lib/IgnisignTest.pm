@@ -123,10 +123,14 @@ sub wait_for
 		{
 			my ($out, $err) = ('', '');
 
-			$subject->psql(
-				$database // 'postgres', $query,
-				stdout => \$out,
-				stderr => \$err);
+			# Where the server is away, psql may end before it has read the query.
+			eval {
+				$subject->psql(
+					$database // 'postgres', $query,
+					stdout => \$out,
+					stderr => \$err);
+				1;
+			} or $@ =~ /Broken pipe/ or die $@;
 			return 1 if $out eq 't';
 			$last = "; last answer: '$out' $err";
 		}
