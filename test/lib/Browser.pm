@@ -23,7 +23,7 @@ use Time::HiRes  qw(sleep time);
 use constant PATIENCE => $ENV{PG_TEST_TIMEOUT_DEFAULT} // 180;
 
 # How long a result is waited for that may never come, in seconds.
-use constant LEAVING => 5;
+use constant LEAVING => 1;
 
 # The program, or undef.
 sub program

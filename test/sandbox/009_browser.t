@@ -125,10 +125,17 @@ $browser->open($link);
 $browser->press('Tab', 9);
 is($browser->run(q{document.activeElement.className}), 'skip', 'the first key leads past the head');
 ok($browser->run(q{document.activeElement.getBoundingClientRect().top >= 0}), 'which is seen then');
-for (1 .. 20)
+
+# At times the viewer of the document, another process, keeps the keys that it gets
+# while it starts; then the page is opened anew.
+TRY: for my $try (1 .. 3)
 {
-	$browser->press('Tab', 9);
-	last if $browser->run(q{document.activeElement.textContent}) eq 'Sign';
+	$browser->open($link) if $try > 1;
+	for (1 .. 20)
+	{
+		$browser->press('Tab', 9);
+		last TRY if $browser->run(q{document.activeElement.textContent}) eq 'Sign';
+	}
 }
 is($browser->run(q{document.activeElement.textContent}), 'Sign', 'keys lead to the button');
 isnt($browser->run(q{getComputedStyle(document.activeElement).outlineStyle}), 'none', 'and one sees where one is');
