@@ -12,6 +12,16 @@
 #include <string.h>
 #include <strings.h>
 
+/* Add the cell of a row that says which request it is about; NULL: none that is known. */
+static void
+add_request_cell(Buffer *html, const Request *request)
+{
+	html_add(html, "<td data-label=\"Request\">");
+	if (request)
+		add_request_link(html, request);
+	html_add(html, "</td>");
+}
+
 /* ---- Endpoints ---- */
 
 /* Where an endpoint is, without its path and what identifies its owner. */
@@ -145,12 +155,7 @@ add_event_row(Buffer *html, const Event *event, bool with_request)
 		html_add(html, " %s", event->nature);
 	html_add(html, "</th>");
 	if (with_request)
-	{
-		html_add(html, "<td data-label=\"Request\">");
-		if (request)
-			add_request_link(html, request);
-		html_add(html, "</td>");
-	}
+		add_request_cell(html, request);
 	html_add(html, "<td data-label=\"To\">");
 	add_place(html, event->endpoint->url);
 	html_add(html, "</td><td data-label=\"Delivery\"><details id=\"event-%s\">\n<summary>", event->id);
@@ -285,12 +290,7 @@ add_call_row(Buffer *html, const Entry *entry, bool with_request)
 	}
 	html_add(html, "</td>");
 	if (with_request)
-	{
-		html_add(html, "<td data-label=\"Request\">");
-		if (request)
-			add_request_link(html, request);
-		html_add(html, "</td>");
-	}
+		add_request_cell(html, request);
 	html_add(html, "</tr>\n");
 	free(path);
 }

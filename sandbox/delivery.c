@@ -48,12 +48,7 @@ make_message(const Event *event)
 
 	cJSON_AddStringToObject(json, "appId", event->endpoint->app->app_id);
 	cJSON_AddStringToObject(json, "appEnv", event->endpoint->app->app_env);
-	cJSON_AddStringToObject(json, "topic", event->topic);
-	cJSON_AddStringToObject(json, "action", event->action);
-	cJSON_AddStringToObject(json, "msgNature", event->nature);
-	cJSON_AddItemToObject(json, "content", cJSON_Duplicate(event->content, true));
-	if (event->error)
-		cJSON_AddItemToObject(json, "error", cJSON_Duplicate(event->error, true));
+	add_message_fields(json, event);
 	cJSON_AddStringToObject(json, "verificationToken",
 							webhook_mode.bad_token ? "wt_forged" : make_token(event->endpoint->app));
 	text = cJSON_PrintUnformatted(json);

@@ -25,6 +25,17 @@ wants(const Endpoint *endpoint, const App *app, const char *topic)
 	return listed;
 }
 
+void
+add_message_fields(cJSON *json, const Event *event)
+{
+	cJSON_AddStringToObject(json, "topic", event->topic);
+	cJSON_AddStringToObject(json, "action", event->action);
+	cJSON_AddStringToObject(json, "msgNature", event->nature);
+	cJSON_AddItemToObject(json, "content", cJSON_Duplicate(event->content, true));
+	if (event->error)
+		cJSON_AddItemToObject(json, "error", cJSON_Duplicate(event->error, true));
+}
+
 /* Note an event; content and error, which may be NULL, are taken over. */
 static void
 note_event(App *app, const char *topic, const char *action, const char *nature, cJSON *content, cJSON *error)

@@ -183,12 +183,7 @@ describe_event(const Event *event)
 	cJSON_AddStringToObject(json, "appId", event->endpoint->app->app_id);
 	cJSON_AddStringToObject(json, "appEnv", event->endpoint->app->app_env);
 	cJSON_AddStringToObject(json, "webhookId", event->endpoint->id);
-	cJSON_AddStringToObject(json, "topic", event->topic);
-	cJSON_AddStringToObject(json, "action", event->action);
-	cJSON_AddStringToObject(json, "msgNature", event->nature);
-	cJSON_AddItemToObject(json, "content", cJSON_Duplicate(event->content, true));
-	if (event->error)
-		cJSON_AddItemToObject(json, "error", cJSON_Duplicate(event->error, true));
+	add_message_fields(json, event);
 	if (event->status != 0)
 	{
 		cJSON	   *response = cJSON_AddObjectToObject(json, "response");

@@ -75,4 +75,7 @@ extern WebhookMode webhook_mode;
 
 extern const char *delivery_state(const Event *event);
 
+/* Add what an event is about, as its message and the list of events have it (events.c). */
+extern void add_message_fields(cJSON *json, const Event *event);
+
 #endif							/* SANDBOX_WEBHOOKS_H */
