@@ -106,6 +106,23 @@ reap(TimestampTz now)
 	}
 }
 
+/* Whether one has ended that was not noted. */
+bool
+ig_callbacks_have_ended(void)
+{
+	ListCell   *lc;
+	pid_t		pid;
+
+	foreach(lc, runners)
+	{
+		Runner	   *runner = lfirst(lc);
+
+		if (runner->handle != NULL && GetBackgroundWorkerPid(runner->handle, &pid) == BGWH_STOPPED)
+			return true;
+	}
+	return false;
+}
+
 /* Forget those that have nothing to do any more. */
 static void
 forget_idle(void)

@@ -27,10 +27,11 @@ extern char *ig_callback_problem(const char *owner, Oid *role, char **hint);
 
 /*
  * For the worker (callback_launch.c).  Collect, in a transaction, the callbacks
- * that have something to do; returns when to look again, or 0.  Start their
- * processes, when it has committed.  End all processes, and wait for that.
+ * that have something to do; returns when to look again, or 0.  Whether a process
+ * has ended since.  Start their processes, when it has committed.  End all processes, and wait for that.
  */
 extern TimestampTz ig_callbacks_collect(TimestampTz now);
+extern bool ig_callbacks_have_ended(void);
 extern void ig_callbacks_start(void);
 extern void ig_callbacks_end(void);
 

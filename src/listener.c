@@ -464,6 +464,10 @@ wait(void)
 		deadline = report_at;
 	if (deadline != 0)
 		timeout = TimestampDifferenceMilliseconds(GetCurrentTimestamp(), deadline);
+
+	/* What waits within a transaction resets the latch, too. */
+	if (ConfigReloadPending || ShutdownRequestPending)
+		timeout = 0;
 	if (wait_set)
 		(void) WaitEventSetWait(wait_set, timeout, events, lengthof(events), ig_wait_event(IG_WAIT_LISTENER));
 	else

@@ -599,7 +599,7 @@ ig_slots_attach_worker(Oid database)
 		slot->check_listener = false;
 		slot->listener[0] = '\0';
 		my_slot = slot;
-		ig_slots_turn_begins();
+		(void) ig_slots_turn_begins();
 		wake_launcher();
 	}
 	else if (slot != NULL && slot->state == IG_SLOT_STARTING)
@@ -662,15 +662,25 @@ ig_slots_my_counters(void)
 	return &my_slot->counters;
 }
 
-/* The worker begins a turn: what it was woken for is seen to from here on. */
-void
+/*
+ * The worker begins a turn: what it was woken for is seen to from here on.  True
+ * if it was: whoever wakes it later is noted anew.
+ */
+bool
 ig_slots_turn_begins(void)
 {
 	TimestampTz now = GetCurrentTimestamp();
 
 	pg_atomic_write_u64(&my_slot->heartbeat, now);
 	pg_atomic_write_u64(&my_slot->turn_since, now);
-	pg_atomic_write_u64(&my_slot->woken_at, 0);
+	return pg_atomic_exchange_u64(&my_slot->woken_at, 0) != 0;
+}
+
+/* Whether it was woken, and has not begun a turn since. */
+bool
+ig_slots_is_woken(void)
+{
+	return pg_atomic_read_u64(&my_slot->woken_at) != 0;
 }
 
 /* It has ended the turn. */

@@ -477,6 +477,19 @@ give_back_memory(void)
 }
 
 /*
+ * Whether there is what the latch was set for.  What waits within a transaction,
+ * as COMMIT does for a synchronous standby, resets the latch, too: so it alone
+ * does not tell.
+ */
+static bool
+is_called(void)
+{
+	return ConfigReloadPending || ShutdownRequestPending || ig_slots_is_woken() ||
+		(!stopping && ig_slots_stop_requested()) ||
+		(ig_enabled && !parked && !stopping && ig_callbacks_have_ended());
+}
+
+/*
  * Wait for the latch, which makes it true, the network, or what is due, such as
  * a look at the listener.
  */
@@ -485,7 +498,7 @@ wait_for_work(TimestampTz watch_at)
 {
 	TimestampTz until = next_turn;
 	TimestampTz rest;
-	bool		woken;
+	bool		called = is_called();
 
 	ig_look_again(&until, watch_at);
 	ig_look_again(&until, ig_session_report_at());
@@ -493,9 +506,10 @@ wait_for_work(TimestampTz watch_at)
 	rest = until;
 	ig_look_again(&rest, ig_http_deadline());
 	ig_slots_rests(rest);
-	woken = ig_http_wait(time_to(until));
+	if (ig_http_wait(called ? 0 : time_to(until)))
+		called = true;
 	ig_session_report();
-	return woken;
+	return called;
 }
 
 /* Begin: false when there is nothing to do in this database. */
@@ -606,7 +620,8 @@ ignisign_worker_main(Datum arg)
 			TimestampTz began = GetCurrentTimestamp();
 			int			n = list_length(finished);
 
-			ig_slots_turn_begins();
+			if (ig_slots_turn_begins())
+				ig_claim_look();
 			unsent = turn(finished, &gone);
 			if (n > 0)
 				answer_cost = (GetCurrentTimestamp() - began) / n;

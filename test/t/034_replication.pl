@@ -16,6 +16,7 @@ my $sandbox = start_sandbox();
 my %settings = (
 	'ignisign.reconcile_delay' => '1s',
 	wal_level => 'logical',
+	max_prepared_transactions => 2,
 	max_wal_senders => 6,
 	max_replication_slots => 4,
 	hot_standby => 'on');
@@ -90,10 +91,25 @@ like($err, qr/cannot execute ignisign_sign\(\) during recovery/, 'a standby refu
 ($status, $out, $err) = $standby->psql('postgres', 'SELECT ignisign_create_draft()');
 like($err, qr/cannot execute operation create-request during recovery/, 'calls as well');
 
+# A synchronous one that is away for a moment.  While the worker waits for it, a
+# request is committed that was queued before the worker has looked at the queue.
+
+$primary->safe_psql('postgres', "ALTER SYSTEM SET synchronous_standby_names = 'standby'; ALTER SYSTEM SET ignisign.refresh_interval = 0; SELECT pg_reload_conf()");
+$primary->wait_for_catchup($standby);
+ok(wait_for($primary, "SELECT sync_state = 'sync' FROM pg_stat_replication"), 'the standby is synchronous');
+$standby->stop;
+$primary->safe_psql('postgres', "SET synchronous_commit = local; BEGIN; " . sign_sql('meanwhile 1', 'ann@example.com') . "; PREPARE TRANSACTION 'meanwhile'");
+$primary->safe_psql('postgres', 'SET synchronous_commit = local; ' . sign_sql('meanwhile 2', 'ann@example.com'));
+ok(wait_for($primary, "SELECT wait_event = 'SyncRep' FROM pg_stat_activity WHERE backend_type = 'ignisign worker'"), 'the worker waits for the standby');
+$primary->safe_psql('postgres', "SET synchronous_commit = local; COMMIT PREPARED 'meanwhile'");
+$standby->start;
+ok(wait_for($primary, "SELECT count(*) = 2 FROM ignisign.request WHERE title LIKE 'meanwhile %' AND sent_at IS NOT NULL"),
+	'and has not missed what was committed meanwhile');
+$primary->safe_psql('postgres', 'ALTER SYSTEM RESET ignisign.refresh_interval; SELECT pg_reload_conf()');
+
 # A synchronous one that is gone.  The worker waits for it before it sends; it
 # can be stopped, and nothing is lost.
 
-$primary->safe_psql('postgres', "ALTER SYSTEM SET synchronous_standby_names = 'standby'; SELECT pg_reload_conf()");
 sign_many($primary, 'synchronous', 3);
 arrived($primary, 'synchronous', 3, 'with a synchronous standby');
 ok(wait_for($primary, 'SELECT count(*) = 0 FROM ignisign.call'), 'all is settled');
