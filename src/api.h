@@ -167,10 +167,6 @@ typedef struct IgApiEvent
 	char	   *json;			/* the event as the API tells it */
 } IgApiEvent;
 
-/*
- * What an answer said.  Strings point into the parsed tree and live until
- * ig_api_answer_free; absent or ill-typed optional fields are NULL or -1.
- */
 /* What of JSON is read; the settings point to it. */
 typedef struct IgApiLimits
 {
@@ -180,6 +176,24 @@ typedef struct IgApiLimits
 
 extern IgApiLimits ig_api_limits;
 
+/* A word of a webhook message, with its zero byte. */
+#define IG_API_WORD_SIZE 513
+
+/* What a webhook message says of itself. */
+typedef struct IgApiMessage
+{
+	char		app_id[IG_API_WORD_SIZE];
+	char		app_env[IG_API_WORD_SIZE];
+	char		topic[IG_API_WORD_SIZE];
+	char		action[IG_API_WORD_SIZE];
+	char		token[IG_API_WORD_SIZE];	/* verificationToken */
+	char		nature[IG_API_WORD_SIZE];	/* msgNature; empty: it tells none */
+} IgApiMessage;
+
+/*
+ * What an answer said.  Strings point into the parsed tree and live until
+ * ig_api_answer_free; absent or ill-typed optional fields are NULL or -1.
+ */
 typedef struct IgApiAnswer
 {
 	void	   *tree;
@@ -311,6 +325,13 @@ extern bool ig_api_read(IgOperation op, const char *body, size_t length,
 extern void ig_api_read_error(const char *body, size_t length,
 							  IgApiAnswer *answer);
 extern void ig_api_answer_free(IgApiAnswer *answer);
+
+/*
+ * Read the body of a webhook message.  Returns false, with the reason in error,
+ * when the API does not send such a one.
+ */
+extern bool ig_api_read_message(const char *body, size_t length, IgApiMessage *message,
+								char error[IG_API_ERROR_SIZE]);
 
 /*
  * Show every text of an answer that may be stored or compared, for it to be

@@ -101,6 +101,12 @@ extern bool ig_check_call(const cJSON *values, char *error);
 extern const cJSON *ig_api_field(const cJSON *values, const char *name, size_t length);
 extern bool ig_in_path(const IgOperationEntry *entry, const char *name);
 
+/*
+ * Parse foreign bytes, within the limits; memory is set to about what the tree
+ * takes.  NULL, with the reason in error: they are not JSON that can be used.
+ */
+extern cJSON *ig_api_parse(const char *body, size_t length, size_t *memory, char *error);
+
 /* Readers (api_read.c). */
 extern bool ig_read_sign(cJSON *tree, IgApiAnswer *answer, char *error);
 extern bool ig_read_status(cJSON *tree, IgApiAnswer *answer, char *error);

@@ -81,8 +81,8 @@ check_json(const char *body, size_t length, int *nvalues, char *error)
 }
 
 /* Parse foreign bytes; NULL: they are not JSON that can be used. */
-static cJSON *
-parse(const char *body, size_t length, size_t *memory, char *error)
+cJSON *
+ig_api_parse(const char *body, size_t length, size_t *memory, char *error)
 {
 	const char *end = NULL;
 	cJSON	   *tree;
@@ -444,7 +444,7 @@ ig_api_read(IgOperation op, const char *body, size_t length, IgApiAnswer *answer
 	/* Where only the HTTP status counts, there may be nothing. */
 	if (read == NULL && length == 0)
 		return true;
-	answer->tree = parse(body, length, &answer->memory, error);
+	answer->tree = ig_api_parse(body, length, &answer->memory, error);
 	if (answer->tree != NULL)
 	{
 		if (read == NULL)
@@ -467,7 +467,7 @@ ig_api_read_error(const char *body, size_t length, IgApiAnswer *answer)
 
 	memset(answer, 0, sizeof(*answer));
 	answer->total = answer->page = answer->page_size = -1;
-	answer->tree = parse(body, length, &answer->memory, error);
+	answer->tree = ig_api_parse(body, length, &answer->memory, error);
 	if (!cJSON_IsObject(answer->tree))
 		return;
 	answer->error_code = string_member(answer->tree, "code");

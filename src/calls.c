@@ -266,8 +266,7 @@ ig_apply_result(IgFlight *flight)
 
 		/* It may tell of the URLs of our endpoints. */
 		ig_redact_tokens(body);
-		ig_api_json_unescape(body);
-		values[6] = DirectFunctionCall1(jsonb_in, CStringGetDatum(ig_from_wire(body)));
+		values[6] = ig_jsonb_from_wire(body);
 		nulls[6] = ' ';
 		pfree(body);
 	}

@@ -14,8 +14,10 @@
 
 #include "catalog/namespace.h"
 #include "mb/pg_wchar.h"
+#include "utils/fmgrprotos.h"
 #include "utils/memutils.h"
 
+#include "api.h"
 #include "encoding.h"
 
 /* Whether the database's texts are, or are to be, UTF-8. */
@@ -106,4 +108,12 @@ ig_from_wire(const char *text)
 		left -= Max(n, 1);
 		*end++ = '?';
 	}
+}
+
+/* JSON of the API as jsonb; escapes are resolved before, as each text would be. */
+Datum
+ig_jsonb_from_wire(char *json)
+{
+	ig_api_json_unescape(json);
+	return DirectFunctionCall1(jsonb_in, CStringGetDatum(ig_from_wire(json)));
 }

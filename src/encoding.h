@@ -19,4 +19,10 @@
 extern char *ig_to_wire(const char *text);
 extern char *ig_from_wire(const char *text);
 
+/*
+ * JSON of the API as jsonb; the text is changed.  Raises the errors of jsonb's
+ * input for what is not JSON, or not for jsonb.
+ */
+extern Datum ig_jsonb_from_wire(char *json);
+
 #endif							/* IGNISIGN_ENCODING_H */

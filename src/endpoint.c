@@ -18,18 +18,17 @@
 #include "access/xact.h"
 #include "catalog/pg_type.h"
 #include "fmgr.h"
-#include "mb/pg_wchar.h"
 #include "miscadmin.h"
 #include "utils/acl.h"
 #include "utils/builtins.h"
 #include "utils/fmgrprotos.h"
-#include "utils/jsonb.h"
 #include "utils/resowner.h"
 
 #include "bytes.h"
 #include "credentials.h"
 #include "errors.h"
 #include "listen.h"
+#include "listen_parse.h"
 #include "queue.h"
 #include "spi.h"
 #include "webhook.h"
@@ -96,19 +95,17 @@ ignisign_listen(PG_FUNCTION_ARGS)
 
 /* Take the token out of a path or URL, or raise an error. */
 static char *
-read_token(const char *path)
+read_token(const char *url)
 {
-	const char *token = strstr(path, IG_LISTEN_PREFIX);
+	const char *path = strstr(url, IG_LISTEN_PREFIX);
+	char	   *token = palloc(IG_LISTEN_DIGITS + 1);
 
-	if (token != NULL)
-		token += strlen(IG_LISTEN_PREFIX);
-	if (token == NULL || strspn(token, "0123456789abcdef") != IG_LISTEN_DIGITS ||
-		token[IG_LISTEN_DIGITS] != '\0')
+	if (path == NULL || !ig_listen_parse_path(path, token))
 		ereport(ERROR,
 				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
 				 errmsg("the path is not one that ignisign_listen() returned"),
 				 errhidestmt(true)));
-	return pstrdup(token);
+	return token;
 }
 
 /*
@@ -185,18 +182,6 @@ ig_endpoint_exists(bytea *key)
 	return find_endpoint(key, &owner, &server);
 }
 
-/* Read a message, whoever sent it. */
-static Jsonb *
-read_message(const char *body, size_t length)
-{
-	if (strlen(body) != length)
-		ereport(ERROR,
-				(errcode(ERRCODE_INVALID_TEXT_REPRESENTATION),
-				 errmsg("the webhook message has a zero byte")));
-	return DatumGetJsonbP(DirectFunctionCall1(jsonb_in,
-											  CStringGetDatum(pg_any_to_server(body, length, PG_UTF8))));
-}
-
 /* Take a message; returns the HTTP status, or raises an error. */
 static int
 take_message(bytea *key, const char *body, size_t length)
@@ -214,7 +199,7 @@ take_message(bytea *key, const char *body, size_t length)
 				(errcode(ERRCODE_UNDEFINED_OBJECT),
 				 errmsg("role \"%s\" does not exist", owner)));
 	ig_check_server(server, role);
-	ig_webhook_take(read_message(body, length), server, role, &id);
+	ig_webhook_take(body, length, server, role, &id);
 	return MHD_HTTP_OK;
 }
 

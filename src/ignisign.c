@@ -173,7 +173,7 @@ define_settings(void)
 							NULL, NULL, NULL);
 
 	DefineCustomIntVariable("ignisign.max_json_depth",
-							"How deep an answer in JSON may be nested.",
+							"How deep an answer in JSON, or a webhook message, may be nested.",
 							NULL,
 							&ig_api_limits.max_depth,
 							64, 8, 500,
@@ -181,7 +181,7 @@ define_settings(void)
 							NULL, NULL, NULL);
 
 	DefineCustomIntVariable("ignisign.max_json_values",
-							"How many values an answer in JSON may have.",
+							"How many values an answer in JSON, or a webhook message, may have.",
 							"Each takes about a hundred bytes while the answer is read.",
 							&ig_api_limits.max_values,
 							100000, 1000, 10000000,

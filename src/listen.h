@@ -11,14 +11,8 @@
 
 #include "postgres.h"
 
-#include <sys/socket.h>
-
 #include "utils/guc.h"
 #include "utils/timestamp.h"
-
-/* What a path is made of: this, then a token of so many hexadecimal digits. */
-#define IG_LISTEN_PREFIX	"/ignisign/"
-#define IG_LISTEN_DIGITS	64
 
 /* ---- Addresses (listen_address.c) ---- */
 

@@ -3,73 +3,18 @@
  * listen_address.c
  *	  The address to listen on for webhooks, and its socket.
  *
- * Addresses are numeric, so that nothing has to be looked up and one setting is
- * one socket.
- *
  *-------------------------------------------------------------------------
  */
 #include "ignisign.h"
 
-#include <netdb.h>
 #include <netinet/in.h>
 #include <unistd.h>
 
 #include "listen.h"
+#include "listen_parse.h"
 
 /* Connections that wait to be accepted. */
 #define BACKLOG 256
-
-typedef struct IgAddress
-{
-	struct sockaddr_storage addr;
-	socklen_t	length;
-	bool		any;			/* "*": whatever reaches this machine */
-} IgAddress;
-
-/* Read "address:port", "[address]:port" or "*:port". */
-static bool
-parse_address(const char *text, IgAddress *result)
-{
-	const char *colon = strrchr(text, ':');
-	const char *host = text;
-	size_t		length;
-	char		buffer[NI_MAXHOST];
-	char	   *end;
-	long		port;
-	struct addrinfo hints;
-	struct addrinfo *found;
-
-	if (colon == NULL || colon == text || colon[1] < '0' || colon[1] > '9')
-		return false;
-	port = strtol(colon + 1, &end, 10);
-	if (*end != '\0' || port < 1 || port > 65535)
-		return false;
-
-	length = colon - text;
-	memset(&hints, 0, sizeof(hints));
-	hints.ai_family = AF_INET;
-	hints.ai_socktype = SOCK_STREAM;
-	hints.ai_flags = AI_NUMERICHOST | AI_NUMERICSERV | AI_PASSIVE;
-	if (text[0] == '[')
-	{
-		if (colon[-1] != ']' || length < 3)
-			return false;
-		hints.ai_family = AF_INET6;
-		host++;
-		length -= 2;
-	}
-	if (length >= sizeof(buffer))
-		return false;
-	memcpy(buffer, host, length);
-	buffer[length] = '\0';
-	result->any = (strcmp(buffer, "*") == 0 && hints.ai_family == AF_INET);
-	if (getaddrinfo(result->any ? "0.0.0.0" : buffer, colon + 1, &hints, &found) != 0)
-		return false;
-	memcpy(&result->addr, found->ai_addr, found->ai_addrlen);
-	result->length = found->ai_addrlen;
-	freeaddrinfo(found);
-	return true;
-}
 
 /* check_hook of ignisign.webhook_listen. */
 bool
@@ -77,7 +22,7 @@ ig_check_webhook_listen(char **value, void **extra, GucSource source)
 {
 	IgAddress	address;
 
-	if (*value == NULL || **value == '\0' || parse_address(*value, &address))
+	if (*value == NULL || **value == '\0' || ig_listen_parse_address(*value, &address))
 		return true;
 	GUC_check_errdetail("It is an IP address, or * for all, and a port.");
 	GUC_check_errhint("For example '127.0.0.1:8443', '[::1]:8443' or '*:8443'.");
@@ -122,7 +67,7 @@ ig_listen_socket(const char *text, bool *local, char **problem)
 	IgAddress	address;
 	int			fd = -1;
 
-	if (!parse_address(text, &address))
+	if (!ig_listen_parse_address(text, &address))
 	{
 		*problem = pstrdup("it is not an IP address and a port");
 		return -1;

@@ -199,31 +199,17 @@ suspend(IgConnection *connection)
 static int
 check_headers(struct MHD_Connection *handle, const char *method)
 {
-	const char *type = MHD_lookup_connection_value(handle, MHD_HEADER_KIND, "Content-Type");
-	const char *length = MHD_lookup_connection_value(handle, MHD_HEADER_KIND, "Content-Length");
-	size_t		n = strlen("application/json");
-
-	if (strcmp(method, "POST") != 0)
-		return MHD_HTTP_METHOD_NOT_ALLOWED;
-	if (type == NULL || pg_strncasecmp(type, "application/json", n) != 0 ||
-		(type[n] != '\0' && type[n] != ';' && type[n] != ' ' && type[n] != '\t'))
-		return MHD_HTTP_UNSUPPORTED_MEDIA_TYPE;
-	if (length != NULL && strtoull(length, NULL, 10) > limits.body)
-		return MHD_HTTP_CONTENT_TOO_LARGE;
-	return 0;
+	return ig_listen_check_headers(method, MHD_lookup_connection_value(handle, MHD_HEADER_KIND, "Content-Type"),
+								   MHD_lookup_connection_value(handle, MHD_HEADER_KIND, "Content-Length"),
+								   limits.body);
 }
 
 /* The headers are there. */
 static enum MHD_Result
 read_headers(IgConnection *connection, const char *url, const char *method)
 {
-	size_t		n = strlen(IG_LISTEN_PREFIX);
-
-	if (strncmp(url, IG_LISTEN_PREFIX, n) != 0 ||
-		strspn(url + n, "0123456789abcdef") != IG_LISTEN_DIGITS ||
-		url[n + IG_LISTEN_DIGITS] != '\0')
+	if (!ig_listen_parse_path(url, connection->exchange.token))
 		return answer(connection, MHD_HTTP_NOT_FOUND);
-	memcpy(connection->exchange.token, url + n, IG_LISTEN_DIGITS);
 	connection->refusal = check_headers(connection->connection, method);
 	connection->stage = IG_STAGE_HEADERS;
 	return suspend(connection);

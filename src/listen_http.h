@@ -11,7 +11,7 @@
 
 #include "postgres.h"
 
-#include "listen.h"
+#include "listen_parse.h"
 
 /*
  * A request that waits to be judged: twice, when its headers are there and when

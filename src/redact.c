@@ -27,7 +27,7 @@
 #include "utils/backend_status.h"
 #include "utils/elog.h"
 
-#include "listen.h"
+#include "listen_parse.h"
 #include "redact.h"
 
 /* How keys and secrets of the API start. */

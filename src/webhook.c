@@ -33,82 +33,66 @@
 
 PG_FUNCTION_INFO_V1(ignisign_webhook);
 
-/* Bounds of the API, and of good sense. */
-#define MAX_WORD_LENGTH		512
+/* The largest message, in bytes of its text. */
 #define MAX_MESSAGE_SIZE	(1024 * 1024)
 
-/* A member of the payload that must be a string. */
-static char *
-get_word(Jsonb *payload, const char *name)
-{
-	JsonbValue	buffer;
-	JsonbValue *value = getKeyJsonValueFromContainer(&payload->root, name, strlen(name), &buffer);
-
-	if (value == NULL || value->type != jbvString || value->val.string.len == 0 ||
-		value->val.string.len > MAX_WORD_LENGTH)
-		ereport(ERROR,
-				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
-				 errmsg("\"%s\" of the webhook message is missing or not a string of at most %d bytes",
-						name, MAX_WORD_LENGTH)));
-	return pnstrdup(value->val.string.val, value->val.string.len);
-}
-
-/* Check the payload as a whole. */
+/* Refuse a message for its size. */
 static void
-check_payload(Jsonb *payload)
+check_size(size_t size)
 {
-	if (!JB_ROOT_IS_OBJECT(payload))
-		ereport(ERROR,
-				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
-				 errmsg("the webhook message is not a JSON object")));
-	if (VARSIZE_ANY(payload) > MAX_MESSAGE_SIZE)
+	if (size > MAX_MESSAGE_SIZE)
 		ereport(ERROR,
 				(errcode(ERRCODE_PROGRAM_LIMIT_EXCEEDED),
-				 errmsg("the webhook message is too large: %zu bytes", (size_t) VARSIZE_ANY(payload)),
+				 errmsg("the webhook message is too large: %zu bytes", size),
 				 errhint("At most %d bytes are taken.", MAX_MESSAGE_SIZE)));
 }
 
 /* The arguments of the question whether a token is genuine. */
 static char *
-verification_args(const char *token, const char *app_id, const char *app_env)
+verification_args(const IgApiMessage *message)
 {
 	StringInfoData args;
 
 	initStringInfo(&args);
 	appendStringInfoString(&args, "{\"token\": ");
-	escape_json(&args, token);
+	escape_json(&args, ig_from_wire(message->token));
 	appendStringInfoString(&args, ", \"appId\": ");
-	escape_json(&args, app_id);
+	escape_json(&args, ig_from_wire(message->app_id));
 	appendStringInfoString(&args, ", \"appEnv\": ");
-	escape_json(&args, app_env);
+	escape_json(&args, ig_from_wire(message->app_env));
 	appendStringInfoChar(&args, '}');
 	return args.data;
 }
 
 /* Store a message under a new id; false: it was there, and id is set to its. */
 static bool
-store_message(pg_uuid_t *id, Jsonb *payload, const char *token, const char *owner, const char *server)
+store_message(pg_uuid_t *id, const IgApiMessage *message, Datum payload, const char *owner, const char *server)
 {
 	static IgStatement store = {
 		.sql = "INSERT INTO ignisign.webhook (id, owner, server, source, token_sha256, topic, action, nature, content, error) "
-		"SELECT $1, $2, $3, 'message', $4, $5 ->> 'topic', $5 ->> 'action', $5 ->> 'msgNature', "
-		"$5 -> 'content', $5 -> 'error' "
+		"SELECT $1, $2, $3, 'message', $4, $5, $6, $7, $8 -> 'content', $8 -> 'error' "
 		"ON CONFLICT (server, token_sha256) DO NOTHING",
-		.types = {UUIDOID, NAMEOID, NAMEOID, BYTEAOID, JSONBOID}
+		.types = {UUIDOID, NAMEOID, NAMEOID, BYTEAOID, TEXTOID, TEXTOID, TEXTOID, JSONBOID}
 	};
 	static IgStatement find = {
 		.sql = "SELECT id FROM ignisign.webhook WHERE server = $3 AND token_sha256 = $4",
 		.types = {UUIDOID, NAMEOID, NAMEOID, BYTEAOID}
 	};
-	Datum		values[5];
+	Datum		values[8];
+	char		nulls[] = "        ";
 	bool		isnull;
 
 	values[0] = UUIDPGetDatum(id);
 	values[1] = DirectFunctionCall1(namein, CStringGetDatum(owner));
 	values[2] = DirectFunctionCall1(namein, CStringGetDatum(server));
-	values[3] = PointerGetDatum(ig_sha256(token, strlen(token)));
-	values[4] = JsonbPGetDatum(payload);
-	if (ig_spi_execute(&store, values, NULL) == 1)
+	values[3] = PointerGetDatum(ig_sha256(message->token, strlen(message->token)));
+	values[4] = CStringGetTextDatum(ig_from_wire(message->topic));
+	values[5] = CStringGetTextDatum(ig_from_wire(message->action));
+	values[6] = CStringGetTextDatum(ig_from_wire(message->nature));
+	if (message->nature[0] == '\0')
+		nulls[6] = 'n';
+	values[7] = payload;
+	if (ig_spi_execute(&store, values, nulls) == 1)
 		return true;
 	if (ig_spi_execute(&find, values, NULL) == 1)
 		memcpy(id, DatumGetUUIDP(ig_spi_datum(0, 1, &isnull)), sizeof(*id));
@@ -130,22 +114,22 @@ reject(const pg_uuid_t *id, const char *reason)
 
 /* Take a message for a role's account. */
 void
-ig_webhook_take(Jsonb *payload, const char *server, Oid role, pg_uuid_t *id)
+ig_webhook_take(const char *body, size_t length, const char *server, Oid role, pg_uuid_t *id)
 {
 	char	   *owner = GetUserNameFromId(role, false);
+	char		error[IG_API_ERROR_SIZE];
+	IgApiMessage message;
 	IgOwnerState state;
 	IgAccount  *account;
-	char	   *app_id;
-	char	   *app_env;
-	char	   *token;
+	Datum		payload;
 	char	   *problem;
 
-	check_payload(payload);
-	app_id = get_word(payload, "appId");
-	app_env = get_word(payload, "appEnv");
-	(void) get_word(payload, "topic");
-	(void) get_word(payload, "action");
-	token = get_word(payload, "verificationToken");
+	check_size(length);
+	if (!ig_api_read_message(body, length, &message, error))
+		ereport(ERROR,
+				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+				 errmsg("the webhook message is not one of the API: %s", error)));
+	payload = ig_jsonb_from_wire(pnstrdup(body, length));
 	ig_check_server(server, role);
 
 	ig_uuid_v7(id);
@@ -153,15 +137,14 @@ ig_webhook_take(Jsonb *payload, const char *server, Oid role, pg_uuid_t *id)
 	ig_owner_enter(&state);
 	SPI_connect();
 	ig_queue_own();
-	if (store_message(id, payload, token, owner, server))
+	if (store_message(id, &message, payload, owner, server))
 	{
 		account = ig_account_load(server, owner, &problem);
-		if (account != NULL && (strcmp(account->key.app_id, app_id) != 0 ||
-								strcmp(account->key.app_env, app_env) != 0))
+		if (account != NULL && (strcmp(account->key.app_id, message.app_id) != 0 ||
+								strcmp(account->key.app_env, message.app_env) != 0))
 			reject(id, "it is for another application or environment");
 		else
-			(void) ig_queue_add_alone(id, IG_OP_VERIFY_WEBHOOK, 0,
-									  verification_args(token, app_id, app_env), owner, server);
+			(void) ig_queue_add_alone(id, IG_OP_VERIFY_WEBHOOK, 0, verification_args(&message), owner, server);
 	}
 	SPI_finish();
 	ig_owner_leave(&state);
@@ -180,9 +163,17 @@ ig_webhook_take(Jsonb *payload, const char *server, Oid role, pg_uuid_t *id)
 Datum
 ignisign_webhook(PG_FUNCTION_ARGS)
 {
+	Jsonb	   *payload = PG_GETARG_JSONB_P(0);
 	pg_uuid_t  *id = palloc(sizeof(pg_uuid_t));
+	char	   *body;
 
-	ig_webhook_take(PG_GETARG_JSONB_P(0), NameStr(*PG_GETARG_NAME(1)), GetUserId(), id);
+	check_size(VARSIZE(payload));
+	body = ig_to_wire(JsonbToCString(NULL, &payload->root, VARSIZE(payload)));
+	if (body == NULL)
+		ereport(ERROR,
+				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+				 errmsg("the webhook message cannot be converted to UTF-8")));
+	ig_webhook_take(body, strlen(body), NameStr(*PG_GETARG_NAME(1)), GetUserId(), id);
 	PG_RETURN_UUID_P(id);
 }
 
@@ -322,8 +313,7 @@ store_event(const IgCall *call, const IgApiEvent *event, pg_uuid_t *id)
 	values[1] = NameGetDatum(&call->owner);
 	values[2] = NameGetDatum(&call->server);
 	values[3] = CStringGetTextDatum(event->event_id);
-	values[4] = DirectFunctionCall1(jsonb_in,
-									CStringGetDatum(ig_from_wire(event->json)));
+	values[4] = ig_jsonb_from_wire(event->json);
 	return ig_spi_execute(&store, values, NULL) == 1;
 }
 

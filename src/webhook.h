@@ -10,16 +10,14 @@
 
 #include "postgres.h"
 
-#include "utils/jsonb.h"
-
 #include "queue.h"
 
 /*
- * Take a message for the account that a role has on a server, whose rights are
- * checked.  Sets the id of its row, the same if it came before.  Raises the
- * errors of ignisign_webhook().
+ * Take a message, in UTF-8, for the account that a role has on a server, whose
+ * rights are checked.  Sets the id of its row, the same if it came before.  Raises
+ * the errors of ignisign_webhook().
  */
-extern void ig_webhook_take(Jsonb *payload, const char *server, Oid role, pg_uuid_t *id);
+extern void ig_webhook_take(const char *body, size_t length, const char *server, Oid role, pg_uuid_t *id);
 
 /* Both run in the worker's transaction. */
 

@@ -89,6 +89,43 @@ check_answer(const IgApiAnswer *answer)
 	}
 }
 
+/* Put a text of the database's encoding in the place of each. */
+static void
+replace_text(const char **text, void *arg)
+{
+	int		   *n = arg;
+
+	if (*text == NULL)
+		return;
+	check_string(*text);
+	*text = "?";
+	(*n)++;
+}
+
+/* What is kept as jsonb is the same JSON after its escapes are resolved. */
+static void
+check_unescaped(const uint8_t *data, size_t size)
+{
+	char	   *json = copy_string(data, size);
+	char	   *texts[2];
+
+	claim(!has_nul_escape(json));
+	for (int i = 0; i < 2; i++)
+	{
+		cJSON	   *tree = cJSON_ParseWithOpts(json, NULL, true);
+
+		claim(tree != NULL);
+		texts[i] = cJSON_PrintUnformatted(tree);
+		cJSON_Delete(tree);
+		ig_api_json_unescape(json);
+		claim(strlen(json) <= size && ig_api_valid_utf8(json, strlen(json)));
+	}
+	claim(strcmp(texts[0], texts[1]) == 0);
+	cJSON_free(texts[0]);
+	cJSON_free(texts[1]);
+	free(json);
+}
+
 /* Read one answer. */
 int
 LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
@@ -103,7 +140,14 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 		op = (IgOperation) (name[0] & 31);
 	if (ig_api_read(op, body, size, &answer, error))
 	{
+		int			ntexts = 0;
+
 		check_answer(&answer);
+		if (size > 0)
+			check_unescaped(data, size);
+		ig_api_answer_texts(&answer, replace_text, &ntexts);
+		claim(answer.status == NULL || strcmp(answer.status, "?") == 0);
+		claim(answer.nembedded == 0 || ntexts >= 2 * answer.nembedded);
 		ig_api_answer_free(&answer);
 	}
 	else

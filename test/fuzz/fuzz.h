@@ -50,6 +50,20 @@ copy_string(const uint8_t *data, size_t size)
 	return copy;
 }
 
+/* Whether JSON has the escape of a NUL, which would end a string in C. */
+static inline bool
+has_nul_escape(const char *json)
+{
+	for (; *json; json++)
+	{
+		if (strncmp(json, "\\u0000", 6) == 0)
+			return true;
+		if (json[0] == '\\' && json[1] != '\0')
+			json++;
+	}
+	return false;
+}
+
 /* Take the first line, without its end, off the input as a string. */
 static inline char *
 take_line(const uint8_t **data, size_t *size)

@@ -169,6 +169,11 @@ is(post($path, $_->[0]), 400, "bad: $_->[1]")
   [ message(content => { a => 'A' }) =~ s/"A"/"\0"/r, 'a zero byte' ], [ message() . "\0", 'a zero byte at the end' ],
   [ message(content => { a => 'A' }) =~ s/A/\xff\xfe/r, 'no UTF-8' ], [ '[' x 200_000, 'too deep' ],
   [ '{"a":' x 100_000 . '1' . '}' x 100_000, 'too deep an object' ], [ message(verificationToken => 'x' x 600), 'too long a token' ];
+
+# Of members of one name the last one counts, in what is checked and in what is stored.
+is(post($path, message(verificationToken => 'twice') =~ s/^\{/{"topic":"FIRST","content":1,"verificationToken":7,/r), 200, 'members twice');
+is(sql("SELECT topic, content FROM ignisign.webhook WHERE token_sha256 = sha256('twice')"),
+	sql("SELECT m ->> 'topic', m -> 'content' FROM (SELECT '" . message() =~ s/^\{/{"topic":"FIRST","content":1,/r . "'::jsonb) AS t (m)"), 'the last one counts');
 is(status(raw("POST $path HTTP/1.0\r\nContent-Type: application/json\r\nContent-Length: " . length($same) . "\r\n\r\n$same")), 200, 'HTTP/1.0');
 isnt(status(raw(request($path, $same, 'X-Large' => 'x' x 100_000))), 200, 'enormous headers');
 isnt(status(raw(request($path, $same, 'Content-Length' => '-5'))), 200, 'a negative length');

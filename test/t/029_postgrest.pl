@@ -83,7 +83,7 @@ is(post($listener->take(qr/"COMPLETED"/)), 'committed', 'a message of the API');
 is($node->safe_psql('postgres', "SELECT ignisign_wait('$id', 'PROOF', '60 s')"), 't', 'has its effect');
 
 # The body is anything: what is no message is an error, for PostgREST to answer.
-like(post('{}'), qr/of the webhook message is missing/, 'no message');
+like(post('{}'), qr/the webhook message is not one of the API: its "appId" is missing/, 'no message');
 like(post('[]'), qr/not a JSON object/, 'no object');
 like(post('{"a":'), qr/invalid input syntax for type json/, 'no JSON');
 like(post(message(verificationToken => 'x', content => { x => "'); DROP TABLE ignisign.webhook; --" })), qr/^committed$/, 'what looks like SQL is a value');

@@ -174,6 +174,30 @@ for my $database (qw(latin japanese ascii))
 	is(query($database, "SELECT ignisign_result($call, '30 s') ->> 'title'"), $title, "$database: an answer is kept so, too");
 }
 
+# Messages: what is refused for its characters could not be sent in another way.
+
+for my $database (qw(latin japanese ascii))
+{
+	my $listen = '127.0.0.1:' . free_port();
+	my $path = query($database, "SET client_min_messages = error; SELECT ignisign_listen('ignisign')");
+
+	query($database, "ALTER DATABASE $database SET ignisign.webhook_listen = '$listen'; SELECT pg_reload_conf()");
+	ok(wait_for($node, "SELECT listener = 'listening on $listen' FROM ignisign_stats() LIMIT 1", $database), "$database: listens");
+	for my $how (qw(plain escaped))
+	{
+		my $body = '{"appId":"' . (api('GET', '/v4/signature-requests/' . $foreign . '/context')->{appId} // 'appId_x')
+		  . qq(","appEnv":"DEVELOPMENT","topic":"é","action":"日","verificationToken":"$how","content":{"name":"é 日"}});
+
+		$body =~ s/([^\x00-\x7f])/sprintf '\\u%04x', ord $1/ge if $how eq 'escaped';
+		is( HTTP::Tiny->new(no_proxy => ['127.0.0.1'])->post("http://$listen$path",
+				{ headers => { 'Content-Type' => 'application/json' }, content => Encode::encode('UTF-8', $body) })->{status},
+			200, "$database: a message is taken, $how");
+		is(query($database, "SELECT topic, action, content ->> 'name' FROM ignisign.webhook WHERE token_sha256 = sha256('$how')"),
+			$database eq 'latin' ? 'é|?|é ?' : 'é|日|é 日', "$database: with what its encoding has, $how");
+	}
+	query($database, "ALTER DATABASE $database RESET ignisign.webhook_listen; SELECT pg_reload_conf()");
+}
+
 # Errors in any characters, escaped or not, or in none at all.
 
 my $port = free_port();

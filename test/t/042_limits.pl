@@ -184,6 +184,10 @@ like(refused("SELECT ignisign_sign('t', 'x'::bytea, (SELECT array_agg(ignisign_s
 	qr/^IG\d+ there are too many signers/, 'many signers');
 like(refused("SELECT ignisign_webhook(jsonb_build_object('a', repeat('x', 1100000)))"),
 	qr/^54000 the webhook message is too large/, 'a webhook message');
+like(refused("SELECT ignisign_webhook(('{\"a\":' || repeat('[', 64) || repeat(']', 64) || '}')::jsonb)"),
+	qr/^22023 the webhook message is not one of the API: it is nested more than 64 deep/, 'a webhook message: nested');
+like(refused("SELECT ignisign_webhook(jsonb_build_object('a', array_fill(true, ARRAY[100000])))"),
+	qr/^22023 the webhook message is not one of the API: it has more than 100000 values/, 'a webhook message: wide');
 value("ALTER SYSTEM SET ignisign.max_request_size = '2MB'");
 $node->reload;
 ok(wait_for($node, "SELECT current_setting('ignisign.max_request_size') = '2MB'"), 'max_request_size');

@@ -1,5 +1,5 @@
 /* Tests of api.c. */
-#include "api.h"
+#include "api_internal.h"
 #include "tap.h"
 
 #include <stdlib.h>
@@ -374,6 +374,87 @@ test_json_unescape(void)
 	}
 }
 
+/* Each operation whose answer is read has one among the kept inputs of the fuzz targets. */
+static void
+test_kept_answers(void)
+{
+	for (int i = 0; i < ig_api_operation_count(); i++)
+	{
+		const char *name = ig_api_operation_name((IgOperation) i);
+		char		path[128];
+		char		text[4096] = "";
+		FILE	   *file;
+		size_t		length;
+		IgApiAnswer answer;
+		bool		good;
+
+		if (ig_api_entry((IgOperation) i)->read == NULL)
+			continue;
+		snprintf(path, sizeof(path), "../fuzz/corpus/answer/%s", name);
+		file = fopen(path, "r");
+		length = file ? fread(text, 1, sizeof(text) - 1, file) : 0;
+		if (file)
+			fclose(file);
+		good = strncmp(text, name, strlen(name)) == 0 && text[strlen(name)] == '\n' &&
+			ig_api_read((IgOperation) i, text + strlen(name) + 1, length - strlen(name) - 1, &answer, error);
+		ok(good, path);
+		if (good)
+			ig_api_answer_free(&answer);
+	}
+}
+
+#define APP_AND_ENV "\"appId\":\"a\",\"appEnv\":\"DEVELOPMENT\","
+
+/* Read a text as a webhook message. */
+static bool
+read_message(const char *text, IgApiMessage *message)
+{
+	return ig_api_read_message(text, strlen(text), message, error);
+}
+
+static void
+test_message(void)
+{
+	IgApiMessage message;
+	char		text[1024];
+
+	ok(read_message("{" APP_AND_ENV "\"topic\":\"T\",\"action\":\"Caf\\u00e9\",\"msgNature\":\"ERROR\",\"content\":{\"topic\":1},"
+					"\"verificationToken\":\"t\"}", &message), "a message");
+	is(message.app_id, "a", "its application");
+	is(message.app_env, "DEVELOPMENT", "its environment");
+	is(message.topic, "T", "its topic");
+	is(message.action, "Caf\xc3\xa9", "its action");
+	is(message.nature, "ERROR", "its nature");
+	is(message.token, "t", "its token");
+	ok(read_message("{" APP_AND_ENV "\"topic\":7,\"action\":\"A\",\"topic\":\"U\",\"verificationToken\":\"t\",\"msgNature\":null}",
+					&message), "a member twice, and no nature");
+	is(message.topic, "U", "the last one counts");
+	is(message.nature, "", "nothing for the nature");
+	ok(!read_message("{" APP_AND_ENV "\"topic\":\"T\",\"action\":\"A\",\"verificationToken\":\"t\",\"topic\":7}", &message),
+	   "also if it is no string");
+	is(error, "its \"topic\" is missing or not a string of at most 512 bytes", "with the reason");
+	for (int size = 512; size <= 513; size++)
+	{
+		snprintf(text, sizeof(text), "{" APP_AND_ENV "\"topic\":\"T\",\"action\":\"A\",\"verificationToken\":\"%0*d\"}", size, 0);
+		ok(read_message(text, &message) == (size == 512), "a token of at most 512 bytes");
+	}
+	ok(!read_message("[]", &message), "an array");
+	is(error, "it is not a JSON object", "with the reason");
+	ok(!read_message("{\"appId\":\"a\"", &message), "a part of one");
+	ok(!read_message("", &message), "nothing");
+	ok(!read_message("{" APP_AND_ENV "\"topic\":\"T\",\"action\":\"\",\"verificationToken\":\"t\"}", &message), "an empty action");
+
+	/* Within the limits of answers. */
+	for (int depth = 63; depth <= 64; depth++)
+	{
+		snprintf(text, sizeof(text), "{" APP_AND_ENV "\"topic\":\"T\",\"action\":\"A\",\"verificationToken\":\"t\",\"content\":%.*s1%.*s}",
+				 depth, "[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[",
+				 depth, "]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]");
+		ok(read_message(text, &message) == (depth == 63), "nested at most 64 deep");
+	}
+	is(error, "it is nested more than 64 deep", "with the reason");
+}
+
 int
 main(void)
 {
@@ -394,5 +475,7 @@ main(void)
 	test_jwt();
 	test_fields();
 	test_json_unescape();
+	test_kept_answers();
+	test_message();
 	return done_testing();
 }
