@@ -35,6 +35,11 @@ my %fast = (
 	'ignisign.retry_delay'      => '50ms',
 	'log_line_prefix'           => "'%m [%p] %q%b %d '");
 
+# In a mode of "./dev test" everything is slower, as its default timeout says.
+my $patience = $PostgreSQL::Test::Utils::timeout_default / 180;
+
+$patience = 1 if $patience < 1;
+
 # The servers that new_node made, with the process that did.
 my @nodes;
 
@@ -107,8 +112,8 @@ sub wait_for
 {
 	my $option = ref $_[-1] eq 'HASH' ? pop : {};
 	my ($subject, $query, $database) = @_;
-	my $timeout = $option->{timeout}
-	  // $PostgreSQL::Test::Utils::timeout_default;
+	my $timeout = defined $option->{timeout} ? $option->{timeout} * $patience
+	  : $PostgreSQL::Test::Utils::timeout_default;
 	my $what = $option->{what} // $query // 'condition';
 	my $end = time + $timeout;
 	my $last = '';

@@ -105,6 +105,21 @@ $primary->safe_psql('postgres', "SET synchronous_commit = local; COMMIT PREPARED
 $standby->start;
 ok(wait_for($primary, "SELECT count(*) = 2 FROM ignisign.request WHERE title LIKE 'meanwhile %' AND sent_at IS NOT NULL"),
 	'and has not missed what was committed meanwhile');
+
+# The same while it waits at the end of all that it has to do.
+
+my $delay = $ENV{IGNISIGN_MODE} ? 20000 : 5000;
+
+ok(wait_for($primary, 'SELECT count(*) = 0 FROM ignisign.call'), 'nothing else is to be done');
+$sandbox->fault("application count=1 delay=$delay");
+$primary->safe_psql('postgres', 'SELECT ignisign_application()');
+ok(wait_for($primary, "SELECT count(*) = 1 FROM ignisign.call WHERE state = 'sending'"), 'but for a call that is under way');
+$standby->stop('immediate');
+$primary->safe_psql('postgres', "SET synchronous_commit = local; BEGIN; " . sign_sql('at rest 1', 'ann@example.com') . "; PREPARE TRANSACTION 'rest'");
+ok(wait_for($primary, "SELECT wait_event = 'SyncRep' FROM pg_stat_activity WHERE backend_type = 'ignisign worker'"), 'its answer waits for the standby');
+$primary->safe_psql('postgres', "SET synchronous_commit = local; COMMIT PREPARED 'rest'");
+$standby->start;
+ok(wait_for($primary, "SELECT sent_at IS NOT NULL FROM ignisign.request WHERE title = 'at rest 1'"), 'and the worker does not rest then');
 $primary->safe_psql('postgres', 'ALTER SYSTEM RESET ignisign.refresh_interval; SELECT pg_reload_conf()');
 
 # A synchronous one that is gone.  The worker waits for it before it sends; it
