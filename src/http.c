@@ -3,24 +3,23 @@
  * http.c
  *	  HTTP transfers that run side by side in one process's event loop.
  *
- * libcurl's multi interface tells which sockets it waits for.  They are kept
- * in an epoll set of our own, whose descriptor is readable when any of them
- * is ready; that one descriptor stands in the server's WaitEventSet beside
- * the latch and the postmaster, because sockets cannot be taken out of a
- * WaitEventSet again.  So there is one place to wait in, and its cost does
- * not grow with the number of transfers.
+ * libcurl's sockets are behind one descriptor (sockets.c), which stands in the
+ * server's WaitEventSet beside the latch and the postmaster, because sockets
+ * cannot be taken out of a WaitEventSet again.  So there is one place to wait in,
+ * and its cost does not grow with the number of transfers.
  *
  * What is called from within libcurl must not raise errors, which would jump
  * across its frames: answers are kept in malloc'd memory or in a temporary
  * file, and a failure becomes the transfer's.
  *
- * A resolver thread of libcurl must not receive the server's signals, so they
- * are blocked while libcurl runs.
+ * A small body that is at hand goes to libcurl as a whole, which then sends it along
+ * with the headers; another one is read as the network takes it.
  *
  * A request that must not be sent twice is never repeated by libcurl either,
  * which would do so when a connection that it used again turns out to be
- * dead: its body cannot be rewound, and without a body it goes over a
- * connection of its own.
+ * dead: its body cannot be rewound, or if it was sent as a whole, libcurl, which asks
+ * before each beginning, is not let begin again; and without a body it goes
+ * over a connection of its own.
  *
  *-------------------------------------------------------------------------
  */
@@ -29,7 +28,6 @@
 #include <arpa/inet.h>
 #include <curl/curl.h>
 #include <netinet/in.h>
-#include <sys/epoll.h>
 #include <unistd.h>
 
 #include "lib/ilist.h"
@@ -39,54 +37,36 @@
 #include "utils/memutils.h"
 
 #include "compat.h"
+#include "handles.h"
 #include "http.h"
+#include "sockets.h"
 #include "wait_event.h"
-
-/* An answer that grows beyond this goes to a temporary file. */
-#define SPOOL_THRESHOLD		(256 * 1024)
-
-/* The least speed at which bodies are expected to move, in bytes a ms. */
-#define LEAST_SPEED			32
-
-/* How long connections are kept open for later, in seconds. */
-#define KEPT_SECONDS		55
 
 /* Descriptors of ours that are not transfers'. */
 #define OTHER_DESCRIPTORS	8
 
-/* Handles of libcurl that are kept for later: while something is under way, and at rest. */
-#define KEPT_HANDLES		256
-#define KEPT_AT_REST		4
-
-/*
- * libcurl's buffer for a body: a small one has a small one.  To free one beyond 64 kB
- * is dear, because malloc then puts together all that is free.
- */
-#define SMALL_BODY			(32 * 1024)
-#define SMALL_BUFFER		(16 * 1024)
-
 /* Error bodies are cut to this. */
 #define MAX_ERROR_BODY		(64 * 1024)
 
-#if LIBCURL_VERSION_NUM < 0x075500
-#define IG_SET_PROTOCOLS(easy) \
-	curl_easy_setopt(easy, CURLOPT_PROTOCOLS, (long) (CURLPROTO_HTTP | CURLPROTO_HTTPS))
-#else
-#define IG_SET_PROTOCOLS(easy) \
-	curl_easy_setopt(easy, CURLOPT_PROTOCOLS_STR, "http,https")
+/* libcurl asks before it sends, since this version. */
+#if LIBCURL_VERSION_NUM >= 0x075000
+#define IG_CURL_ASKS_SINCE	0x075000
 #endif
 
 typedef struct IgTransferState
 {
 	IgTransfer	transfer;
 	dlist_node	node;			/* in finished */
-	CURL	   *easy;
-	struct curl_slist *headers;
+	IgHandle   *handle;
 	char		curl_error[CURL_ERROR_SIZE];
 	IgHttpRead	read;
 	void	   *read_arg;
 	int64		body_size;
 	int64		body_read;		/* handed over to libcurl */
+	size_t		read_ahead;		/* bytes in the handle's buffer */
+	size_t		read_ahead_used;	/* of these were handed over */
+	bool		at_once;		/* the body goes to libcurl as a whole */
+	bool		begun;			/* libcurl was let send it */
 	bool		paused;
 	bool		whole;			/* request and answer went through to their end */
 	bool		loopback_only;
@@ -97,50 +77,12 @@ typedef struct IgTransferState
 } IgTransferState;
 
 static CURLM *multi = NULL;
-static int	epoll_fd = -1;
 static WaitEventSet *wait_set = NULL;
-static TimestampTz curl_deadline = 0;	/* 0: none */
 static int	transfers_under_way = 0;
-static CURL *kept[KEPT_HANDLES];	/* not in use */
-static int	nkept = 0;
+static bool can_ask = false;	/* libcurl asks before it sends */
 static dlist_head finished = DLIST_STATIC_INIT(finished);
 
 /* ---- Called by libcurl ---- */
-
-/* CURLMOPT_SOCKETFUNCTION: keep the epoll set true. */
-static int
-socket_changed(CURL *easy, curl_socket_t fd, int what, void *arg, void *socket_arg)
-{
-	struct epoll_event event;
-	static char known;
-
-	if (what == CURL_POLL_REMOVE)
-	{
-		(void) epoll_ctl(epoll_fd, EPOLL_CTL_DEL, fd, NULL);
-		return 0;
-	}
-
-	memset(&event, 0, sizeof(event));
-	event.data.fd = fd;
-	if (what & CURL_POLL_IN)
-		event.events |= EPOLLIN;
-	if (what & CURL_POLL_OUT)
-		event.events |= EPOLLOUT;
-	if (epoll_ctl(epoll_fd, socket_arg ? EPOLL_CTL_MOD : EPOLL_CTL_ADD, fd, &event) < 0)
-		return -1;
-	if (socket_arg == NULL)
-		curl_multi_assign(multi, fd, &known);
-	return 0;
-}
-
-/* CURLMOPT_TIMERFUNCTION: when to call libcurl even if nothing happens. */
-static int
-timer_changed(CURLM *m, long timeout, void *arg)
-{
-	curl_deadline = timeout < 0 ? 0 :
-		TimestampTzPlusMilliseconds(GetCurrentTimestamp(), timeout);
-	return 0;
-}
 
 /* Whether the address is this machine's own. */
 static bool
@@ -165,6 +107,38 @@ fail_locally(IgTransferState *state, const char *why)
 	state->transfer.local = true;
 }
 
+/*
+ * Whether libcurl may (again) begin to send: not a body that cannot be taken back, once
+ * any of the request has left.
+ */
+static bool
+may_begin(IgTransferState *state)
+{
+	long		sent = 0;
+
+	if (!state->begun)
+		return true;
+	curl_easy_getinfo(state->handle->easy, CURLINFO_REQUEST_SIZE, &sent);
+	if (sent > 0)
+		state->failure = "the connection was lost before an answer came";
+	return sent == 0;
+}
+
+#ifdef IG_CURL_ASKS_SINCE
+/* CURLOPT_PREREQFUNCTION: there is a connection, and the request is about to be sent. */
+static int
+before_sending(void *arg, char *remote_address, char *local_address, int remote_port, int local_port)
+{
+	IgTransferState *state = arg;
+
+	if (!may_begin(state))
+		return CURL_PREREQFUNC_ABORT;
+	state->begun = true;
+	state->body_read = state->body_size;
+	return CURL_PREREQFUNC_OK;
+}
+#endif
+
 /* CURLOPT_OPENSOCKETFUNCTION: count descriptors with the server's own. */
 static curl_socket_t
 open_socket(void *arg, curlsocktype purpose, struct curl_sockaddr *address)
@@ -177,12 +151,19 @@ open_socket(void *arg, curlsocktype purpose, struct curl_sockaddr *address)
 		fail_locally(state, "the host of an http:// URL is not this machine");
 		return CURL_SOCKET_BAD;
 	}
+	if (!may_begin(state))
+		return CURL_SOCKET_BAD;
 	if (!AcquireExternalFD())
 	{
 		fail_locally(state, "too many open files");
 		return CURL_SOCKET_BAD;
 	}
 	fd = socket(address->family, address->socktype | SOCK_CLOEXEC, address->protocol);
+	if (fd >= 0 && !ig_sockets_opened(fd))
+	{
+		close(fd);
+		fd = -1;
+	}
 	if (fd < 0)
 	{
 		ReleaseExternalFD();
@@ -195,6 +176,7 @@ open_socket(void *arg, curlsocktype purpose, struct curl_sockaddr *address)
 static int
 close_socket(void *arg, curl_socket_t fd)
 {
+	ig_sockets_closed(fd);
 	ReleaseExternalFD();
 	return close(fd);
 }
@@ -208,7 +190,14 @@ read_body(char *buffer, size_t size, size_t count, void *arg)
 
 	if (state->body_read >= state->body_size)
 		return 0;
-	length = state->read(state->read_arg, buffer, size * count);
+	if (state->read_ahead_used < state->read_ahead)
+	{
+		length = Min(size * count, state->read_ahead - state->read_ahead_used);
+		memcpy(buffer, state->handle->buffer + state->read_ahead_used, length);
+		state->read_ahead_used += length;
+	}
+	else
+		length = state->read(state->read_arg, buffer, size * count);
 	if (length == 0)
 	{
 		state->paused = true;
@@ -288,7 +277,7 @@ write_body(char *data, size_t size, size_t count, void *arg)
 	size_t		needed = transfer->body_length + length;
 	long		status = 0;
 
-	curl_easy_getinfo(state->easy, CURLINFO_RESPONSE_CODE, &status);
+	curl_easy_getinfo(state->handle->easy, CURLINFO_RESPONSE_CODE, &status);
 	if (status < 200 || status > 299)
 	{
 		/* Of a refusal, the beginning is enough; the rest is read past. */
@@ -309,7 +298,7 @@ write_body(char *data, size_t size, size_t count, void *arg)
 		return 0;
 	}
 
-	if (transfer->spool < 0 && needed > SPOOL_THRESHOLD && !start_spool(state))
+	if (transfer->spool < 0 && needed > IG_SPOOL_THRESHOLD && !start_spool(state))
 	{
 		fail_locally(state, "could not write the answer to a temporary file");
 		return 0;
@@ -326,7 +315,7 @@ write_body(char *data, size_t size, size_t count, void *arg)
 	{
 		if (transfer->body == NULL || needed + 1 > state->capacity)
 		{
-			size_t		capacity = Max(needed, Min(state->capacity * 2, SPOOL_THRESHOLD)) + 1;
+			size_t		capacity = Max(needed, Min(state->capacity * 2, IG_SPOOL_THRESHOLD)) + 1;
 			char	   *body = realloc(transfer->body, capacity);
 
 			if (body == NULL)
@@ -418,95 +407,82 @@ ig_http_init(void)
 		ereport(ERROR,
 				(errcode(ERRCODE_SYSTEM_ERROR),
 				 errmsg("could not initialize libcurl")));
-	curl_multi_setopt(multi, CURLMOPT_SOCKETFUNCTION, socket_changed);
-	curl_multi_setopt(multi, CURLMOPT_TIMERFUNCTION, timer_changed);
 
 	/* Beyond that, a kept one is closed for each new one. */
 	curl_multi_setopt(multi, CURLMOPT_MAXCONNECTS, (long) most_transfers());
 	curl_multi_setopt(multi, CURLMOPT_MAX_TOTAL_CONNECTIONS, (long) most_transfers());
 
-	epoll_fd = epoll_create1(EPOLL_CLOEXEC);
-	if (epoll_fd < 0)
-		ereport(ERROR,
-				(errcode_for_socket_access(),
-				 errmsg("epoll_create1 failed: %m")));
-	ReserveExternalFD();
+	/* The library may be older than its header. */
+#ifdef IG_CURL_ASKS_SINCE
+	can_ask = curl_version_info(CURLVERSION_NOW)->version_num >= IG_CURL_ASKS_SINCE;
+#endif
 
 	wait_set = CreateProcessWaitEventSet(3);
 	AddWaitEventToSet(wait_set, WL_LATCH_SET, PGINVALID_SOCKET, MyLatch, NULL);
 	AddWaitEventToSet(wait_set, WL_EXIT_ON_PM_DEATH, PGINVALID_SOCKET, NULL, NULL);
-	AddWaitEventToSet(wait_set, WL_SOCKET_READABLE, epoll_fd, NULL, NULL);
+	AddWaitEventToSet(wait_set, WL_SOCKET_READABLE, ig_sockets_init(multi), NULL, NULL);
 }
 
-/* A handle without any option set; NULL: out of memory. */
-static CURL *
-take_handle(void)
-{
-	if (nkept == 0)
-		return curl_easy_init();
-	return kept[--nkept];
-}
-
-/* A handle is no longer needed. */
+/* Read a small body ahead; what is not at hand yet is left to be read in its time. */
 static void
-leave_handle(CURL *easy)
+read_ahead(IgTransferState *state)
 {
-	if (nkept == KEPT_HANDLES)
-	{
-		curl_easy_cleanup(easy);
+	IgHandle   *handle = state->handle;
+	size_t		length = 0;
+
+	if (handle->buffer == NULL && (handle->buffer = malloc(IG_SMALL_BODY)) == NULL)
 		return;
-	}
-	curl_easy_reset(easy);
-	kept[nkept++] = easy;
+	do
+	{
+		state->read_ahead += length;
+		length = state->read(state->read_arg, handle->buffer + state->read_ahead,
+							 state->body_size - state->read_ahead);
+	} while (length > 0);
+	state->at_once = state->read_ahead == (size_t) state->body_size;
 }
 
-/* Add a header line. */
+/* What libcurl calls for this transfer, and with what. */
 static void
-add_header(IgTransferState *state, const char *name, const char *value)
+set_callbacks(IgTransferState *state)
 {
-	char	   *line = psprintf("%s: %s", name, value);
-	struct curl_slist *headers = curl_slist_append(state->headers, line);
+	CURL	   *easy = state->handle->easy;
 
-	/* The line may hold the bearer. */
-	explicit_bzero(line, strlen(line));
-	pfree(line);
-	if (headers == NULL)
-		ereport(ERROR,
-				(errcode(ERRCODE_OUT_OF_MEMORY),
-				 errmsg("out of memory")));
-	state->headers = headers;
-}
-
-/* How long the transfer may take at the most, in ms. */
-static long
-transfer_timeout(const IgHttpRequest *request)
-{
-	int64		timeout = request->timeout;
-
-	timeout += request->body_size / LEAST_SPEED;
-	if (request->max_response > SPOOL_THRESHOLD)
-		timeout += request->max_response / LEAST_SPEED;
-	return (long) Min(timeout, INT_MAX);
+	curl_easy_setopt(easy, CURLOPT_PRIVATE, state);
+	curl_easy_setopt(easy, CURLOPT_ERRORBUFFER, state->curl_error);
+	curl_easy_setopt(easy, CURLOPT_OPENSOCKETFUNCTION, open_socket);
+	curl_easy_setopt(easy, CURLOPT_OPENSOCKETDATA, state);
+	curl_easy_setopt(easy, CURLOPT_CLOSESOCKETFUNCTION, close_socket);
+	curl_easy_setopt(easy, CURLOPT_WRITEFUNCTION, write_body);
+	curl_easy_setopt(easy, CURLOPT_WRITEDATA, state);
+	curl_easy_setopt(easy, CURLOPT_HEADERFUNCTION, read_header);
+	curl_easy_setopt(easy, CURLOPT_HEADERDATA, state);
+	if (state->handle->has_body)
+		curl_easy_setopt(easy, CURLOPT_POSTFIELDS, state->at_once ? state->handle->buffer : NULL);
+	curl_easy_setopt(easy, CURLOPT_READFUNCTION, read_body);
+	curl_easy_setopt(easy, CURLOPT_READDATA, state);
+	curl_easy_setopt(easy, CURLOPT_SEEKFUNCTION, refuse_rewind);
+	curl_easy_setopt(easy, CURLOPT_SEEKDATA, state);
+#ifdef IG_CURL_ASKS_SINCE
+	curl_easy_setopt(easy, CURLOPT_PREREQFUNCTION, state->at_once ? before_sending : NULL);
+	curl_easy_setopt(easy, CURLOPT_PREREQDATA, state);
+#endif
 }
 
 /* Start a transfer. */
 IgTransfer *
 ig_http_start(const IgHttpRequest *request, void *user)
 {
-	IgTransferState *state;
-	CURL	   *easy = take_handle();
+	IgHandle   *handle = ig_handle_take(request);
+	IgTransferState *state = calloc(1, sizeof(IgTransferState));
 
-	state = calloc(1, sizeof(IgTransferState));
-	if (state == NULL || easy == NULL)
+	if (state == NULL)
 	{
-		free(state);
-		if (easy)
-			leave_handle(easy);
+		ig_handle_leave(handle, false);
 		ereport(ERROR,
 				(errcode(ERRCODE_OUT_OF_MEMORY),
 				 errmsg("out of memory")));
 	}
-	state->easy = easy;
+	state->handle = handle;
 	state->read = request->read;
 	state->read_arg = request->read_arg;
 	state->body_size = request->content_type ? request->body_size : 0;
@@ -516,68 +492,11 @@ ig_http_start(const IgHttpRequest *request, void *user)
 	state->transfer.spool = -1;
 	state->transfer.started_at = GetCurrentTimestamp();
 	state->transfer.state = state;
+	if (can_ask && state->body_size > 0 && state->body_size <= IG_SMALL_BODY)
+		read_ahead(state);
+	set_callbacks(state);
 
-	add_header(state, "Accept", request->accept);
-	add_header(state, "Accept-Encoding", "identity");
-	if (request->bearer)
-	{
-		char	   *value = psprintf("Bearer %s", request->bearer);
-
-		add_header(state, "Authorization", value);
-		explicit_bzero(value, strlen(value));
-		pfree(value);
-	}
-	if (request->content_type)
-		add_header(state, "Content-Type", request->content_type);
-	/* No waiting for "100 Continue" before a body. */
-	add_header(state, "Expect", "");
-
-	curl_easy_setopt(easy, CURLOPT_PRIVATE, state);
-	curl_easy_setopt(easy, CURLOPT_URL, request->url);
-	IG_SET_PROTOCOLS(easy);
-	curl_easy_setopt(easy, CURLOPT_FOLLOWLOCATION, 0L);
-	curl_easy_setopt(easy, CURLOPT_PROXY, "");
-	curl_easy_setopt(easy, CURLOPT_NOSIGNAL, 1L);
-	curl_easy_setopt(easy, CURLOPT_HTTPHEADER, state->headers);
-	curl_easy_setopt(easy, CURLOPT_USERAGENT, "ignisign-postgresql/1.0");
-	curl_easy_setopt(easy, CURLOPT_HTTP_VERSION, (long) CURL_HTTP_VERSION_2TLS);
-	curl_easy_setopt(easy, CURLOPT_MAXAGE_CONN, (long) KEPT_SECONDS);
-	curl_easy_setopt(easy, CURLOPT_SSL_VERIFYPEER, 1L);
-	curl_easy_setopt(easy, CURLOPT_SSL_VERIFYHOST, 2L);
-	curl_easy_setopt(easy, CURLOPT_SSLVERSION, (long) CURL_SSLVERSION_TLSv1_2);
-	if (request->ca_file)
-		curl_easy_setopt(easy, CURLOPT_CAINFO, request->ca_file);
-	curl_easy_setopt(easy, CURLOPT_CONNECTTIMEOUT_MS, (long) request->connect_timeout);
-	curl_easy_setopt(easy, CURLOPT_TIMEOUT_MS, transfer_timeout(request));
-
-	/* One that trickles is not let have all the time that its size may take. */
-	curl_easy_setopt(easy, CURLOPT_LOW_SPEED_LIMIT, (long) ig_min_speed);
-	curl_easy_setopt(easy, CURLOPT_LOW_SPEED_TIME, (long) (request->timeout + 999) / 1000);
-	curl_easy_setopt(easy, CURLOPT_ERRORBUFFER, state->curl_error);
-	curl_easy_setopt(easy, CURLOPT_OPENSOCKETFUNCTION, open_socket);
-	curl_easy_setopt(easy, CURLOPT_OPENSOCKETDATA, state);
-	curl_easy_setopt(easy, CURLOPT_CLOSESOCKETFUNCTION, close_socket);
-	curl_easy_setopt(easy, CURLOPT_WRITEFUNCTION, write_body);
-	curl_easy_setopt(easy, CURLOPT_WRITEDATA, state);
-	curl_easy_setopt(easy, CURLOPT_HEADERFUNCTION, read_header);
-	curl_easy_setopt(easy, CURLOPT_HEADERDATA, state);
-	if (strcmp(request->method, "GET") != 0)
-		curl_easy_setopt(easy, CURLOPT_CUSTOMREQUEST, request->method);
-	if (request->content_type || strcmp(request->method, "POST") == 0)
-	{
-		curl_easy_setopt(easy, CURLOPT_POST, 1L);
-		curl_easy_setopt(easy, CURLOPT_POSTFIELDSIZE_LARGE, (curl_off_t) state->body_size);
-		if (state->body_size <= SMALL_BODY)
-			curl_easy_setopt(easy, CURLOPT_UPLOAD_BUFFERSIZE, (long) SMALL_BUFFER);
-		curl_easy_setopt(easy, CURLOPT_READFUNCTION, read_body);
-		curl_easy_setopt(easy, CURLOPT_READDATA, state);
-		curl_easy_setopt(easy, CURLOPT_SEEKFUNCTION, refuse_rewind);
-		curl_easy_setopt(easy, CURLOPT_SEEKDATA, state);
-	}
-	if (!request->repeatable && state->body_size == 0)
-		curl_easy_setopt(easy, CURLOPT_FRESH_CONNECT, 1L);
-
-	if (curl_multi_add_handle(multi, easy) != CURLM_OK)
+	if (curl_multi_add_handle(multi, handle->easy) != CURLM_OK)
 	{
 		ig_http_release(&state->transfer);
 		ereport(ERROR,
@@ -598,7 +517,7 @@ ig_http_resume(IgTransfer *transfer)
 		return;
 	state->paused = false;
 	sigprocmask(SIG_SETMASK, &BlockSig, NULL);
-	curl_easy_pause(state->easy, CURLPAUSE_CONT);
+	curl_easy_pause(state->handle->easy, CURLPAUSE_CONT);
 	sigprocmask(SIG_SETMASK, &UnBlockSig, NULL);
 }
 
@@ -620,7 +539,7 @@ judge_reach(IgTransferState *state, CURLcode result)
 		return IG_REACH_BAD_ANSWER;
 
 	/* Without all of its body, no server can have acted on a request. */
-	curl_easy_getinfo(state->easy, CURLINFO_REQUEST_SIZE, &request_bytes);
+	curl_easy_getinfo(state->handle->easy, CURLINFO_REQUEST_SIZE, &request_bytes);
 	if (request_bytes == 0 || state->body_read < state->body_size)
 		return IG_REACH_NOT_SENT;
 	return IG_REACH_NO_ANSWER;
@@ -665,54 +584,11 @@ collect_finished(void)
 	}
 }
 
-/* Let libcurl work on the sockets that are ready. */
-static void
-work_on_sockets(bool ready)
-{
-	struct epoll_event events[256];
-	int			running;
-	int			n = 0;
-
-	if (ready)
-		n = epoll_wait(epoll_fd, events, lengthof(events), 0);
-	if (n <= 0 && (curl_deadline == 0 || curl_deadline > GetCurrentTimestamp()))
-		return;
-
-	sigprocmask(SIG_SETMASK, &BlockSig, NULL);
-	for (int i = 0; i < n; i++)
-	{
-		int			mask = 0;
-
-		if (events[i].events & (EPOLLIN | EPOLLHUP))
-			mask |= CURL_CSELECT_IN;
-		if (events[i].events & EPOLLOUT)
-			mask |= CURL_CSELECT_OUT;
-		if (events[i].events & EPOLLERR)
-			mask |= CURL_CSELECT_ERR;
-		curl_multi_socket_action(multi, events[i].data.fd, mask, &running);
-	}
-	if (curl_deadline != 0 && curl_deadline <= GetCurrentTimestamp())
-	{
-		long		timeout = -1;
-
-		curl_multi_socket_action(multi, CURL_SOCKET_TIMEOUT, 0, &running);
-
-		/*
-		 * By its own clock it may have been too early, and libcurl does not
-		 * tell again of a timer that it has told of.
-		 */
-		curl_multi_timeout(multi, &timeout);
-		(void) timer_changed(multi, timeout, NULL);
-	}
-	sigprocmask(SIG_SETMASK, &UnBlockSig, NULL);
-	collect_finished();
-}
-
 /* When libcurl is to be called at the latest, or 0. */
 TimestampTz
 ig_http_deadline(void)
 {
-	return curl_deadline;
+	return ig_sockets_deadline();
 }
 
 /* Wait for the latch, the sockets or the time, then work on the sockets. */
@@ -724,21 +600,23 @@ ig_http_wait(long timeout)
 	bool		latch_set = false;
 	int			n;
 
+	/* What was started just now goes out, mostly over sockets that are there. */
+	ig_sockets_work_on_time();
+	collect_finished();
+	ig_sockets_watch();
+
 	if (!dlist_is_empty(&finished))
 		timeout = 0;
-	if (curl_deadline != 0)
+	if (ig_sockets_deadline() != 0)
 	{
-		long		left = TimestampDifferenceMilliseconds(GetCurrentTimestamp(), curl_deadline);
+		long		left = TimestampDifferenceMilliseconds(GetCurrentTimestamp(), ig_sockets_deadline());
 
 		if (timeout < 0 || left < timeout)
 			timeout = left;
 	}
 
 	if (transfers_under_way == 0 && timeout != 0)
-	{
-		while (nkept > KEPT_AT_REST)
-			curl_easy_cleanup(kept[--nkept]);
-	}
+		ig_handles_rest();
 	n = WaitEventSetWait(wait_set, timeout, events, lengthof(events),
 						 ig_wait_event(transfers_under_way > 0 ? IG_WAIT_HTTP : IG_WAIT_WORKER));
 	for (int i = 0; i < n; i++)
@@ -752,7 +630,10 @@ ig_http_wait(long timeout)
 			ready = true;
 	}
 	CHECK_FOR_INTERRUPTS();
-	work_on_sockets(ready);
+	if (ready)
+		ig_sockets_work();
+	ig_sockets_work_on_time();
+	collect_finished();
 	return latch_set;
 }
 
@@ -818,12 +699,7 @@ ig_http_release(IgTransfer *transfer)
 {
 	IgTransferState *state = transfer->state;
 
-	/* One that was cut off would take its body back in the transfer after this one. */
-	if (state->whole)
-		leave_handle(state->easy);
-	else
-		curl_easy_cleanup(state->easy);
-	curl_slist_free_all(state->headers);
+	ig_handle_leave(state->handle, state->whole);
 	if (transfer->spool >= 0)
 		FileClose(transfer->spool);
 	free(transfer->body);

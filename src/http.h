@@ -16,6 +16,9 @@
 
 #include "policy.h"
 
+/* An answer that grows beyond this goes to a temporary file. */
+#define IG_SPOOL_THRESHOLD	(256 * 1024)
+
 /*
  * Hand over at most "size" bytes of a body.  Returns how many, or 0 when none
  * are at hand yet: the transfer then pauses until ig_http_resume.  Must not
