@@ -16,7 +16,7 @@ TAP_TESTS ?= 1
 PROVE_TESTS = $(sort $(wildcard test/t/*.pl))
 
 PKG_CONFIG ?= pkg-config
-SHLIB_LINK = $(shell $(PKG_CONFIG) --libs libcurl libcjson libmicrohttpd)
+SHLIB_LINK = $(shell $(PKG_CONFIG) --libs libcurl libcjson libmicrohttpd libcrypto)
 
 # Two of -Wextra's warnings are about what the server's style does on purpose:
 # callbacks and SQL functions that need not all of their arguments, and
@@ -26,7 +26,7 @@ PG_CFLAGS = -Wall -Wextra -Wno-unused-parameter -Wno-missing-field-initializers
 # The server's headers are not ours to keep free of -Wextra's warnings.
 PG_CONFIG ?= pg_config
 PG_CPPFLAGS = -isystem $(shell $(PG_CONFIG) --includedir-server) \
-	$(shell $(PKG_CONFIG) --cflags libcurl libcjson libmicrohttpd)
+	$(shell $(PKG_CONFIG) --cflags libcurl libcjson libmicrohttpd libcrypto)
 
 # No bitcode for the JIT compiler: it inlines small functions into expressions,
 # and there are none here.  So clang need not be installed, even where the

@@ -12,9 +12,6 @@
 
 #include "api.h"
 
-/* Bytes of a document that are read at a time; a multiple of 3 for base64. */
-#define IG_SLICE_SIZE	(3 * 64 * 1024)
-
 typedef struct IgBody IgBody;
 
 /* Make the body of a request; sizes are those of its documents, in bytes. */
@@ -24,10 +21,10 @@ extern IgBody *ig_body_create(IgApiRequest *request, const int64 *sizes, int nsi
 extern size_t ig_body_read(void *body, char *buffer, size_t size);
 
 /* Which slice is needed next: false when none is, for now. */
-extern bool ig_body_wants(IgBody *body, int *document, int64 *offset, int *length);
+extern bool ig_body_wants(const IgBody *body, int *document, int64 *offset, int *length);
 
-/* Bring that slice. */
-extern void ig_body_feed(IgBody *body, const char *data, int length);
+/* Bring that slice, with a header of 4 bytes; it is the body's from then on. */
+extern void ig_body_feed(IgBody *body, bytea *slice);
 
 extern void ig_body_free(IgBody *body);
 

@@ -188,9 +188,10 @@ ig_flight_feed(IgFlight *flight)
 
 		if (!isnull)
 		{
-			bytea	   *bytes = DatumGetByteaPP(value);
+			MemoryContext old = MemoryContextSwitchTo(flight->context);
 
-			ig_body_feed(flight->body, VARDATA_ANY(bytes), VARSIZE_ANY_EXHDR(bytes));
+			ig_body_feed(flight->body, DatumGetByteaPCopy(value));
+			MemoryContextSwitchTo(old);
 		}
 	}
 	SPI_finish();

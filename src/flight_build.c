@@ -218,7 +218,7 @@ make_boundary(void)
 
 /* Build the request of one flight. */
 static void
-build(IgFlight *flight, const Contract *contract)
+build(IgFlight *flight, Contract *contract)
 {
 	const IgAccount *account = flight->lane->account;
 	IgApiArgs	args;
@@ -280,7 +280,10 @@ build(IgFlight *flight, const Contract *contract)
 		flight->body = ig_body_create(&request, contract->sizes, contract->ndocuments);
 		if (contract->first != NULL &&
 			ig_body_wants(flight->body, &document, &offset, &length) && document == 0)
-			ig_body_feed(flight->body, VARDATA(contract->first), VARSIZE(contract->first) - VARHDRSZ);
+		{
+			ig_body_feed(flight->body, contract->first);
+			contract->first = NULL;
+		}
 
 		/* A larger one begins with a slice. */
 		ig_flight_feed(flight);

@@ -31,9 +31,14 @@
 
 /*
  * libcurl's buffer for a body: a small one has a small one.  To free one beyond 64 kB
- * is dear, because malloc then puts together all that is free.
+ * is dear, because malloc then puts together all that is free; only for a large body
+ * is it worth that, and its memory while few are under way.
  */
 #define SMALL_BUFFER		(16 * 1024)
+#define USUAL_BUFFER		(64 * 1024)
+#define LARGE_BUFFER		(256 * 1024)
+#define LARGE_BODY			(1024 * 1024)
+#define FEW_HANDLES			64
 
 #if LIBCURL_VERSION_NUM < 0x075500
 #define IG_SET_PROTOCOLS(easy) \
@@ -45,6 +50,7 @@
 
 static IgHandle *kept[KEPT_HANDLES];	/* not in use */
 static int	nkept = 0;
+static int	ntaken = 0;
 
 /* Whether two texts, or NULL, are the same. */
 static bool
@@ -209,13 +215,18 @@ set_up(IgHandle *handle, const IgHttpRequest *request)
 	if (strcmp(request->method, "GET") != 0)
 		curl_easy_setopt(easy, CURLOPT_CUSTOMREQUEST, request->method);
 	if (handle->has_body)
-	{
 		curl_easy_setopt(easy, CURLOPT_POST, 1L);
-		if (handle->small)
-			curl_easy_setopt(easy, CURLOPT_UPLOAD_BUFFERSIZE, (long) SMALL_BUFFER);
-	}
 	if (needs_connection(request))
 		curl_easy_setopt(easy, CURLOPT_FRESH_CONNECT, 1L);
+}
+
+/* How large libcurl's buffer for the body is to be. */
+static long
+buffer_size(const IgHttpRequest *request)
+{
+	if (request->body_size <= IG_SMALL_BODY)
+		return SMALL_BUFFER;
+	return request->body_size >= LARGE_BODY && ntaken < FEW_HANDLES ? LARGE_BUFFER : USUAL_BUFFER;
 }
 
 /* How long the transfer may take at the most, in ms. */
@@ -283,8 +294,12 @@ ig_handle_take(const IgHttpRequest *request)
 	curl_easy_setopt(easy, CURLOPT_LOW_SPEED_LIMIT, (long) ig_min_speed);
 	curl_easy_setopt(easy, CURLOPT_LOW_SPEED_TIME, (long) (request->timeout + 999) / 1000);
 	if (handle->has_body)
+	{
+		curl_easy_setopt(easy, CURLOPT_UPLOAD_BUFFERSIZE, buffer_size(request));
 		curl_easy_setopt(easy, CURLOPT_POSTFIELDSIZE_LARGE,
 						 (curl_off_t) (request->content_type ? request->body_size : 0));
+	}
+	ntaken++;
 	return handle;
 }
 
@@ -292,6 +307,8 @@ ig_handle_take(const IgHttpRequest *request)
 void
 ig_handle_leave(IgHandle *handle, bool clean)
 {
+	ntaken--;
+
 	/* One that was cut off would take its body back in the transfer after this one. */
 	if (!clean || nkept == KEPT_HANDLES)
 		free_handle(handle);

@@ -55,10 +55,13 @@
 #define LONG_CALLS			2
 #define FEW_ANSWERS			50
 
-/* After answers of so many bytes it is worth the time to give memory back. */
+/* After so many bytes of answers and bodies it is worth the time to give memory back. */
 #define GIVE_BACK_AFTER		(8 * 1024 * 1024)
 
-/* What malloc may keep meanwhile: to give it back turn by turn has it made anew, page by page. */
+/*
+ * What malloc may keep meanwhile: to give it back turn by turn, or slice by slice of
+ * documents, has it made anew, page by page.
+ */
 #define KEPT_MEMORY			(4 * 1024 * 1024)
 
 /* From when an answer could not be applied for a lock until it is tried again, in ms; it doubles. */
@@ -70,7 +73,7 @@ extern PGDLLEXPORT void ignisign_worker_main(Datum arg);
 static MemoryContext turn_context;	/* reset after each turn */
 static List *flying = NIL;		/* flights with a transfer, in flying_context */
 static MemoryContext flying_context;
-static int64 answer_memory = 0; /* taken since some was given back */
+static int64 memory_taken = 0;	/* since some was given back */
 static List *held = NIL;		/* flights to be applied again, in flying_context */
 static TimestampTz held_until = 0;
 static int	held_pause = FIRST_PAUSE;
@@ -311,6 +314,8 @@ static void
 end_flight(IgFlight *flight)
 {
 	flying = list_delete_ptr(flying, flight);
+	if (flight->transfer)
+		memory_taken += flight->transfer->bytes_sent;
 	ig_flight_free(flight);
 }
 
@@ -448,7 +453,7 @@ collect_finished(List *finished)
 		memory += transfer->body_length + flight->answer.memory;
 		finished = lappend(finished, flight);
 	}
-	answer_memory += memory;
+	memory_taken += memory;
 	return finished;
 }
 
@@ -462,15 +467,15 @@ time_to(TimestampTz at)
 }
 
 /*
- * With nothing under way, give back what malloc keeps of large answers: pieces
- * between small ones that stay.
+ * With nothing under way, give back what malloc keeps of large answers and slices of
+ * documents: pieces between small ones that stay.
  */
 static void
 give_back_memory(void)
 {
-	if (flying != NIL || answer_memory < GIVE_BACK_AFTER)
+	if (flying != NIL || memory_taken < GIVE_BACK_AFTER)
 		return;
-	answer_memory = 0;
+	memory_taken = 0;
 #ifdef __GLIBC__
 	malloc_trim(0);
 #endif
@@ -520,6 +525,7 @@ start_up(void)
 
 #ifdef __GLIBC__
 	mallopt(M_TRIM_THRESHOLD, KEPT_MEMORY);
+	mallopt(M_MMAP_THRESHOLD, KEPT_MEMORY);
 #endif
 	turn_context = AllocSetContextCreate(TopMemoryContext, "ignisign turn", ALLOCSET_DEFAULT_SIZES);
 	flying_context = AllocSetContextCreate(TopMemoryContext, "ignisign flying", ALLOCSET_SMALL_SIZES);
