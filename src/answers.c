@@ -142,14 +142,8 @@ apply_success(IgFlight *flight, IgSent *sent, int *nsent)
 			break;
 		case IG_OP_PROOF:
 		case IG_OP_SIGNER_PROOF:
-			{
-				bytea	   *content = ig_http_bytea(flight->transfer);
-
-				ig_apply_proof(&flight->call, content,
-							   flight->transfer->content_type[0] ? flight->transfer->content_type : NULL);
-				pfree(content);
-				break;
-			}
+			ig_apply_proof(&flight->call, flight->transfer);
+			break;
 		case IG_OP_CLOSE:
 
 			/* What it has become of it, cancelled or completed, the context tells. */

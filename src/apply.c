@@ -17,7 +17,7 @@
 #include "utils/json.h"
 
 #include "apply.h"
-#include "bytes.h"
+#include "content.h"
 #include "import.h"
 #include "proofs.h"
 #include "spi.h"
@@ -420,7 +420,7 @@ ig_apply_context(const IgCall *call, const IgApiAnswer *answer, const IgAccount 
  * it that there is one.
  */
 void
-ig_apply_proof(const IgCall *call, bytea *content, const char *mime_type)
+ig_apply_proof(const IgCall *call, IgTransfer *transfer)
 {
 	static IgStatement store = {
 		.sql = "WITH proof AS ("
@@ -432,7 +432,7 @@ ig_apply_proof(const IgCall *call, bytea *content, const char *mime_type)
 		"SELECT request, 'api', 'proof', $3, concat_ws('/', $2, nullif($8, 0)) FROM proof RETURNING request::text",
 		.types = {UUIDOID, INT4OID, TEXTOID, BYTEAOID, TEXTOID, BYTEAOID, INT8OID, INT4OID}
 	};
-	int64		size = VARSIZE(content) - VARHDRSZ;
+	Datum		content = ig_content(transfer);
 	Datum		values[8];
 	char		nulls[9] = "        ";
 
@@ -440,16 +440,17 @@ ig_apply_proof(const IgCall *call, bytea *content, const char *mime_type)
 	values[0] = UUIDPGetDatum(&call->request);
 	values[1] = Int32GetDatum(call->document);
 	values[2] = CStringGetTextDatum(call->proof_type);
-	values[3] = PointerGetDatum(content);
-	values[4] = mime_type ? CStringGetTextDatum(mime_type) : (Datum) 0;
-	if (mime_type == NULL)
+	values[3] = content;
+	values[4] = CStringGetTextDatum(transfer->content_type);
+	if (transfer->content_type[0] == '\0')
 		nulls[4] = 'n';
-	values[5] = PointerGetDatum(ig_sha256(VARDATA(content), size));
-	values[6] = Int64GetDatum(size);
+	values[5] = PointerGetDatum(ig_content_sha256(transfer));
+	values[6] = Int64GetDatum(transfer->body_length);
 	values[7] = Int32GetDatum(call->signer);
 	if (ig_spi_execute(&store, values, nulls) == 1)
 		notify(ig_spi_text(0, 1, CurrentMemoryContext), "proof", NULL, NULL);
 	SPI_finish();
+	ig_content_free(content);
 }
 
 /* Calls were refused for good, or given up. */

@@ -12,6 +12,7 @@
 
 #include "api.h"
 #include "credentials.h"
+#include "http.h"
 #include "queue.h"
 
 /* A request that is known to be at Ignisign, under this id. */
@@ -38,7 +39,7 @@ extern void ig_apply_statuses(const IgSeen *seen, int n, const char *source);
 /* Returns whether the context is to be read again, because a proof is due. */
 extern bool ig_apply_context(const IgCall *call, const IgApiAnswer *answer,
 							 const IgAccount *account);
-extern void ig_apply_proof(const IgCall *call, bytea *content, const char *mime_type);
+extern void ig_apply_proof(const IgCall *call, IgTransfer *transfer);
 extern void ig_apply_dead(const IgCall *const *calls, const char *const *errors, int n);
 
 #endif							/* IGNISIGN_APPLY_H */

@@ -22,8 +22,8 @@
 #include "utils/json.h"
 #include "utils/jsonb.h"
 
-#include "bytes.h"
 #include "calls.h"
+#include "content.h"
 #include "credentials.h"
 #include "encoding.h"
 #include "errors.h"
@@ -249,7 +249,7 @@ ig_apply_result(IgFlight *flight)
 		.types = {UUIDOID, INT8OID, TEXTOID, NAMEOID, NAMEOID, INT4OID, JSONBOID, BYTEAOID, TEXTOID}
 	};
 	const IgTransfer *transfer = flight->transfer;
-	bytea	   *content = NULL;
+	Datum		content = (Datum) 0;
 	Datum		values[9];
 	char		nulls[10] = "         ";
 
@@ -272,16 +272,15 @@ ig_apply_result(IgFlight *flight)
 	}
 	else if (!flight->json)
 	{
-		content = ig_http_bytea(flight->transfer);
-		values[7] = PointerGetDatum(content);
+		values[7] = content = ig_content(flight->transfer);
 		values[8] = CStringGetTextDatum(ig_from_wire(transfer->content_type));
 		nulls[7] = nulls[8] = ' ';
 	}
 	SPI_connect();
 	ig_spi_execute(&store, values, nulls);
 	SPI_finish();
-	if (content)
-		pfree(content);
+	if (content != (Datum) 0)
+		ig_content_free(content);
 }
 
 /* A call whose answer is wanted, and what of it. */

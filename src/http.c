@@ -646,19 +646,19 @@ ig_http_next_finished(void)
 	return &dlist_container(IgTransferState, node, dlist_pop_head_node(&finished))->transfer;
 }
 
-/* Copy the first bytes of an answer. */
-static void
-copy_body(IgTransfer *transfer, char *buffer, int64 length)
+/* Read some bytes of the answer. */
+void
+ig_http_read(IgTransfer *transfer, char *buffer, int64 offset, int64 length)
 {
 	if (transfer->spool >= 0)
 	{
-		if (FileRead(transfer->spool, buffer, length, 0, ig_wait_event(IG_WAIT_ANSWER_FILE)) != length)
+		if (FileRead(transfer->spool, buffer, length, offset, ig_wait_event(IG_WAIT_ANSWER_FILE)) != length)
 			ereport(ERROR,
 					(errcode_for_file_access(),
 					 errmsg("could not read an answer from its temporary file: %m")));
 	}
 	else if (length > 0)
-		memcpy(buffer, transfer->body, length);
+		memcpy(buffer, transfer->body + offset, length);
 }
 
 /* The whole answer in the current memory context, NUL-terminated. */
@@ -667,19 +667,8 @@ ig_http_body(IgTransfer *transfer)
 {
 	char	   *body = MemoryContextAllocHuge(CurrentMemoryContext, transfer->body_length + 1);
 
-	copy_body(transfer, body, transfer->body_length);
+	ig_http_read(transfer, body, 0, transfer->body_length);
 	body[transfer->body_length] = '\0';
-	return body;
-}
-
-/* The same as bytea: with large answers a copy counts. */
-bytea *
-ig_http_bytea(IgTransfer *transfer)
-{
-	bytea	   *body = MemoryContextAllocHuge(CurrentMemoryContext, VARHDRSZ + transfer->body_length);
-
-	SET_VARSIZE(body, VARHDRSZ + transfer->body_length);
-	copy_body(transfer, VARDATA(body), transfer->body_length);
 	return body;
 }
 
@@ -689,7 +678,7 @@ ig_http_head(IgTransfer *transfer, char *buffer, int size)
 {
 	int			length = (int) Min(transfer->body_length, size);
 
-	copy_body(transfer, buffer, length);
+	ig_http_read(transfer, buffer, 0, length);
 	return length;
 }
 

@@ -95,7 +95,9 @@ extern IgTransfer *ig_http_next_finished(void);
 
 /* The whole answer in the current memory context, NUL-terminated. */
 extern char *ig_http_body(IgTransfer *transfer);
-extern bytea *ig_http_bytea(IgTransfer *transfer);
+
+/* Some bytes of it. */
+extern void ig_http_read(IgTransfer *transfer, char *buffer, int64 offset, int64 length);
 
 /* Its beginning, as much of it as there is and fits; returns how much. */
 extern int	ig_http_head(IgTransfer *transfer, char *buffer, int size);

@@ -1,5 +1,6 @@
 # Documents of all sizes arrive as they are: those that end where a slice does, or a
-# group of base64, or beside it; alone, many in one call, and many side by side.
+# group of base64, or beside it; alone, many in one call, and many side by side.  What
+# comes back is stored as it is, and is in memory once.
 
 use strict;
 use warnings FATAL => 'all';
@@ -13,6 +14,9 @@ use PostgreSQL::Test::Utils;
 use Test::More;
 
 my $sandbox = start_sandbox();
+
+# A sanitizer keeps what is freed.
+my $sanitized = ($ENV{IGNISIGN_MODE} // '') eq 'sanitize';
 my $node = new_node('bytes', $sandbox, 'ignisign.refresh_interval' => '10ms');
 
 sub value { return $node->safe_psql('postgres', $_[0]) }
@@ -31,13 +35,14 @@ sub remote_hashes
 	return map { decode_json(value("SELECT ignisign_result($_, '30 s')"))->{documentHash} } @calls;
 }
 
-# The worker's own memory, in kB.
+# The worker's memory, in kB: its own, or (VmSize, VmPeak) all that it has, or had at most.
 sub memory
 {
+	my ($which) = @_;
 	my $worker = value("SELECT pid FROM pg_stat_activity WHERE backend_type LIKE 'ignisign worker%' AND datname = 'postgres'");
 	my $status = PostgreSQL::Test::Utils::slurp_file("/proc/$worker/status");
 
-	return $status =~ /^RssAnon:\s+(\d+) kB/m ? $1 : die $status;
+	return $status =~ /^$which:\s+(\d+) kB/m ? $1 : die $status;
 }
 
 # Sign documents of these sizes; all are to arrive.
@@ -69,14 +74,38 @@ arrive("one-call $_", 'one-call', $_) for 1, 2, 3, 32 * $kb + 1, 768 * $kb, 768 
 arrive('one-call', 'one-call', @sizes);
 arrive('staged', 'staged', @sizes);
 
-my $before = memory();
+my $before = memory('RssAnon');
 arrive('staged, side by side', 'staged', map { 1_200_000 + $_ } 1 .. 40);
 SKIP:
 {
-	# A sanitizer keeps what is freed.
-	skip 'sanitized', 1 if ($ENV{IGNISIGN_MODE} // '') eq 'sanitize';
-	ok(wait_for(sub { return memory() < $before + 8 * 1024 }, { what => 'less memory', timeout => 30 }),
+	skip 'sanitized', 1 if $sanitized;
+	ok(wait_for(sub { return memory('RssAnon') < $before + 8 * 1024 }, { what => 'less memory', timeout => 30 }),
 		'the memory that slices took is given back');
+}
+
+# What comes back: in memory, in a temporary file, and much.
+my $large = 50_000_000;
+my $id = value("SELECT id FROM ignisign.request WHERE title = 'one-call'");
+my $n = 0;
+
+$before = memory('VmSize');
+for my $size (1, 200_000, 262_144, 262_145, 3_000_001, $large)
+{
+	$n++;
+	$sandbox->fault("proof count=1 status=200 huge=$size type=application/zip");
+	value("SELECT ignisign_fetch_proof('$id', 'ADVANCED_LEGAL_KIT', $n)");
+	ok(wait_for($node, "SELECT count(*) = $n FROM ignisign.proof"), "a proof of $size bytes comes");
+	is(value("SELECT length(content) = $size AND size = $size AND sha256(content) = sha256 FROM ignisign.proof WHERE document = $n"),
+		't', 'and is stored as it is');
+	$sandbox->fault("original count=1 status=200 huge=$size type=application/pdf");
+	my $call = value("SELECT ignisign_original(document_id) FROM ignisign.document WHERE request = '$id' AND n = 1");
+	is(value("SELECT sha256(ignisign_content($call, '60 s')) = (SELECT sha256 FROM ignisign.proof WHERE document = $n)"),
+		't', 'a file of as much, too');
+}
+SKIP:
+{
+	skip 'sanitized', 1 if $sanitized;
+	cmp_ok(memory('VmPeak') - $before, '<', 1.5 * $large / 1024, 'what is large was in memory once');
 }
 
 $node->stop;
