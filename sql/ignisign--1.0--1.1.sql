@@ -131,6 +131,21 @@ COMMENT ON FUNCTION ignisign_callback_stats() IS
 REVOKE ALL ON FUNCTION ignisign_latency_stats(), ignisign_queue_stats(), ignisign_callback_stats() FROM PUBLIC;
 GRANT EXECUTE ON FUNCTION ignisign_latency_stats(), ignisign_queue_stats(), ignisign_callback_stats() TO pg_monitor;
 
+/* ---- One index less for each row of a queue ---- */
+
+/*
+ * Keys begin with the id: they serve who looks for it, too, and still have the request,
+ * by which a table can be partitioned.
+ */
+ALTER TABLE ignisign.call DROP CONSTRAINT call_pkey, ADD CONSTRAINT call_pkey PRIMARY KEY (id, request);
+DROP INDEX ignisign.call_id;
+
+ALTER TABLE ignisign.result DROP CONSTRAINT result_pkey, ADD CONSTRAINT result_pkey PRIMARY KEY (call, request);
+DROP INDEX ignisign.result_call;
+
+ALTER TABLE ignisign.delivery DROP CONSTRAINT delivery_pkey, ADD CONSTRAINT delivery_pkey PRIMARY KEY (id, request);
+DROP INDEX ignisign.delivery_id;
+
 /* ---- Comments: all that was without one ---- */
 
 COMMENT ON FUNCTION ignisign_fdw_validator(text[], oid) IS
