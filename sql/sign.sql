@@ -98,6 +98,22 @@ CREATE TRIGGER change BEFORE INSERT ON ignisign.request FOR EACH ROW EXECUTE FUN
 CREATE TRIGGER note AFTER INSERT ON ignisign.request FOR EACH ROW EXECUTE FUNCTION pg_temp.note();
 SELECT pg_temp.sign(:'ann', '''outer''');
 SELECT title FROM ignisign.request WHERE server = 'regress_sign' ORDER BY title;
+-- Triggers AFTER rows and statements, with the new rows, and one that signs in its turn; a generated column.
+DROP TRIGGER change ON ignisign.request;
+ALTER TABLE ignisign.signer ADD COLUMN loud text GENERATED ALWAYS AS (upper(email)) STORED;
+CREATE FUNCTION pg_temp.tell() RETURNS trigger LANGUAGE plpgsql AS $$
+DECLARE
+	emails text := (SELECT string_agg(loud, ' ' ORDER BY n) FROM added);
+BEGIN
+	RAISE WARNING 'added: %', emails;
+	IF emails LIKE '% %' THEN
+		PERFORM public.ignisign_sign('inner', '%PDF-'::bytea, ARRAY[public.ignisign_signer('ann@example.com')], server => 'regress_sign');
+	END IF;
+	RETURN NULL;
+END $$;
+CREATE TRIGGER tell AFTER INSERT ON ignisign.signer REFERENCING NEW TABLE AS added FOR EACH STATEMENT EXECUTE FUNCTION pg_temp.tell();
+SELECT pg_temp.sign('ARRAY[ignisign_signer(''ann@example.com''), ignisign_signer(''bob@example.com'')]', '''both''');
+SELECT title FROM ignisign.request WHERE server = 'regress_sign' ORDER BY title;
 ROLLBACK;
 BEGIN;
 SELECT pg_temp.sign(:'ann', '''at last''');

@@ -115,6 +115,15 @@ ig_new_wait_event(const char *name)
 #endif
 }
 
+/* Add the entries of a new row to all indexes (16: or only to some; 19: by flags). */
+#if PG_VERSION_NUM >= 190000
+#define ig_insert_index_tuples(info, slot, estate) ExecInsertIndexTuples(info, estate, 0, slot, NIL, NULL)
+#elif PG_VERSION_NUM >= 160000
+#define ig_insert_index_tuples(info, slot, estate) ExecInsertIndexTuples(info, slot, estate, false, false, NULL, NIL, false)
+#else
+#define ig_insert_index_tuples(info, slot, estate) ExecInsertIndexTuples(info, slot, estate, false, false, NULL, NIL)
+#endif
+
 /* Indexes may keep something from one row to the next since 17. */
 static inline void
 ig_index_insert_cleanup(Relation index, struct IndexInfo *info)

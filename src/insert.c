@@ -6,23 +6,30 @@
  * Of a statement that inserts one row, starting and ending its plan costs several
  * times as much as the row: indexes are described and constraints read anew each
  * time.  What a request to sign consists of goes to four tables, in the
- * transaction of whoever inserts a contract; so it goes there as logical
- * replication has it: by the executor's functions, with what they need kept
- * for the session.
+ * transaction of whoever inserts a contract; so it goes there as COPY has it: by
+ * the executor's functions, many rows of a page with one lock and one record of
+ * WAL, with what they need kept for the session.
+ *
+ * What COPY cannot do in that way, where the tables' owner has made partitions
+ * or triggers BEFORE a row, a statement does.
  *
  *-------------------------------------------------------------------------
  */
 #include "ignisign.h"
 
 #include "access/genam.h"
+#include "access/htup_details.h"
 #include "access/table.h"
 #include "access/tableam.h"
 #include "access/xact.h"
 #include "catalog/namespace.h"
 #include "commands/trigger.h"
 #include "executor/executor.h"
+#include "executor/nodeModifyTable.h"
+#include "executor/spi.h"
 #include "optimizer/optimizer.h"
 #include "rewrite/rewriteHandler.h"
+#include "utils/builtins.h"
 #include "utils/inval.h"
 #include "utils/lsyscache.h"
 #include "utils/memutils.h"
@@ -30,6 +37,10 @@
 
 #include "compat.h"
 #include "insert.h"
+#include "spi.h"
+
+/* Most rows that a table is handed at once. */
+#define MAX_SLOTS 64
 
 /* What is kept of a table; neither it nor its indexes are open meanwhile. */
 typedef struct IgTarget
@@ -39,13 +50,57 @@ typedef struct IgTarget
 	EState	   *estate;			/* all of this is in its context */
 	ResultRelInfo *info;
 	Oid		   *indexes;
-	TupleTableSlot *slot;
+	TupleDesc	desc;
+	TupleTableSlot *slots[MAX_SLOTS];
+	int			nslots;
 	AttrNumber	attributes[IG_MAX_COLUMNS]; /* of the columns that are given */
 	ExprState **defaults;		/* of each attribute; NULL: none, or it is given */
 	struct IgTarget *next;
 } IgTarget;
 
 static IgTarget *targets = NULL;
+
+/* ---- Rows ---- */
+
+/* No rows. */
+void
+ig_rows_init(IgRows *rows, IgInsert *insert)
+{
+	memset(rows, 0, sizeof(*rows));
+	rows->insert = insert;
+	while (rows->ncolumns < IG_MAX_COLUMNS && insert->columns[rows->ncolumns] != NULL)
+		rows->ncolumns++;
+	rows->room = 1;
+	rows->values = palloc(rows->ncolumns * sizeof(Datum));
+	rows->nulls = palloc(rows->ncolumns);
+}
+
+/* Add one. */
+void
+ig_rows_add(IgRows *rows, const Datum *values, const char *nulls)
+{
+	if (rows->n == rows->room)
+	{
+		rows->room *= 4;
+		rows->values = repalloc(rows->values, rows->room * rows->ncolumns * sizeof(Datum));
+		rows->nulls = repalloc(rows->nulls, rows->room * rows->ncolumns);
+	}
+	memcpy(rows->values + rows->n * rows->ncolumns, values, rows->ncolumns * sizeof(Datum));
+	if (nulls != NULL)
+		memcpy(rows->nulls + rows->n * rows->ncolumns, nulls, rows->ncolumns);
+	else
+		memset(rows->nulls + rows->n * rows->ncolumns, ' ', rows->ncolumns);
+	rows->n++;
+}
+
+/* A value of one. */
+Datum
+ig_rows_value(const IgRows *rows, int row, int column)
+{
+	return rows->values[row * rows->ncolumns + column];
+}
+
+/* ---- Tables ---- */
 
 /* Relcache callback: a table has changed, or (0) all may have. */
 static void
@@ -58,6 +113,20 @@ forget_relation(Datum arg, Oid relation)
 	}
 }
 
+/* The number of a column that is given. */
+static AttrNumber
+given_column(const IgInsert *insert, Relation rel, int i)
+{
+	AttrNumber	attribute = get_attnum(RelationGetRelid(rel), insert->columns[i]);
+
+	if (attribute == InvalidAttrNumber)
+		ereport(ERROR,
+				(errcode(ERRCODE_UNDEFINED_COLUMN),
+				 errmsg("column \"%s\" of table \"ignisign.%s\" does not exist", insert->columns[i], insert->table),
+				 errhint("Run ALTER EXTENSION ignisign UPDATE.")));
+	return attribute;
+}
+
 /* Find the columns that are given, and the defaults of the others. */
 static void
 read_columns(IgTarget *target, const IgInsert *insert, Relation rel)
@@ -67,23 +136,17 @@ read_columns(IgTarget *target, const IgInsert *insert, Relation rel)
 
 	for (int i = 0; i < IG_MAX_COLUMNS && insert->columns[i] != NULL; i++)
 	{
-		AttrNumber	attribute = get_attnum(RelationGetRelid(rel), insert->columns[i]);
-
-		if (attribute == InvalidAttrNumber)
-			ereport(ERROR,
-					(errcode(ERRCODE_UNDEFINED_COLUMN),
-					 errmsg("column \"%s\" of table \"ignisign.%s\" does not exist", insert->columns[i], insert->table),
-					 errhint("Run ALTER EXTENSION ignisign UPDATE.")));
-		target->attributes[i] = attribute;
-		given = bms_add_member(given, attribute);
+		target->attributes[i] = given_column(insert, rel, i);
+		given = bms_add_member(given, target->attributes[i]);
 	}
 
 	target->defaults = palloc0(desc->natts * sizeof(ExprState *));
 	for (int i = 0; i < desc->natts; i++)
 	{
+		Form_pg_attribute column = TupleDescAttr(desc, i);
 		Node	   *value = NULL;
 
-		if (!TupleDescAttr(desc, i)->attisdropped && !bms_is_member(i + 1, given))
+		if (!column->attisdropped && !column->attgenerated && !bms_is_member(i + 1, given))
 			value = build_column_default(rel, i + 1);
 		if (value != NULL)
 			target->defaults[i] = ExecInitExpr(expression_planner((Expr *) value), NULL);
@@ -106,7 +169,7 @@ make_target(const IgInsert *insert, Relation rel)
 	estate->es_opened_result_relations = list_make1(target->info);
 
 	/* A copy is not counted by the relation that it is of. */
-	target->slot = ExecInitExtraTupleSlot(estate, CreateTupleDescCopy(RelationGetDescr(rel)), table_slot_callbacks(rel));
+	target->desc = CreateTupleDescCopy(RelationGetDescr(rel));
 
 	/* This opens the indexes, too. */
 	ExecOpenIndices(target->info, false);
@@ -180,61 +243,184 @@ close_indexes(const IgTarget *target)
 	}
 }
 
-/* Have the slot hold the row. */
+/* Have a slot hold a row. */
 static void
-fill_slot(const IgTarget *target, const IgInsert *insert, const Datum *values, const char *nulls)
+fill_slot(const IgTarget *target, TupleTableSlot *slot, const IgRows *rows, int row)
 {
-	TupleTableSlot *slot = target->slot;
 	ExprContext *context = GetPerTupleExprContext(target->estate);
 
-	ExecClearTuple(slot);
-	for (int i = 0; i < slot->tts_tupleDescriptor->natts; i++)
+	for (int i = 0; i < target->desc->natts; i++)
 	{
 		slot->tts_isnull[i] = true;
 		if (target->defaults[i] != NULL)
 			slot->tts_values[i] = ExecEvalExprSwitchContext(target->defaults[i], context, &slot->tts_isnull[i]);
 	}
-	for (int i = 0; i < IG_MAX_COLUMNS && insert->columns[i] != NULL; i++)
+	for (int i = 0; i < rows->ncolumns; i++)
 	{
 		int			column = target->attributes[i] - 1;
 
-		slot->tts_isnull[column] = nulls != NULL && nulls[i] == 'n';
-		slot->tts_values[column] = values[i];
+		slot->tts_isnull[column] = rows->nulls[row * rows->ncolumns + i] == 'n';
+		slot->tts_values[column] = ig_rows_value(rows, row, i);
 	}
 	ExecStoreVirtualTuple(slot);
+}
+
+/* A slot that is empty: the n-th. */
+static TupleTableSlot *
+empty_slot(IgTarget *target, Relation rel, int n)
+{
+	MemoryContext old;
+
+	if (n < target->nslots)
+		return ExecClearTuple(target->slots[n]);
+	old = MemoryContextSwitchTo(target->estate->es_query_cxt);
+	target->slots[n] = ExecInitExtraTupleSlot(target->estate, target->desc, table_slot_callbacks(rel));
+	target->nslots++;
+	MemoryContextSwitchTo(old);
+	return target->slots[n];
+}
+
+/* Insert n rows from the given one on. */
+static void
+insert_some(IgTarget *target, Relation rel, IgRows *rows, int first, int n, TransitionCaptureState *capture)
+{
+	ResultRelInfo *info = target->info;
+	EState	   *estate = target->estate;
+	TupleConstr *constr = RelationGetDescr(rel)->constr;
+
+	ResetPerTupleExprContext(estate);
+	for (int i = 0; i < n; i++)
+	{
+		TupleTableSlot *slot = empty_slot(target, rel, i);
+
+		rows->at = first + i;
+		fill_slot(target, slot, rows, rows->at);
+		if (constr && constr->has_generated_stored)
+			ExecComputeStoredGenerated(info, estate, slot, CMD_INSERT);
+		if (constr)
+			ExecConstraints(info, slot, estate);
+	}
+	table_multi_insert(rel, target->slots, n, GetCurrentCommandId(true), 0, NULL);
+	for (int i = 0; i < n; i++)
+	{
+		TupleTableSlot *slot = target->slots[i];
+		List	   *recheck;
+
+		rows->at = first + i;
+		slot->tts_tableOid = RelationGetRelid(rel);
+		recheck = ig_insert_index_tuples(info, slot, estate);
+		ExecARInsertTriggers(estate, info, slot, recheck, capture);
+		list_free(recheck);
+		ExecClearTuple(slot);
+	}
+}
+
+/* Insert the rows into a table that is open. */
+static void
+insert_all(IgRows *rows, Relation rel)
+{
+	IgTarget   *target = find_target(rows->insert, rel);
+	bool		keep = rel->trigdesc == NULL;
+	TransitionCaptureState *capture;
+
+	if (target == NULL)
+	{
+		target = make_target(rows->insert, rel);
+
+		/* Triggers may insert in their turn, and need an executor state of their own. */
+		if (keep)
+		{
+			keep_target(target);
+			rows->insert->target = target;
+		}
+	}
+
+	AfterTriggerBeginQuery();
+	capture = MakeTransitionCaptureState(rel->trigdesc, RelationGetRelid(rel), CMD_INSERT);
+	ExecBSInsertTriggers(target->estate, target->info);
+	for (int first = 0; first < rows->n; first += MAX_SLOTS)
+		insert_some(target, rel, rows, first, Min(rows->n - first, MAX_SLOTS), capture);
+	rows->at = -1;
+	ExecASInsertTriggers(target->estate, target->info, capture);
+	AfterTriggerEndQuery(target->estate);
+
+	close_indexes(target);
+	if (!keep)
+		free_target(target);
+}
+
+/* Whether rows have to be inserted by a statement. */
+static bool
+needs_statement(Relation rel)
+{
+	return rel->rd_rel->relkind != RELKIND_RELATION ||
+		(rel->trigdesc != NULL && (rel->trigdesc->trig_insert_before_row || rel->trigdesc->trig_insert_instead_row));
+}
+
+/* Insert them by one, which takes them as an array. */
+static void
+insert_by_statement(IgRows *rows, Relation rel)
+{
+	TupleDesc	desc = RelationGetDescr(rel);
+	Datum	   *values = palloc(desc->natts * sizeof(Datum));
+	bool	   *nulls = palloc(desc->natts * sizeof(bool));
+	Datum	   *elements = palloc(rows->n * sizeof(Datum));
+	StringInfoData columns;
+	Datum		array;
+	Oid			type = get_array_type(rel->rd_rel->reltype);
+	char	   *sql;
+
+	initStringInfo(&columns);
+	for (int i = 0; i < rows->ncolumns; i++)
+		appendStringInfo(&columns, "%s%s", i > 0 ? ", " : "", quote_identifier(rows->insert->columns[i]));
+	for (int row = 0; row < rows->n; row++)
+	{
+		memset(nulls, true, desc->natts * sizeof(bool));
+		for (int i = 0; i < rows->ncolumns; i++)
+		{
+			int			column = given_column(rows->insert, rel, i) - 1;
+
+			nulls[column] = rows->nulls[row * rows->ncolumns + i] == 'n';
+			values[column] = ig_rows_value(rows, row, i);
+		}
+		elements[row] = heap_copy_tuple_as_datum(heap_form_tuple(desc, values, nulls), desc);
+	}
+	array = ig_array(rel->rd_rel->reltype, elements, NULL, rows->n);
+	sql = psprintf("INSERT INTO ignisign.%s (%s) SELECT %s FROM pg_catalog.unnest($1)",
+				   quote_identifier(rows->insert->table), columns.data, columns.data);
+
+	rows->at = rows->n == 1 ? 0 : -1;
+	SPI_connect();
+	if (SPI_execute_with_args(sql, 1, &type, &array, NULL, false, 0) != SPI_OK_INSERT)
+		elog(ERROR, "could not insert into ignisign.%s", rows->insert->table);
+	SPI_finish();
+}
+
+/* Insert the rows. */
+void
+ig_insert_rows(IgRows *rows)
+{
+	Relation	rel;
+
+	if (rows->n == 0)
+		return;
+	rel = table_open(get_relname_relid(rows->insert->table, get_namespace_oid(IG_EXTENSION, false)), RowExclusiveLock);
+	if (needs_statement(rel))
+		insert_by_statement(rows, rel);
+	else
+		insert_all(rows, rel);
+	table_close(rel, NoLock);
+	rows->n = 0;
+	CommandCounterIncrement();
 }
 
 /* Insert a row. */
 void
 ig_insert(IgInsert *insert, const Datum *values, const char *nulls)
 {
-	Oid			relation = get_relname_relid(insert->table, get_namespace_oid(IG_EXTENSION, false));
-	Relation	rel = table_open(relation, RowExclusiveLock);
-	IgTarget   *target = find_target(insert, rel);
-	bool		keep = rel->trigdesc == NULL;
+	IgRows		rows;
 
-	if (target == NULL)
-	{
-		target = make_target(insert, rel);
-
-		/* Triggers may insert in their turn, and need an executor state of their own. */
-		if (keep)
-		{
-			keep_target(target);
-			insert->target = target;
-		}
-	}
-	ResetPerTupleExprContext(target->estate);
-	fill_slot(target, insert, values, nulls);
-
-	AfterTriggerBeginQuery();
-	ExecSimpleRelationInsert(target->info, target->estate, target->slot);
-	AfterTriggerEndQuery(target->estate);
-
-	ExecClearTuple(target->slot);
-	close_indexes(target);
-	table_close(rel, NoLock);
-	if (!keep)
-		free_target(target);
-	CommandCounterIncrement();
+	ig_rows_init(&rows, insert);
+	ig_rows_add(&rows, values, nulls);
+	ig_insert_rows(&rows);
 }

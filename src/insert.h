@@ -20,11 +20,38 @@ typedef struct IgInsert
 	struct IgTarget *target;	/* made at first use */
 } IgInsert;
 
+/* Rows of a table that are inserted together. */
+typedef struct IgRows
+{
+	IgInsert   *insert;
+	int			n;
+	int			room;
+	int			ncolumns;
+	Datum	   *values;			/* row by row, of the columns that are given */
+	char	   *nulls;
+	int			at;				/* after an error: which row it was; -1: not known */
+} IgRows;
+
+/* No rows yet; there is room for some in the current memory context. */
+extern void ig_rows_init(IgRows *rows, IgInsert *insert);
+
 /*
- * Insert a row as the extension's owner; nulls as for SPI_execute_plan, NULL for
- * none.  Constraints, triggers and indexes work as for INSERT; rules and
- * row-level policies do not.  The row is visible to the next statement.
+ * Add a row; nulls as for SPI_execute_plan, NULL for none.  What the values point
+ * to has to last until the rows are inserted.
  */
+extern void ig_rows_add(IgRows *rows, const Datum *values, const char *nulls);
+
+/* The value of a row's column, both counted from 0. */
+extern Datum ig_rows_value(const IgRows *rows, int row, int column);
+
+/*
+ * Insert the rows as the extension's owner; there are none after that.
+ * Constraints, triggers and indexes work as for one INSERT of all of them; rules
+ * and row-level policies do not.  The rows are visible to the next statement.
+ */
+extern void ig_insert_rows(IgRows *rows);
+
+/* The same with one row. */
 extern void ig_insert(IgInsert *insert, const Datum *values, const char *nulls);
 
 #endif							/* IGNISIGN_INSERT_H */

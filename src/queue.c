@@ -62,26 +62,30 @@ ig_queue_add(const pg_uuid_t *request, IgOperation operation, int document,
 	SPI_finish();
 }
 
-/* Add the first call for a new request. */
+/* No first calls yet. */
 void
-ig_queue_add_first(const pg_uuid_t *request, IgOperation operation, const char *owner, const char *server)
+ig_queue_first_init(IgRows *rows)
 {
 	static IgInsert insert = {
 		.table = "call",
 		.columns = {"request", "operation", "owner", "server", "run_at"}
 	};
-	NameData	owner_name;
-	NameData	server_name;
+
+	ig_rows_init(rows, &insert);
+}
+
+/* Add the first call for a new request. */
+void
+ig_queue_first_add(IgRows *rows, const pg_uuid_t *request, IgOperation operation, Name owner, Name server)
+{
 	Datum		values[5];
 
-	namestrcpy(&owner_name, owner);
-	namestrcpy(&server_name, server);
 	values[0] = UUIDPGetDatum(request);
 	values[1] = CStringGetTextDatum(ig_api_operation_name(operation));
-	values[2] = NameGetDatum(&owner_name);
-	values[3] = NameGetDatum(&server_name);
+	values[2] = NameGetDatum(owner);
+	values[3] = NameGetDatum(server);
 	values[4] = TimestampTzGetDatum(GetCurrentTimestamp());
-	ig_insert(&insert, values, NULL);
+	ig_rows_add(rows, values, NULL);
 }
 
 /* Add a call that belongs to no request. */
@@ -604,67 +608,51 @@ ig_queue_reschedule(const IgReschedule *items, int n)
 	SPI_finish();
 }
 
+/* A text of foreign origin as a column's value. */
+static void
+set_bounded_text(Datum *value, char *null, const char *text)
+{
+	*null = text ? ' ' : 'n';
+	*value = text ? CStringGetTextDatum(ig_bounded_text(text)) : (Datum) 0;
+}
+
 /* Log attempts. */
 void
 ig_queue_log(const IgAttempt *attempts, int n)
 {
-	static IgStatement log = {
-		.sql = "INSERT INTO ignisign.attempt (request, started_at, call, operation, owner, server, attempt, "
-		"outcome, http_status, code, error, duration, bytes_sent, bytes_received) "
-		"SELECT request, started_at, nullif(call, 0), operation, owner, server, attempt, outcome, "
-		"nullif(http_status, 0), code, error, duration * interval '1 microsecond', bytes_sent, bytes_received "
-		"FROM unnest($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14) AS "
-		"u (request, started_at, call, operation, owner, server, attempt, outcome, http_status, code, "
-		"error, duration, bytes_sent, bytes_received)",
-		.types = {UUIDARRAYOID, TIMESTAMPTZARRAYOID, INT8ARRAYOID, TEXTARRAYOID, NAMEARRAYOID, NAMEARRAYOID,
-			INT4ARRAYOID, TEXTARRAYOID, INT4ARRAYOID, TEXTARRAYOID, TEXTARRAYOID, INT8ARRAYOID,
-		INT8ARRAYOID, INT8ARRAYOID}
+	static IgInsert insert = {
+		.table = "attempt",
+		.columns = {"request", "started_at", "call", "operation", "owner", "server", "attempt", "outcome",
+			"http_status", "code", "error", "duration", "bytes_sent", "bytes_received"}
 	};
-	Datum	   *column[10];
-	const char **operations = palloc(Max(n, 1) * sizeof(char *));
-	const char **outcomes = palloc(Max(n, 1) * sizeof(char *));
-	const char **codes = palloc(Max(n, 1) * sizeof(char *));
-	const char **errors = palloc(Max(n, 1) * sizeof(char *));
-	Datum		values[14];
+	IgRows		rows;
 
-	if (n == 0)
-		return;
-	for (int i = 0; i < (int) lengthof(column); i++)
-		column[i] = new_datums(n);
+	ig_rows_init(&rows, &insert);
 	for (int i = 0; i < n; i++)
 	{
 		const IgAttempt *attempt = &attempts[i];
+		Interval   *duration = palloc0(sizeof(Interval));
+		Datum		values[14];
+		char		nulls[15] = "              ";
 
-		column[0][i] = UUIDPGetDatum(&attempt->call->request);
-		column[1][i] = TimestampTzGetDatum(attempt->started_at);
-		column[2][i] = Int64GetDatum(attempt->call->id);
-		operations[i] = ig_api_operation_name(attempt->call->operation);
-		column[3][i] = NameGetDatum(&attempt->call->owner);
-		column[4][i] = NameGetDatum(&attempt->call->server);
-		column[5][i] = Int32GetDatum(attempt->call->attempts);
-		outcomes[i] = attempt->outcome;
-		column[6][i] = Int32GetDatum(attempt->http_status);
-		codes[i] = ig_bounded_text(attempt->code);
-		errors[i] = ig_bounded_text(attempt->error);
-		column[7][i] = Int64GetDatum(attempt->duration);
-		column[8][i] = Int64GetDatum(attempt->bytes_sent);
-		column[9][i] = Int64GetDatum(attempt->bytes_received);
+		duration->time = attempt->duration;
+		values[0] = UUIDPGetDatum(&attempt->call->request);
+		values[1] = TimestampTzGetDatum(attempt->started_at);
+		values[2] = Int64GetDatum(attempt->call->id);
+		nulls[2] = attempt->call->id != 0 ? ' ' : 'n';
+		values[3] = CStringGetTextDatum(ig_api_operation_name(attempt->call->operation));
+		values[4] = NameGetDatum(&attempt->call->owner);
+		values[5] = NameGetDatum(&attempt->call->server);
+		values[6] = Int32GetDatum(attempt->call->attempts);
+		values[7] = CStringGetTextDatum(attempt->outcome);
+		values[8] = Int32GetDatum(attempt->http_status);
+		nulls[8] = attempt->http_status != 0 ? ' ' : 'n';
+		set_bounded_text(&values[9], &nulls[9], attempt->code);
+		set_bounded_text(&values[10], &nulls[10], attempt->error);
+		values[11] = IntervalPGetDatum(duration);
+		values[12] = Int64GetDatum(attempt->bytes_sent);
+		values[13] = Int64GetDatum(attempt->bytes_received);
+		ig_rows_add(&rows, values, nulls);
 	}
-	SPI_connect();
-	values[0] = ig_array(UUIDOID, column[0], NULL, n);
-	values[1] = ig_array(TIMESTAMPTZOID, column[1], NULL, n);
-	values[2] = ig_array(INT8OID, column[2], NULL, n);
-	values[3] = ig_text_array(operations, n);
-	values[4] = ig_array(NAMEOID, column[3], NULL, n);
-	values[5] = ig_array(NAMEOID, column[4], NULL, n);
-	values[6] = ig_array(INT4OID, column[5], NULL, n);
-	values[7] = ig_text_array(outcomes, n);
-	values[8] = ig_array(INT4OID, column[6], NULL, n);
-	values[9] = ig_text_array(codes, n);
-	values[10] = ig_text_array(errors, n);
-	values[11] = ig_array(INT8OID, column[7], NULL, n);
-	values[12] = ig_array(INT8OID, column[8], NULL, n);
-	values[13] = ig_array(INT8OID, column[9], NULL, n);
-	ig_spi_execute(&log, values, NULL);
-	SPI_finish();
+	ig_insert_rows(&rows);
 }

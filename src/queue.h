@@ -14,6 +14,7 @@
 #include "utils/uuid.h"
 
 #include "api.h"
+#include "insert.h"
 
 /* A call to be made, from the queue or (id 0) one of the worker's own. */
 typedef struct IgCall
@@ -105,10 +106,11 @@ extern void ig_queue_add(const pg_uuid_t *request, IgOperation operation,
 						 TimestampTz run_at);
 
 /*
- * Add the first call for a request that was made in this transaction, due at
- * once.  As the extension's owner.
+ * Gather the first calls for requests that are made in this transaction, due at
+ * once; ig_insert_rows() inserts them.  The names have to last until then.
  */
-extern void ig_queue_add_first(const pg_uuid_t *request, IgOperation operation, const char *owner, const char *server);
+extern void ig_queue_first_init(IgRows *rows);
+extern void ig_queue_first_add(IgRows *rows, const pg_uuid_t *request, IgOperation operation, Name owner, Name server);
 
 /*
  * Add a call that belongs to no request, under a uuid of its own; args are the

@@ -39,6 +39,10 @@
 /* Most bytes of a body that the vendor's own client sends. */
 #define MAX_ONE_CALL		50000000
 
+/* Requests that are queued together: so many, with so many bytes. */
+#define MAX_ROWS			256
+#define MAX_BYTES			(1024 * 1024)
+
 const char *const ig_sign_inputs[IG_SIGN_INPUTS] = {
 	"phoneNumber", "nationality", "birthDate", "birthPlace", "birthCountry"
 };
@@ -440,30 +444,45 @@ wants_inputs_checked(const IgSignRequest *request)
 	return false;
 }
 
-/* Check a request as the current role, and queue it. */
+/* ---- Queueing ---- */
+
+/* Begin for the current role. */
 void
-ig_sign(IgSignRequest *request, const pg_uuid_t *id)
+ig_signing_begin(IgSigning *signing)
 {
-	Oid			caller = GetUserId();
-	char	   *owner = GetUserNameFromId(caller, false);
+	memset(signing, 0, sizeof(*signing));
+	ig_check_writable("ignisign_sign()");
+	signing->role = GetUserId();
+	namestrcpy(&signing->owner, GetUserNameFromId(signing->role, false));
+	ig_sign_rows_init(&signing->rows);
+}
+
+/* Queue what was gathered. */
+static void
+queue_rows(IgSigning *signing)
+{
 	IgOwnerState state;
-	bool		staged;
+
+	if (signing->rows.requests.n == 0)
+		return;
+	ig_owner_enter(&state);
+	ig_queue_own();
+	ig_sign_rows_insert(&signing->rows);
+	ig_owner_leave(&state);
+	signing->bytes = 0;
+}
+
+/* Queue what was gathered, of which the last request is not sent in one call, or not before something is asked. */
+static void
+queue_steps(IgSigning *signing, const IgSignRequest *request, const pg_uuid_t *id)
+{
+	bool		staged = strcmp(request->delivery, "staged") == 0;
+	IgOwnerState state;
 	bool		ready;
 
-	check_title(request->title);
-	check_method(request->signature_method);
-	check_signers(request);
-	check_delivery(request);
-	check_documents(request);
-	check_size(request);
-	ig_check_server(request->server, caller);
-	staged = strcmp(request->delivery, "staged") == 0;
-
-	ig_check_writable("ignisign_sign()");
+	queue_rows(signing);
 	ig_owner_enter(&state);
 	SPI_connect();
-	ig_queue_own();
-	ig_insert_request(request, id, owner);
 	if (staged)
 		ig_staged_check(id);
 
@@ -472,11 +491,66 @@ ig_sign(IgSignRequest *request, const pg_uuid_t *id)
 	if (ready && staged)
 		ig_staged_advance(id);
 	else if (ready)
-		ig_queue_add_first(id, IG_OP_ONE_CALL_SIGN, owner, request->server);
+	{
+		ig_queue_first_add(&signing->rows.calls, id, IG_OP_ONE_CALL_SIGN, &signing->owner, &signing->server);
+		ig_insert_rows(&signing->rows.calls);
+	}
 	SPI_finish();
 	ig_owner_leave(&state);
+}
 
+/* Check a request, and add it; returns whether all are queued. */
+bool
+ig_signing_add(IgSigning *signing, IgSignRequest *request, const pg_uuid_t *id)
+{
+	check_title(request->title);
+	check_method(request->signature_method);
+	check_signers(request);
+	check_delivery(request);
+	check_documents(request);
+	check_size(request);
+	if (strcmp(request->server, NameStr(signing->server)) != 0)
+	{
+		queue_rows(signing);
+		ig_check_server(request->server, signing->role);
+		namestrcpy(&signing->server, request->server);
+	}
+
+	ig_sign_rows_add(&signing->rows, request, id, &signing->owner, &signing->server);
+	for (int i = 0; i < request->ndocuments; i++)
+	{
+		if (request->documents[i].content)
+			signing->bytes += VARSIZE_ANY_EXHDR(request->documents[i].content);
+	}
+	if (strcmp(request->delivery, "staged") == 0 || wants_inputs_checked(request))
+	{
+		queue_steps(signing, request, id);
+		return true;
+	}
+	ig_queue_first_add(&signing->rows.calls, id, IG_OP_ONE_CALL_SIGN, &signing->owner, &signing->server);
+	if (signing->rows.requests.n < MAX_ROWS && signing->bytes < MAX_BYTES)
+		return false;
+	queue_rows(signing);
+	return true;
+}
+
+/* Queue the rest. */
+void
+ig_signing_end(IgSigning *signing)
+{
+	queue_rows(signing);
 	ig_wake_at_commit();
+}
+
+/* One request. */
+void
+ig_sign(IgSignRequest *request, const pg_uuid_t *id)
+{
+	IgSigning	signing;
+
+	ig_signing_begin(&signing);
+	(void) ig_signing_add(&signing, request, id);
+	ig_signing_end(&signing);
 }
 
 /* Whether there is a request with this id. */

@@ -14,6 +14,8 @@
 #include "utils/timestamp.h"
 #include "utils/uuid.h"
 
+#include "insert.h"
+
 /* Inputs of a signer that only a staged request can carry, as the API names them. */
 #define IG_SIGN_INPUTS 5
 extern const char *const ig_sign_inputs[IG_SIGN_INPUTS];
@@ -68,10 +70,36 @@ typedef struct IgSignRequest
 	Datum		statements;		/* text[], 0: none */
 } IgSignRequest;
 
+/* Rows of requests that are inserted together. */
+typedef struct IgSignRows
+{
+	IgRows		requests;
+	IgRows		signers;
+	IgRows		documents;
+	IgRows		calls;
+} IgSignRows;
+
+/* Requests that are queued together, for the current role. */
+typedef struct IgSigning
+{
+	NameData	owner;
+	Oid			role;
+	NameData	server;			/* the one that was checked last; empty: none */
+	IgSignRows	rows;
+	Size		bytes;			/* of the documents in there */
+} IgSigning;
+
 /*
- * Check a request as the current role, and queue it under the given id.
- * Raises an error with an SQLSTATE of its own for whatever is wrong.
+ * Check requests as the current role, and queue them under the given ids: begin,
+ * add each, end.  Raises an error with an SQLSTATE of its own for whatever is wrong.
+ * What a request consists of has to last until it is queued; ig_signing_add() tells
+ * that all are.
  */
+extern void ig_signing_begin(IgSigning *signing);
+extern bool ig_signing_add(IgSigning *signing, IgSignRequest *request, const pg_uuid_t *id);
+extern void ig_signing_end(IgSigning *signing);
+
+/* The same with one request. */
 extern void ig_sign(IgSignRequest *request, const pg_uuid_t *id);
 
 /*
@@ -79,8 +107,14 @@ extern void ig_sign(IgSignRequest *request, const pg_uuid_t *id);
  */
 extern void ig_check_document(IgSignDocument *document, int n, int of);
 
-/* Store a request with its signers and documents, as the extension's owner. */
-extern void ig_insert_request(const IgSignRequest *request, const pg_uuid_t *id, const char *owner);
+/*
+ * Gather the rows of requests with their signers and documents, and insert them, with
+ * their first calls, as the extension's owner.  The names have to last until then.
+ */
+extern void ig_sign_rows_init(IgSignRows *rows);
+extern void ig_sign_rows_add(IgSignRows *rows, const IgSignRequest *request, const pg_uuid_t *id,
+							 Name owner, Name server);
+extern void ig_sign_rows_insert(IgSignRows *rows);
 
 /* Store a document, as the extension's owner. */
 extern void ig_insert_document(const IgSignDocument *document, int n, const pg_uuid_t *id);

@@ -15,6 +15,7 @@
 #include "bytes.h"
 #include "compat.h"
 #include "insert.h"
+#include "queue.h"
 #include "sign.h"
 
 /* The constraint that keeps ids apart. */
@@ -36,28 +37,32 @@ set_datum(Datum *value, char *null, Datum datum)
 	*null = datum != (Datum) 0 ? ' ' : 'n';
 }
 
-/* Insert the row of the request. */
+/* No requests. */
 static void
-insert_request(const IgSignRequest *request, const pg_uuid_t *id, const char *owner)
+init_requests(IgRows *rows)
 {
 	static IgInsert insert = {
 		.table = "request",
 		.columns = {"id", "owner", "server", "title", "signature_method", "signer_count", "delivery",
 			"description", "language", "external_id", "expires_at", "recipients", "statements"}
 	};
-	NameData	owner_name;
-	NameData	server_name;
+
+	ig_rows_init(rows, &insert);
+}
+
+/* Add the row of a request. */
+static void
+add_request(IgRows *rows, const IgSignRequest *request, const pg_uuid_t *id, Name owner, Name server)
+{
 	Datum		values[13];
 	char		nulls[14] = "             ";
 	int			nsigning = 0;
 
 	for (int i = 0; i < request->nsigners; i++)
 		nsigning += request->signers[i].approver ? 0 : 1;
-	namestrcpy(&owner_name, owner);
-	namestrcpy(&server_name, request->server);
 	values[0] = UUIDPGetDatum(id);
-	values[1] = NameGetDatum(&owner_name);
-	values[2] = NameGetDatum(&server_name);
+	values[1] = NameGetDatum(owner);
+	values[2] = NameGetDatum(server);
 	values[3] = CStringGetTextDatum(request->title);
 	values[4] = CStringGetTextDatum(request->signature_method);
 	values[5] = Int32GetDatum(nsigning);
@@ -68,18 +73,18 @@ insert_request(const IgSignRequest *request, const pg_uuid_t *id, const char *ow
 	set_datum(&values[10], &nulls[10], TimestampTzGetDatum(request->expires_at));
 	set_datum(&values[11], &nulls[11], request->recipients);
 	set_datum(&values[12], &nulls[12], request->statements);
-	ig_insert(&insert, values, nulls);
+	ig_rows_add(rows, values, nulls);
 }
 
-/* The same, saying in our words that there is one with this id. */
+/* Insert requests, saying in our words that there is one with this id. */
 static void
-try_insert_request(const IgSignRequest *request, const pg_uuid_t *id, const char *owner)
+insert_requests(IgRows *rows)
 {
 	MemoryContext context = CurrentMemoryContext;
 
 	PG_TRY();
 	{
-		insert_request(request, id, owner);
+		ig_insert_rows(rows);
 	}
 	PG_CATCH();
 	{
@@ -88,13 +93,13 @@ try_insert_request(const IgSignRequest *request, const pg_uuid_t *id, const char
 		MemoryContextSwitchTo(context);
 		error = CopyErrorData();
 		if (error->sqlerrcode != ERRCODE_UNIQUE_VIOLATION || error->constraint_name == NULL ||
-			strcmp(error->constraint_name, REQUEST_KEY) != 0)
+			strcmp(error->constraint_name, REQUEST_KEY) != 0 || rows->at < 0)
 			PG_RE_THROW();
 		FlushErrorState();
 		ereport(ERROR,
 				(errcode(ERRCODE_UNIQUE_VIOLATION),
 				 errmsg("a request with the id %s exists already",
-						DatumGetCString(DirectFunctionCall1(uuid_out, UUIDPGetDatum(id)))),
+						DatumGetCString(DirectFunctionCall1(uuid_out, ig_rows_value(rows, rows->at, 0)))),
 				 errhint("Each request needs an id of its own; ignisign_id() makes one.")));
 	}
 	PG_END_TRY();
@@ -137,15 +142,23 @@ make_inputs(const IgSignSigner *signer)
 	return JsonbPGetDatum(JsonbValueToJsonb(state.result));
 }
 
-/* Insert the n-th signer. */
+/* No signers. */
 static void
-insert_signer(const IgSignSigner *signer, int n, const pg_uuid_t *id)
+init_signers(IgRows *rows)
 {
 	static IgInsert insert = {
 		.table = "signer",
 		.columns = {"request", "n", "email", "first_name", "last_name", "signer_profile_id", "external_id",
 			"approver", "inputs"}
 	};
+
+	ig_rows_init(rows, &insert);
+}
+
+/* Add the n-th signer. */
+static void
+add_signer(IgRows *rows, const IgSignSigner *signer, int n, const pg_uuid_t *id)
+{
 	Datum		values[9];
 	char		nulls[10] = "         ";
 
@@ -158,18 +171,26 @@ insert_signer(const IgSignSigner *signer, int n, const pg_uuid_t *id)
 	set_text(&values[6], &nulls[6], signer->external_id);
 	values[7] = BoolGetDatum(signer->approver);
 	set_datum(&values[8], &nulls[8], make_inputs(signer));
-	ig_insert(&insert, values, nulls);
+	ig_rows_add(rows, values, nulls);
 }
 
-/* Store a document. */
-void
-ig_insert_document(const IgSignDocument *document, int n, const pg_uuid_t *id)
+/* No documents. */
+static void
+init_documents(IgRows *rows)
 {
 	static IgInsert insert = {
 		.table = "document",
 		.columns = {"request", "n", "file_name", "mime_type", "content", "url", "sha256", "size",
 			"kind", "label", "description", "external_id", "document_id", "uploaded_at"}
 	};
+
+	ig_rows_init(rows, &insert);
+}
+
+/* Add the n-th document. */
+static void
+add_document(IgRows *rows, const IgSignDocument *document, int n, const pg_uuid_t *id)
+{
 	static const char *const kinds[] = {"file", "json", "private", "uploaded"};
 	Datum		values[14];
 	char		nulls[15] = "              ";
@@ -196,16 +217,47 @@ ig_insert_document(const IgSignDocument *document, int n, const pg_uuid_t *id)
 	/* What was uploaded before is there. */
 	values[13] = TimestampTzGetDatum(GetCurrentTransactionStartTimestamp());
 	nulls[13] = document->kind == IG_SIGN_UPLOADED ? ' ' : 'n';
-	ig_insert(&insert, values, nulls);
+	ig_rows_add(rows, values, nulls);
 }
 
-/* Store a request with its signers and documents. */
+/* Store a document. */
 void
-ig_insert_request(const IgSignRequest *request, const pg_uuid_t *id, const char *owner)
+ig_insert_document(const IgSignDocument *document, int n, const pg_uuid_t *id)
 {
-	try_insert_request(request, id, owner);
+	IgRows		rows;
+
+	init_documents(&rows);
+	add_document(&rows, document, n, id);
+	ig_insert_rows(&rows);
+}
+
+/* No requests, signers and documents. */
+void
+ig_sign_rows_init(IgSignRows *rows)
+{
+	init_requests(&rows->requests);
+	init_signers(&rows->signers);
+	init_documents(&rows->documents);
+	ig_queue_first_init(&rows->calls);
+}
+
+/* Add a request. */
+void
+ig_sign_rows_add(IgSignRows *rows, const IgSignRequest *request, const pg_uuid_t *id, Name owner, Name server)
+{
+	add_request(&rows->requests, request, id, owner, server);
 	for (int i = 0; i < request->nsigners; i++)
-		insert_signer(&request->signers[i], i + 1, id);
+		add_signer(&rows->signers, &request->signers[i], i + 1, id);
 	for (int i = 0; i < request->ndocuments; i++)
-		ig_insert_document(&request->documents[i], i + 1, id);
+		add_document(&rows->documents, &request->documents[i], i + 1, id);
+}
+
+/* Insert all of them. */
+void
+ig_sign_rows_insert(IgSignRows *rows)
+{
+	insert_requests(&rows->requests);
+	ig_insert_rows(&rows->signers);
+	ig_insert_rows(&rows->documents);
+	ig_insert_rows(&rows->calls);
 }
