@@ -106,5 +106,66 @@ DROP TRIGGER sign ON contract;
 SELECT pg_temp.with_trigger('BEFORE INSERT ON contract FOR EACH ROW', '''title'', ''pdf'', ''email'', ''signature_id''');
 SELECT pg_temp.refusal('SELECT ignisign_sign_trigger()');
 
+
+-- For a statement: its rows' requests are inserted together.
+CREATE TRIGGER sign_all AFTER INSERT ON contract REFERENCING NEW TABLE AS new FOR EACH STATEMENT
+	EXECUTE FUNCTION ignisign_sign_trigger('title', 'pdf', 'emails', 'signature_id', 'server=regress_trigger', 'description=description');
+ALTER TABLE contract ALTER signature_id SET DEFAULT ignisign_id();
+BEGIN;
+INSERT INTO contract (id, title, pdf, emails) SELECT n, 't', 'x', '{ann@example.com}' FROM generate_series(1, 0) n;
+SELECT count(*) FROM ignisign.request WHERE server = 'regress_trigger';
+INSERT INTO contract (id, title, pdf, emails)
+	SELECT n, 'Contract ' || n, decode(repeat(to_hex(n % 256), CASE WHEN n % 7 = 0 THEN 20000 ELSE 2000 END), 'escape'),
+		CASE WHEN n % 2 = 0 THEN ARRAY['ann@example.com', 'bob@example.com'] ELSE ARRAY['ann' || n || '@example.com'] END
+	FROM generate_series(1, 1000) n;
+SELECT count(*), count(DISTINCT d.content), count(DISTINCT q.id), bool_and(r.title = c.title AND d.content = c.pdf AND d.sha256 = sha256(c.pdf)
+	AND q.operation = 'one-call-sign' AND (SELECT array_agg(s.email ORDER BY s.n) FROM ignisign.signer s WHERE s.request = r.id) = c.emails)
+FROM contract c JOIN ignisign.request r ON r.id = c.signature_id JOIN ignisign.document d ON d.request = r.id
+	JOIN ignisign.call q ON q.request = r.id;
+SELECT count(*) FROM ignisign.request WHERE server = 'regress_trigger';
+-- What ON CONFLICT drops is not signed, and what it updates was signed before.
+INSERT INTO contract AS c (id, title, pdf, emails) VALUES (1, 'Twice', 'x', '{ann@example.com}'), (1001, 'New', 'x', '{ann@example.com}')
+	ON CONFLICT (id) DO UPDATE SET name = 'updated';
+SELECT count(*) FROM ignisign.request WHERE server = 'regress_trigger';
+ROLLBACK;
+-- Some of them staged.
+BEGIN;
+INSERT INTO contract (id, title, pdf, emails, description)
+	SELECT n, 'Contract ' || n, '%PDF-1', '{ann@example.com}', CASE WHEN n = 3 THEN 'Flat 3' END FROM generate_series(1, 5) n;
+SELECT r.title, q.operation FROM contract c JOIN ignisign.request r ON r.id = c.signature_id JOIN ignisign.call q ON q.request = r.id ORDER BY c.id;
+ROLLBACK;
+-- One that is wrong is told as for a row, and none is signed.
+SELECT pg_temp.refusal('INSERT INTO contract (id, title, pdf, emails) SELECT n, ''t'', ''x'', CASE n WHEN 3 THEN ARRAY[''ann''] ELSE ARRAY[''ann@example.com''] END FROM generate_series(1, 5) n');
+SELECT pg_temp.refusal('INSERT INTO contract (id, title, pdf, emails) SELECT n, CASE n WHEN 3 THEN NULL ELSE ''t'' END, ''x'', ''{ann@example.com}'' FROM generate_series(1, 5) n');
+SELECT pg_temp.refusal('INSERT INTO contract (id, title, pdf, emails, signature_id) VALUES (1, ''t'', ''x'', ''{ann@example.com}'', NULL)');
+BEGIN;
+INSERT INTO contract (id, title, pdf, emails, signature_id) VALUES (1, 't', 'x', '{ann@example.com}', '11111111-1111-1111-1111-111111111107');
+SELECT pg_temp.refusal('INSERT INTO contract (id, title, pdf, emails, signature_id) SELECT n, ''t'', ''x'', ''{ann@example.com}'', (''11111111-1111-1111-1111-1111111111'' || lpad(n::text, 2, ''0''))::uuid FROM generate_series(2, 20) n');
+SELECT count(*) FROM ignisign.request WHERE server = 'regress_trigger';
+ROLLBACK;
+SELECT pg_temp.refusal('INSERT INTO contract (id, title, pdf, emails, signature_id) SELECT n, ''t'', ''x'', ''{ann@example.com}'', (''11111111-1111-1111-1111-1111111111'' || lpad((n % 15)::text, 2, ''0''))::uuid FROM generate_series(1, 20) n');
+DROP TRIGGER sign_all ON contract;
+SELECT pg_temp.refusal($$
+	CREATE TRIGGER sign_all AFTER UPDATE ON contract REFERENCING NEW TABLE AS new FOR EACH STATEMENT
+		EXECUTE FUNCTION ignisign_sign_trigger('title', 'pdf', 'email', 'signature_id');
+	UPDATE contract SET title = 'new'$$);
+SELECT pg_temp.refusal($$
+	CREATE TRIGGER sign_all AFTER INSERT ON contract FOR EACH STATEMENT
+		EXECUTE FUNCTION ignisign_sign_trigger('title', 'pdf', 'email', 'signature_id');
+	INSERT INTO contract (id) VALUES (1)$$);
+-- Rows that go to partitions.
+CREATE TABLE parted (id int, title text, pdf bytea, email text, signature_id uuid DEFAULT ignisign_id()) PARTITION BY LIST (id);
+CREATE TABLE parted_1 PARTITION OF parted FOR VALUES IN (1);
+CREATE TABLE parted_2 (signature_id uuid, email text, pdf bytea, title text, id int);
+ALTER TABLE parted ATTACH PARTITION parted_2 FOR VALUES IN (2);
+CREATE TRIGGER sign_all AFTER INSERT ON parted REFERENCING NEW TABLE AS new FOR EACH STATEMENT
+	EXECUTE FUNCTION ignisign_sign_trigger('title', 'pdf', 'email', 'signature_id', 'server=regress_trigger');
+BEGIN;
+INSERT INTO parted (id, title, pdf, email) VALUES (1, 'First', 'x', 'ann@example.com'), (2, 'Second', 'y', 'bob@example.com');
+SELECT p.id, r.title, d.content, s.email FROM parted p JOIN ignisign.request r ON r.id = p.signature_id
+	JOIN ignisign.document d ON d.request = r.id JOIN ignisign.signer s ON s.request = r.id ORDER BY 1;
+ROLLBACK;
+
+DROP TABLE parted;
 DROP TABLE contract;
 DROP SERVER regress_trigger CASCADE;

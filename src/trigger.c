@@ -4,31 +4,35 @@
  *	  ignisign_sign_trigger(): a row that is inserted, or updated, is signed.
  *
  * It is an AFTER trigger.  Before a row is stored, a later trigger or ON
- * CONFLICT may still drop it, and its signers would be asked all the same.
+ * CONFLICT may still drop it, and its signers would be asked all the same.  For
+ * many rows there is the trigger of a statement, which gets them together and
+ * has their requests inserted together.
  *
  *-------------------------------------------------------------------------
  */
 #include "ignisign.h"
 
-#include "access/htup_details.h"
 #include "catalog/pg_type.h"
 #include "commands/trigger.h"
+#include "executor/executor.h"
 #include "executor/spi.h"
 #include "fmgr.h"
 #include "utils/array.h"
 #include "utils/builtins.h"
 #include "utils/lsyscache.h"
+#include "utils/memutils.h"
 #include "utils/rel.h"
+#include "utils/tuplestore.h"
 
 #include "sign.h"
 
 PG_FUNCTION_INFO_V1(ignisign_sign_trigger);
 
-/* What the trigger's arguments name; column numbers, 0 where not given. */
+/* What the trigger's arguments name; column numbers, 0 where not given.  Kept for the statement. */
 typedef struct IgTrigger
 {
-	TriggerData *data;
-	HeapTuple	row;
+	TriggerData *data;			/* of this call */
+	TupleTableSlot *row;
 	int			title;
 	int			document;
 	int			signers;
@@ -44,6 +48,7 @@ typedef struct IgTrigger
 	const char *method;
 	const char *server;
 	const char *delivery;		/* NULL: as needed */
+	Oid			signers_type;
 } IgTrigger;
 
 /* The trigger's name. */
@@ -209,6 +214,7 @@ read_arguments(IgTrigger *trigger)
 	if (column_type(trigger, trigger->document) != BYTEAOID)
 		refuse_type(trigger, trigger->document, "bytea");
 	type = column_type(trigger, trigger->signers);
+	trigger->signers_type = type;
 	if (!is_text(type) && type != TEXTARRAYOID && type != VARCHARARRAYOID && type != JSONBOID)
 		refuse_type(trigger, trigger->signers,
 					"text (one e-mail address), text[] (several) or jsonb (signers in the API's field names)");
@@ -221,22 +227,35 @@ read_arguments(IgTrigger *trigger)
 		read_option(trigger, definition->tgargs[i]);
 }
 
+/* Whether it is the trigger of a statement. */
+static bool
+for_statement(const IgTrigger *trigger)
+{
+	return TRIGGER_FIRED_FOR_STATEMENT(trigger->data->tg_event);
+}
+
 /* The value of a column that is needed. */
 static Datum
 needed_value(const IgTrigger *trigger, int column)
 {
 	bool		isnull;
-	Datum		value = heap_getattr(trigger->row, column,
-									 RelationGetDescr(trigger->data->tg_relation), &isnull);
+	Datum		value = slot_getattr(trigger->row, column, &isnull);
+	const char *name;
 
-	if (isnull)
-		ereport(ERROR,
-				(errcode(ERRCODE_NULL_VALUE_NOT_ALLOWED),
-				 errmsg("trigger \"%s\": column \"%s\" of table \"%s\" is NULL",
-						trigger_name(trigger), column_name(trigger, column), table_name(trigger)),
-				 errhint("To sign only rows that are complete, give the trigger a condition: WHEN (NEW.%s IS NOT NULL).",
-						 quote_identifier(column_name(trigger, column)))));
-	return value;
+	if (!isnull)
+		return value;
+	name = column_name(trigger, column);
+	ereport(ERROR,
+			(errcode(ERRCODE_NULL_VALUE_NOT_ALLOWED),
+			 errmsg("trigger \"%s\": column \"%s\" of table \"%s\" is NULL",
+					trigger_name(trigger), name, table_name(trigger)),
+			 !for_statement(trigger) ?
+			 errhint("To sign only rows that are complete, give the trigger a condition: WHEN (NEW.%s IS NOT NULL).",
+					 quote_identifier(name)) :
+			 column == trigger->id ?
+			 errhint("Give the column DEFAULT ignisign_id(): only a trigger FOR EACH ROW can write the id.") :
+			 errhint("To sign only rows that are complete, make the trigger FOR EACH ROW, with a condition.")));
+	return (Datum) 0;
 }
 
 /* The value of a column that may be NULL, or not named at all: 0 then. */
@@ -247,7 +266,7 @@ optional_value(const IgTrigger *trigger, int column)
 	Datum		value = (Datum) 0;
 
 	if (column != 0)
-		value = heap_getattr(trigger->row, column, RelationGetDescr(trigger->data->tg_relation), &isnull);
+		value = slot_getattr(trigger->row, column, &isnull);
 	return isnull ? (Datum) 0 : value;
 }
 
@@ -273,7 +292,7 @@ texts_value(const IgTrigger *trigger, int column)
 static void
 get_row_signers(const IgTrigger *trigger, IgSignRequest *request)
 {
-	Oid			type = column_type(trigger, trigger->signers);
+	Oid			type = trigger->signers_type;
 	Datum		value = needed_value(trigger, trigger->signers);
 	Datum	   *emails = &value;
 	bool		not_null = false;
@@ -310,7 +329,7 @@ write_id(const IgTrigger *trigger, const pg_uuid_t *id)
 							   quote_identifier(column_name(trigger, trigger->id)));
 
 	values[0] = UUIDPGetDatum(id);
-	values[1] = PointerGetDatum(&trigger->row->t_self);
+	values[1] = PointerGetDatum(&trigger->row->tts_tid);
 	SPI_connect();
 	if (SPI_execute_with_args(sql, 2, types, values, NULL, false, 0) != SPI_OK_UPDATE ||
 		SPI_processed != 1)
@@ -345,12 +364,14 @@ check_call(FunctionCallInfo fcinfo)
 		ereport(ERROR,
 				(errcode(ERRCODE_E_R_I_E_TRIGGER_PROTOCOL_VIOLATED),
 				 errmsg("ignisign_sign_trigger can only be called as a trigger")));
-	if (!TRIGGER_FIRED_FOR_ROW(data->tg_event) ||
-		(!TRIGGER_FIRED_BY_INSERT(data->tg_event) && !TRIGGER_FIRED_BY_UPDATE(data->tg_event)))
+	if (TRIGGER_FIRED_FOR_STATEMENT(data->tg_event) ?
+		!TRIGGER_FIRED_BY_INSERT(data->tg_event) || data->tg_newtable == NULL :
+		!TRIGGER_FIRED_BY_INSERT(data->tg_event) && !TRIGGER_FIRED_BY_UPDATE(data->tg_event))
 		ereport(ERROR,
 				(errcode(ERRCODE_E_R_I_E_TRIGGER_PROTOCOL_VIOLATED),
 				 errmsg("trigger \"%s\" on table \"%s\" must be FOR EACH ROW, on INSERT or UPDATE",
-						data->tg_trigger->tgname, RelationGetRelationName(data->tg_relation))));
+						data->tg_trigger->tgname, RelationGetRelationName(data->tg_relation)),
+				 errhint("Or FOR EACH STATEMENT, on INSERT only, with REFERENCING NEW TABLE.")));
 	if (!TRIGGER_FIRED_AFTER(data->tg_event))
 		ereport(ERROR,
 				(errcode(ERRCODE_E_R_I_E_TRIGGER_PROTOCOL_VIOLATED),
@@ -360,74 +381,134 @@ check_call(FunctionCallInfo fcinfo)
 				 errhint("Use CREATE TRIGGER ... AFTER INSERT.")));
 }
 
+/* What the trigger's arguments name, read at its first call in a statement. */
+static IgTrigger *
+find_trigger(FunctionCallInfo fcinfo)
+{
+	IgTrigger  *trigger = fcinfo->flinfo->fn_extra;
+
+	if (trigger == NULL)
+	{
+		trigger = MemoryContextAllocZero(fcinfo->flinfo->fn_mcxt, sizeof(IgTrigger));
+		trigger->data = (TriggerData *) fcinfo->context;
+		read_arguments(trigger);
+		fcinfo->flinfo->fn_extra = trigger;
+	}
+	trigger->data = (TriggerData *) fcinfo->context;
+	return trigger;
+}
+
+/* Queue the request of the trigger's row; returns whether all are queued. */
+static bool
+sign_row(IgTrigger *trigger, IgSigning *signing, const pg_uuid_t *id)
+{
+	IgSignRequest *request = palloc0(sizeof(IgSignRequest));
+	IgSignDocument *document = palloc0(sizeof(IgSignDocument));
+	Datum		content = needed_value(trigger, trigger->document);
+
+	/* The row of a statement is gone when the next one is read. */
+	document->content = for_statement(trigger) ? DatumGetByteaPCopy(content) : DatumGetByteaPP(content);
+	request->title = TextDatumGetCString(needed_value(trigger, trigger->title));
+	get_row_signers(trigger, request);
+	document->file_name = text_value(trigger, trigger->file_name);
+	document->mime_type = text_value(trigger, trigger->mime_type);
+	request->documents = document;
+	request->ndocuments = 1;
+	request->signature_method = trigger->method;
+	request->server = trigger->server;
+	request->delivery = trigger->delivery;
+	request->description = text_value(trigger, trigger->description);
+	request->language = text_value(trigger, trigger->language);
+	request->external_id = text_value(trigger, trigger->external_id);
+	request->expires_at = DatumGetTimestampTz(optional_value(trigger, trigger->expires_at));
+	request->recipients = texts_value(trigger, trigger->recipients);
+	request->statements = texts_value(trigger, trigger->statements);
+	return ig_signing_add(signing, request, id);
+}
+
+/* The trigger of a row. */
+static void
+sign_one(IgTrigger *trigger)
+{
+	bool		update = TRIGGER_FIRED_BY_UPDATE(trigger->data->tg_event);
+	IgSigning	signing;
+	pg_uuid_t	id;
+	Datum		value;
+	bool		id_is_null;
+
+	trigger->row = update ? trigger->data->tg_newslot : trigger->data->tg_trigslot;
+	value = slot_getattr(trigger->row, trigger->id, &id_is_null);
+	if (id_is_null)
+		ig_uuid_v7(&id);
+	else
+		id = *DatumGetUUIDP(value);
+	if (!id_is_null && update && ig_request_exists(&id))
+		return;
+
+	ig_signing_begin(&signing);
+	(void) sign_row(trigger, &signing, &id);
+	ig_signing_end(&signing);
+	if (id_is_null)
+		write_id(trigger, &id);
+}
+
+/* The trigger of a statement: its rows are in a table of its own. */
+static void
+sign_all(IgTrigger *trigger)
+{
+	Tuplestorestate *rows = trigger->data->tg_newtable;
+	MemoryContext context = AllocSetContextCreate(CurrentMemoryContext, "ignisign rows to sign", ALLOCSET_DEFAULT_SIZES);
+	MemoryContext old;
+	IgSigning	signing;
+
+	trigger->row = MakeSingleTupleTableSlot(RelationGetDescr(trigger->data->tg_relation), &TTSOpsMinimalTuple);
+	tuplestore_select_read_pointer(rows, tuplestore_alloc_read_pointer(rows, EXEC_FLAG_REWIND));
+	tuplestore_rescan(rows);
+	ig_signing_begin(&signing);
+	old = MemoryContextSwitchTo(context);
+	while (tuplestore_gettupleslot(rows, true, false, trigger->row))
+	{
+		pg_uuid_t  *id = palloc(sizeof(pg_uuid_t));
+
+		*id = *DatumGetUUIDP(needed_value(trigger, trigger->id));
+		if (sign_row(trigger, &signing, id))
+		{
+			ExecClearTuple(trigger->row);
+			MemoryContextReset(context);
+		}
+	}
+	ig_signing_end(&signing);
+	MemoryContextSwitchTo(old);
+	ExecDropSingleTupleTableSlot(trigger->row);
+	MemoryContextDelete(context);
+}
+
 /*
  * ignisign_sign_trigger() returns trigger
  *
  * Arguments: the columns of title (text), document (bytea), signers (text,
  * text[] or jsonb) and id (uuid), then options.  Where the id is NULL a new
- * one is written into the row.  An UPDATE of a row whose request exists does
- * nothing.  Errors: 39P01 for a trigger of another kind, 42703 and 42804 for a
- * column, 22004 for a NULL, 27000 when the id cannot be written, and those of
- * ignisign_sign().
+ * one is written into the row, unless it is the trigger of a statement.  An
+ * UPDATE of a row whose request exists does nothing.  Errors: 39P01 for a trigger
+ * of another kind, 42703 and 42804 for a column, 22004 for a NULL, 27000 when the id
+ * cannot be written, and those of ignisign_sign().
  */
 Datum
 ignisign_sign_trigger(PG_FUNCTION_ARGS)
 {
-	IgTrigger	trigger;
-	IgSignRequest request;
-	IgSignDocument document;
+	IgTrigger  *trigger;
 	ErrorContextCallback callback;
-	pg_uuid_t	id;
-	Datum		value;
-	bool		id_is_null;
 
 	check_call(fcinfo);
-	memset(&trigger, 0, sizeof(trigger));
-	trigger.data = (TriggerData *) fcinfo->context;
-	trigger.row = TRIGGER_FIRED_BY_UPDATE(trigger.data->tg_event) ?
-		trigger.data->tg_newtuple : trigger.data->tg_trigtuple;
-	read_arguments(&trigger);
-
-	value = heap_getattr(trigger.row, trigger.id,
-						 RelationGetDescr(trigger.data->tg_relation), &id_is_null);
-	if (!id_is_null)
-	{
-		id = *DatumGetUUIDP(value);
-		if (TRIGGER_FIRED_BY_UPDATE(trigger.data->tg_event) && ig_request_exists(&id))
-			return PointerGetDatum(NULL);
-	}
-	else
-		ig_uuid_v7(&id);
-
-	memset(&request, 0, sizeof(request));
-	memset(&document, 0, sizeof(document));
-	request.title = TextDatumGetCString(needed_value(&trigger, trigger.title));
-	document.content = DatumGetByteaPP(needed_value(&trigger, trigger.document));
-
+	trigger = find_trigger(fcinfo);
 	callback.callback = add_context;
-	callback.arg = &trigger;
+	callback.arg = trigger;
 	callback.previous = error_context_stack;
 	error_context_stack = &callback;
-
-	get_row_signers(&trigger, &request);
-	document.file_name = text_value(&trigger, trigger.file_name);
-	document.mime_type = text_value(&trigger, trigger.mime_type);
-	request.documents = &document;
-	request.ndocuments = 1;
-	request.signature_method = trigger.method;
-	request.server = trigger.server;
-	request.delivery = trigger.delivery;
-	request.description = text_value(&trigger, trigger.description);
-	request.language = text_value(&trigger, trigger.language);
-	request.external_id = text_value(&trigger, trigger.external_id);
-	request.expires_at = DatumGetTimestampTz(optional_value(&trigger, trigger.expires_at));
-	request.recipients = texts_value(&trigger, trigger.recipients);
-	request.statements = texts_value(&trigger, trigger.statements);
-	ig_sign(&request, &id);
-
+	if (for_statement(trigger))
+		sign_all(trigger);
+	else
+		sign_one(trigger);
 	error_context_stack = callback.previous;
-
-	if (id_is_null)
-		write_id(&trigger, &id);
 	return PointerGetDatum(NULL);
 }
