@@ -216,10 +216,13 @@ claim_calls(List **flights, TimestampTz now, TimestampTz *next)
 static void
 claim_refreshes(List **flights, TimestampTz now, TimestampTz *next)
 {
+	TimestampTz next_look;
+	List	   *servers = ig_refresh_servers(now, &next_look);
 	ListCell   *lc;
 	ListCell   *lb;
 
-	foreach(lc, ig_refresh_servers(now))
+	ig_look_again(next, next_look);
+	foreach(lc, servers)
 	{
 		IgRounds   *rounds = lfirst(lc);
 		IgGate	   *gate = ig_gate(ig_refresh_server(rounds));

@@ -28,6 +28,14 @@
 #include "session.h"
 #include "spi.h"
 
+/*
+ * A look at which servers have open requests, and how old they are, is slow where
+ * many were closed that VACUUM cannot remove yet.  After one that took longer than so
+ * many microseconds there is none for so many times its duration.
+ */
+#define FAST_LOOK	1000
+#define LOOK_SHARE	20
+
 /* Every how many rounds contexts are read where several signers sign. */
 #define PROGRESS_ROUNDS 3
 
@@ -135,9 +143,9 @@ schedule_all(IgRounds *rounds, TimestampTz oldest, TimestampTz youngest, Timesta
 	}
 }
 
-/* The servers that have open requests: costs a few index look-ups a server. */
-List *
-ig_refresh_servers(TimestampTz now)
+/* Look at which servers have open requests, and have their classes scheduled. */
+static List *
+look_at_servers(TimestampTz now)
 {
 	static IgStatement ends = {
 		.sql = "WITH RECURSIVE s AS ("
@@ -153,20 +161,16 @@ ig_refresh_servers(TimestampTz now)
 		"(SELECT sent_at FROM ignisign.request r WHERE closed_at IS NULL AND sent_at IS NOT NULL "
 		"AND r.server = s.server ORDER BY sent_at DESC, id DESC LIMIT 1) FROM s"
 	};
-	MemoryContext context = CurrentMemoryContext;
 	List	   *result = NIL;
 	bool		isnull;
 	int			n;
-
-	if (ig_refresh_interval == 0)
-		return NIL;
 
 	SPI_connect();
 	n = (int) ig_spi_execute(&ends, NULL, NULL);
 	for (int i = 0; i < n; i++)
 	{
 		IgRounds   *rounds = find_rounds(DatumGetName(ig_spi_datum(i, 1, &isnull)));
-		MemoryContext old = MemoryContextSwitchTo(context);
+		MemoryContext old = MemoryContextSwitchTo(TopMemoryContext);
 
 		schedule_all(rounds, DatumGetTimestampTz(ig_spi_datum(i, 2, &isnull)),
 					 DatumGetTimestampTz(ig_spi_datum(i, 3, &isnull)), now);
@@ -175,6 +179,34 @@ ig_refresh_servers(TimestampTz now)
 	}
 	SPI_finish();
 	return result;
+}
+
+/* The servers that have open requests, as of the last look. */
+List *
+ig_refresh_servers(TimestampTz now, TimestampTz *again)
+{
+	static List *servers = NIL;
+	static TimestampTz next_look = 0;
+	TimestampTz begun = GetCurrentTimestamp();
+	TimestampTz took;
+	List	   *found;
+
+	*again = 0;
+	if (ig_refresh_interval == 0)
+		return NIL;
+	if (begun < next_look)
+	{
+		*again = next_look;
+		return servers;
+	}
+	found = look_at_servers(now);
+	list_free(servers);
+	servers = found;
+	next_look = GetCurrentTimestamp();
+	took = next_look - begun;
+	if (took > FAST_LOOK)
+		next_look += LOOK_SHARE * took;
+	return servers;
 }
 
 /* Begin a round. */

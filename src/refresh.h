@@ -17,8 +17,11 @@
 /* The rounds of a server. */
 typedef struct IgRounds IgRounds;
 
-/* The servers that have open requests.  Needs a transaction. */
-extern List *ig_refresh_servers(TimestampTz now);
+/*
+ * The servers that have open requests, as they were at the last look; *again is when
+ * one will be made, or 0: it was made now.  Needs a transaction.
+ */
+extern List *ig_refresh_servers(TimestampTz now, TimestampTz *again);
 
 extern const char *ig_refresh_server(const IgRounds *rounds);
 
