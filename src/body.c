@@ -14,6 +14,7 @@
 #include <openssl/evp.h>
 
 #include "body.h"
+#include "compat.h"
 
 /*
  * Bytes of a document that are read at a time: those of all bodies together are
@@ -24,7 +25,7 @@
 #define LEAST_SLICE		(3 * 64 * 1024)
 #define LARGEST_SLICE	(3 * 256 * 1024)
 
-/* What three bytes are in base64, and what OpenSSL writes after them. */
+/* So long are three bytes in base64; OpenSSL writes a zero after them. */
 #define QUAD			4
 
 struct IgBody

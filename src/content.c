@@ -15,6 +15,7 @@
 #include "utils/memutils.h"
 
 #include "bytes.h"
+#include "compat.h"
 #include "content.h"
 
 /* What is read at a time to be hashed. */
