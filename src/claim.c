@@ -159,6 +159,19 @@ passed_over(const IgDue *due, int ndue, const IgCall *calls, int ncalls)
 	return false;
 }
 
+/* A flight for a call that was claimed: with a place, as long as its account's last. */
+static IgFlight *
+create_flight(const IgCall *call, IgDue *due, int ndue)
+{
+	IgLane	   *lane = ig_lane(NameStr(call->server), NameStr(call->owner));
+	int			i = 0;
+
+	while (i < ndue - 1 && (strcmp(NameStr(due[i].owner), NameStr(call->owner)) != 0 ||
+							strcmp(NameStr(due[i].server), NameStr(call->server)) != 0))
+		i++;
+	return due[i].limit-- > 0 ? ig_flight_create(call, lane) : ig_flight_create_ahead(call, lane);
+}
+
 /* Claim calls of the queue. */
 static void
 claim_calls(List **flights, TimestampTz now, TimestampTz *next)
@@ -185,7 +198,7 @@ claim_calls(List **flights, TimestampTz now, TimestampTz *next)
 	{
 		IgLane	   *lane = ig_lane(NameStr(due[i].server), NameStr(due[i].owner));
 
-		if (due[i].limit > 0)
+		if (due[i].limit + due[i].ahead > 0)
 			due[nready++] = due[i];
 		else if (!ig_lane_may_send(lane, now, &again))
 		{
@@ -200,8 +213,7 @@ claim_calls(List **flights, TimestampTz now, TimestampTz *next)
 	if (passed_over(due, nready, calls, n))
 		ig_look_again(next, TimestampTzPlusMilliseconds(now, IG_LOCKED_PAUSE));
 	for (int i = 0; i < n; i++)
-		*flights = lappend(*flights,
-						   ig_flight_create(&calls[i], ig_lane(NameStr(calls[i].server), NameStr(calls[i].owner))));
+		*flights = lappend(*flights, create_flight(&calls[i], due, nready));
 
 	/* Where fewer were there than fit, the next one's time is to be seen. */
 	for (int i = 0; n > 0 && i < ndue; i++)

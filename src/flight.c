@@ -25,9 +25,9 @@
  */
 #define MAX_WAITS 1000
 
-/* Make a flight for a call; what the call points to is copied. */
-static IgFlight *
-create(const IgCall *call, IgLane *lane, bool refresh)
+/* Make a flight without a place for a call; what the call points to is copied. */
+IgFlight *
+ig_flight_create_ahead(const IgCall *call, IgLane *lane)
 {
 	MemoryContext context = AllocSetContextCreate(TopMemoryContext, "ignisign flight",
 												  ALLOCSET_SMALL_SIZES);
@@ -52,15 +52,56 @@ create(const IgCall *call, IgLane *lane, bool refresh)
 		flight->call.args = pstrdup(call->args);
 	MemoryContextSwitchTo(old);
 
-	flight->ticket = ig_lane_start(lane, refresh);
+	flight->account_load = lane->loads;
+	flight->ahead = true;
+	lane->ahead++;
 	return flight;
+}
+
+/* Take a place. */
+static void
+take_place(IgFlight *flight, bool refresh)
+{
+	flight->ahead = false;
+	flight->lane->ahead--;
+	flight->ticket = ig_lane_start(flight->lane, refresh);
+}
+
+/* Take a place for a call of the queue. */
+void
+ig_flight_take_place(IgFlight *flight)
+{
+	take_place(flight, false);
 }
 
 /* Make a flight for a call of the queue. */
 IgFlight *
 ig_flight_create(const IgCall *call, IgLane *lane)
 {
-	return create(call, lane, false);
+	IgFlight   *flight = ig_flight_create_ahead(call, lane);
+
+	take_place(flight, false);
+	return flight;
+}
+
+/* Whether its account is still as it was. */
+bool
+ig_flight_is_current(const IgFlight *flight)
+{
+	return flight->account_load == flight->lane->loads && !flight->lane->stale && flight->lane->account != NULL;
+}
+
+/* Leave the place, unless what the flight came to may close the lane or its gate, or open it. */
+bool
+ig_flight_leave_place(IgFlight *flight)
+{
+	if (flight->relieved || flight->decision.verdict != IG_DONE || flight->call.id == 0 ||
+		flight->ticket.probe || flight->ticket.trial)
+		return false;
+	flight->relieved = true;
+	flight->lane->relieved++;
+	ig_lane_end(flight->lane, &flight->ticket);
+	return true;
 }
 
 /* Make a flight that asks for the status of several requests. */
@@ -76,7 +117,8 @@ ig_flight_create_refresh(const IgBatch *batch, IgLane *lane)
 	call.server = batch->server;
 	call.owner = batch->owner;
 	call.attempts = 1;
-	flight = create(&call, lane, true);
+	flight = ig_flight_create_ahead(&call, lane);
+	take_place(flight, true);
 
 	old = MemoryContextSwitchTo(flight->context);
 	flight->batch = palloc(sizeof(IgBatch));
@@ -391,7 +433,12 @@ ig_flight_localize(IgFlight *flight)
 void
 ig_flight_free(IgFlight *flight)
 {
-	ig_lane_end(flight->lane, &flight->ticket);
+	if (flight->ahead)
+		flight->lane->ahead--;
+	else if (flight->relieved)
+		flight->lane->relieved--;
+	else
+		ig_lane_end(flight->lane, &flight->ticket);
 	ig_api_answer_free(&flight->answer);
 	if (flight->transfer)
 		ig_http_release(flight->transfer);

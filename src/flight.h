@@ -42,6 +42,9 @@ typedef struct IgFlight
 	IgBody	   *body;			/* NULL: none */
 	IgTransfer *transfer;		/* NULL: not started */
 	bool		built;			/* request and body are ready */
+	bool		ahead;			/* it has no place yet */
+	bool		relieved;		/* it has ended, and left its place */
+	int			account_load;	/* of the account that it was claimed for */
 	int			generation;		/* of the token it was sent with */
 
 	/* What came of it; see ig_flight_digest. */
@@ -59,6 +62,17 @@ typedef struct IgFlight
 
 /* Make a flight in its own memory context, to which the call is copied. */
 extern IgFlight *ig_flight_create(const IgCall *call, IgLane *lane);
+
+/* The same without a place: it is taken before it starts. */
+extern IgFlight *ig_flight_create_ahead(const IgCall *call, IgLane *lane);
+extern void ig_flight_take_place(IgFlight *flight);
+
+/* Whether its account is still as it was when the flight was made. */
+extern bool ig_flight_is_current(const IgFlight *flight);
+
+/* One that has ended well leaves its place before it is applied; false: it does not, or has done so. */
+extern bool ig_flight_leave_place(IgFlight *flight);
+
 extern IgFlight *ig_flight_create_refresh(const IgBatch *batch, IgLane *lane);
 
 extern IgFlight *ig_flight_create_login(IgLane *lane);

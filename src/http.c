@@ -591,6 +591,14 @@ ig_http_deadline(void)
 	return ig_sockets_deadline();
 }
 
+/* Have what was started go out. */
+void
+ig_http_push(void)
+{
+	ig_sockets_work_on_time();
+	collect_finished();
+}
+
 /* Wait for the latch, the sockets or the time, then work on the sockets. */
 bool
 ig_http_wait(long timeout)
@@ -600,9 +608,8 @@ ig_http_wait(long timeout)
 	bool		latch_set = false;
 	int			n;
 
-	/* What was started just now goes out, mostly over sockets that are there. */
-	ig_sockets_work_on_time();
-	collect_finished();
+	/* Mostly it goes out over sockets that are there. */
+	ig_http_push();
 	ig_sockets_watch();
 
 	if (!dlist_is_empty(&finished))
@@ -632,8 +639,7 @@ ig_http_wait(long timeout)
 	CHECK_FOR_INTERRUPTS();
 	if (ready)
 		ig_sockets_work();
-	ig_sockets_work_on_time();
-	collect_finished();
+	ig_http_push();
 	return latch_set;
 }
 

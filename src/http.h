@@ -81,6 +81,9 @@ extern IgTransfer *ig_http_start(const IgHttpRequest *request, void *user);
 /* Let a paused transfer ask its reader again. */
 extern void ig_http_resume(IgTransfer *transfer);
 
+/* Have what was started go out, before anything else is done. */
+extern void ig_http_push(void);
+
 /*
  * Wait for the latch, for work on the sockets, or for "timeout" milliseconds
  * (-1: for ever), then do that work.  Returns whether the latch was set.

@@ -46,6 +46,13 @@
 /* What is over sooner is not written down. */
 #define SHORTEST_NOTE			1000
 
+/*
+ * As many calls are claimed ahead as are expected to end within so many microseconds, but
+ * no more than this part of those under way.
+ */
+#define AHEAD_TIME				100000
+#define AHEAD_SHARE				4
+
 static HTAB *lanes = NULL;
 static int64 calls_started = 0;
 static bool reload_pending = false;
@@ -179,6 +186,7 @@ load_account(IgLane *lane, TimestampTz now)
 
 	lane->account = NULL;
 	lane->stale = false;
+	lane->loads++;
 	MemoryContextReset(lane->context);
 	old = MemoryContextSwitchTo(lane->context);
 	if (ig_account_allowed(NameStr(lane->server), NameStr(lane->owner), &problem))
@@ -397,6 +405,40 @@ ig_lane_may_send(IgLane *lane, TimestampTz now, TimestampTz *again)
 	return ig_gate_open(gate, now, again) && is_logged_in(lane, now, again);
 }
 
+/* Whether nothing but its limits holds its calls back. */
+bool
+ig_lane_goes_on(const IgLane *lane, TimestampTz now)
+{
+	return lane->account != NULL && !lane->stale && !reload_pending && !lane->parked &&
+		lane->held_until <= now && lane->throttled == 0 && !ig_gate_broken(lane->gate);
+}
+
+/* Whether one more call may be started without a look at the catalog. */
+bool
+ig_lane_may_go_on(IgLane *lane, TimestampTz now)
+{
+	TimestampTz again;
+
+	return ig_lane_goes_on(lane, now) && ig_lane_may_send(lane, now, &again);
+}
+
+/*
+ * How many calls may be claimed ahead: where all places are taken, and there is no rate,
+ * which is another bound.
+ */
+static int
+room_ahead(const IgLane *lane, TimestampTz now)
+{
+	int			used = lane->in_flight + lane->granted;
+	int64		room;
+
+	if (!ig_lane_goes_on(lane, now) || lane->gate->rate > 0 || lane->took == 0 ||
+		(used < lane->account->max_in_flight && ig_gate_has_place(lane->gate, used)))
+		return 0;
+	room = Min(used / AHEAD_SHARE, used * (int64) AHEAD_TIME / lane->took);
+	return (int) Max(room - lane->ahead - lane->relieved, 0);
+}
+
 /* Whether a refresh may be started. */
 bool
 ig_lane_may_refresh(IgLane *lane, TimestampTz now)
@@ -437,6 +479,7 @@ ig_lanes_share(IgDue *due, int n, TimestampTz now)
 		claimants[i].due = &due[i];
 		claimants[i].lane = ig_lane(NameStr(due[i].server), NameStr(due[i].owner));
 		due[i].limit = 0;
+		due[i].ahead = 0;
 	}
 	qsort(claimants, n, sizeof(Claimant), compare_claimants);
 
@@ -461,6 +504,8 @@ ig_lanes_share(IgDue *due, int n, TimestampTz now)
 			any = true;
 		}
 	}
+	for (int i = 0; i < n; i++)
+		due[i].ahead = room_ahead(ig_lane(NameStr(due[i].server), NameStr(due[i].owner)), now);
 	for (int i = 0; i < n; i++)
 	{
 		IgLane	   *lane = claimants[i].lane;

@@ -28,6 +28,10 @@ typedef struct IgLane
 	IgAccount  *account;		/* NULL: not loaded, or there is none */
 	bool		stale;			/* account is to be loaded again */
 	int			in_flight;
+	int			ahead;			/* claimed, and without a place; see ahead.c */
+	int			relieved;		/* not applied yet, but another one has their place */
+	int64		took;			/* the last call that went well, in microseconds; 0: not known */
+	int			loads;			/* of the account, counted */
 	TimestampTz front;			/* of the queue: no pending call was seen before */
 	int64		front_id;
 	int			granted;		/* not started yet; see ig_lanes_share */
@@ -83,9 +87,16 @@ extern bool ig_lane_may_send(IgLane *lane, TimestampTz now, TimestampTz *again);
 extern bool ig_lane_may_refresh(IgLane *lane, TimestampTz now);
 
 /*
+ * Whether nothing but its limits holds its calls back; and whether one more call may
+ * be started now, which needs no transaction here.
+ */
+extern bool ig_lane_goes_on(const IgLane *lane, TimestampTz now);
+extern bool ig_lane_may_go_on(IgLane *lane, TimestampTz now);
+
+/*
  * Share out what may be started among accounts that have calls due: sets their
  * limits.  One after the other gets one more, the one that was served longest
- * ago first.
+ * ago first.  And tells how many may be claimed ahead.
  */
 extern void ig_lanes_share(IgDue *due, int n, TimestampTz now);
 

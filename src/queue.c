@@ -440,7 +440,7 @@ ig_queue_claim(const IgDue *due, int ndue, TimestampTz now, int *n)
 	IgCall	   *calls;
 
 	for (int i = 0; i < ndue; i++)
-		limits[i] = Int32GetDatum(due[i].limit);
+		limits[i] = Int32GetDatum(due[i].limit + due[i].ahead);
 
 	SPI_connect();
 	set_fronts(values, due, ndue);
@@ -499,6 +499,45 @@ ig_queue_in_state(const char *state, const char *server, const char *owner,
 		copy_call(&calls[i], i, context);
 	SPI_finish();
 	return calls;
+}
+
+/* Calls that were claimed are pending as before. */
+int
+ig_queue_give_back(const IgCall **calls, int n)
+{
+	static IgStatement give_back = {
+		.sql = "UPDATE ignisign.call c SET state = 'pending', attempts = c.attempts - 1, again = false "
+		"FROM unnest($1, $2) AS u (request, id) CROSS JOIN LATERAL "
+		"(SELECT q.request, q.id FROM ignisign.call q WHERE q.request = u.request AND q.id = u.id "
+		"AND q.state = 'sending' FOR UPDATE SKIP LOCKED) f WHERE c.request = f.request AND c.id = f.id",
+		.types = {UUIDARRAYOID, INT8ARRAYOID}
+	};
+	static IgStatement left = {
+		.sql = "SELECT u.n FROM unnest($1, $2) WITH ORDINALITY AS u (request, id, n) WHERE EXISTS "
+		"(SELECT FROM ignisign.call q WHERE q.request = u.request AND q.id = u.id AND q.state = 'sending') ORDER BY u.n",
+		.types = {UUIDARRAYOID, INT8ARRAYOID}
+	};
+	Datum	   *requests = new_datums(n);
+	Datum	   *ids = new_datums(n);
+	Datum		values[2];
+	int			nleft = 0;
+
+	for (int i = 0; i < n; i++)
+	{
+		requests[i] = UUIDPGetDatum(&calls[i]->request);
+		ids[i] = Int64GetDatum(calls[i]->id);
+	}
+	SPI_connect();
+	values[0] = ig_array(UUIDOID, requests, NULL, n);
+	values[1] = ig_array(INT8OID, ids, NULL, n);
+	if (ig_spi_execute(&give_back, values, NULL) < (uint64) n)
+		nleft = (int) ig_spi_execute(&left, values, NULL);
+
+	/* Numbers rise, so none is overwritten that is still to be moved. */
+	for (int i = 0; i < nleft; i++)
+		calls[i] = calls[ig_spi_int64(i, 1, 0) - 1];
+	SPI_finish();
+	return nleft;
 }
 
 /* The calls are done: they leave the queue, or start anew if that was asked for meanwhile. */

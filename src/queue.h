@@ -47,6 +47,7 @@ typedef struct IgDue
 	TimestampTz run_at;
 	int64		id;
 	int			limit;			/* how many may be claimed */
+	int			ahead;			/* and how many more before there is a place */
 } IgDue;
 
 /* What a call is to become. */
@@ -154,6 +155,13 @@ extern IgDue *ig_queue_due(const char *state, int *n);
  * that VACUUM cannot remove.
  */
 extern IgDue *ig_queue_due_from(const IgDue *fronts, int nfronts, int *n);
+
+/*
+ * Calls that were claimed, and of which nothing was sent, are pending as before.  Those
+ * that somebody has locked are moved to the beginning of the array; returns how
+ * many.
+ */
+extern int	ig_queue_give_back(const IgCall **calls, int n);
 
 extern IgCall *ig_queue_claim(const IgDue *due, int ndue, TimestampTz now, int *n);
 extern IgCall *ig_queue_in_state(const char *state, const char *server, const char *owner,

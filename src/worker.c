@@ -21,7 +21,6 @@
 #endif
 
 #include "commands/extension.h"
-#include "common/pg_prng.h"
 #include "miscadmin.h"
 #include "postmaster/bgworker.h"
 #include "postmaster/interrupt.h"
@@ -30,11 +29,13 @@
 #include "utils/guc.h"
 #include "utils/memutils.h"
 
+#include "ahead.h"
 #include "answers.h"
 #include "callbacks.h"
 #include "claim.h"
 #include "compat.h"
 #include "flight.h"
+#include "judge.h"
 #include "lanes.h"
 #include "listen.h"
 #include "queue.h"
@@ -73,6 +74,8 @@ extern PGDLLEXPORT void ignisign_worker_main(Datum arg);
 static MemoryContext turn_context;	/* reset after each turn */
 static List *flying = NIL;		/* flights with a transfer, in flying_context */
 static MemoryContext flying_context;
+static List *answered = NIL;	/* of these, those to be applied, in flying_context */
+static int64 answered_memory = 0;	/* that they take */
 static int64 memory_taken = 0;	/* since some was given back */
 static List *held = NIL;		/* flights to be applied again, in flying_context */
 static TimestampTz held_until = 0;
@@ -87,28 +90,6 @@ static TimestampTz catch_up_at = 0; /* these are seen to then; 0: they are */
 static bool timeline_checked = true;	/* the server is not another one, or that is noted */
 static bool stopping = false;	/* somebody wants the database for himself */
 static Oid	my_extension = InvalidOid;	/* as it was at the start */
-
-/* ---- Judging ---- */
-
-/* What an outcome means for the server, and for how fast it may be called. */
-static void
-judge_load(IgFlight *flight, TimestampTz now)
-{
-	IgPolicy	policy = ig_flight_policy();
-	IgLane	   *lane = flight->lane;
-	int64		delay;
-	IgHold		hold;
-
-	ig_gate_judge(lane->gate, &flight->ticket, flight->health, flight->error, now);
-	if (flight->transfer == NULL || flight->transfer->reach != IG_REACH_ANSWERED)
-		return;
-	hold = ig_policy_hold(flight->transfer->http_status, flight->retry_after, lane->throttled + 1,
-						  &policy, pg_prng_uint64(&pg_global_prng_state), &delay);
-	if (hold == IG_HOLD_NOTHING)
-		ig_lane_release(lane);
-	else
-		ig_lane_hold(lane, hold, delay, flight->error, now);
-}
 
 /*
  * Put flights aside that wait for a lock; returns the others.  A refresh is not
@@ -153,76 +134,6 @@ take_up(List *finished)
 	held_until = 0;
 	return finished;
 }
-
-/* Count what came of an attempt, for those who look. */
-static void
-count_outcome(IgFlight *flight, TimestampTz now)
-{
-	static const IgCounted counted[] = {
-		[IG_DONE] = IG_COUNTED_SUCCESS,
-		[IG_RETRY] = IG_COUNTED_FAILURE,
-		[IG_WAIT] = IG_COUNTED_SUCCESS,
-		[IG_RECONCILE] = IG_COUNTED_LOSS,
-		[IG_PARK] = IG_COUNTED_REFUSAL,
-		[IG_DEAD] = IG_COUNTED_REFUSAL
-	};
-	IgCounters *counters = flight->lane->gate->counters;
-	IgCounted	outcome = counted[flight->decision.verdict];
-	IgTransfer *transfer = flight->transfer;
-
-	ig_counters_begin(counters);
-	if (transfer != NULL)
-	{
-		counters->ended[outcome]++;
-		counters->bytes_sent += transfer->bytes_sent;
-		counters->bytes_received += transfer->bytes_received;
-		if (transfer->reach == IG_REACH_ANSWERED)
-			ig_histogram_add(&counters->latency, transfer->duration);
-		if (flight->health == IG_HEALTH_GOOD)
-			counters->failing = 0;
-		else if (flight->health == IG_HEALTH_BAD)
-			counters->failing++;
-	}
-	if (outcome != IG_COUNTED_SUCCESS && flight->error != NULL)
-		ig_counters_error(counters, NameStr(flight->call.owner), flight->error, now);
-	ig_counters_end(counters);
-}
-
-/* What an outcome means for the account. */
-static void
-judge_account(IgFlight *flight, TimestampTz now)
-{
-	if (flight->call.operation == IG_OP_LOGIN)
-	{
-		if (flight->decision.verdict == IG_DONE)
-			ig_lane_logged_in(flight->lane, flight->answer.token);
-		else if (ig_lane_login_failed(flight->lane, flight->decision.verdict != IG_RETRY, now))
-			return;
-	}
-	if (flight->decision.verdict == IG_PARK && flight->transfer && flight->transfer->http_status == 401 &&
-		flight->call.operation != IG_OP_LOGIN && ig_lane_token_refused(flight->lane, flight->generation))
-		return;
-	if (flight->decision.verdict == IG_PARK ||
-		(flight->call.operation == IG_OP_LOGIN && flight->decision.verdict != IG_DONE))
-	{
-		const char *reason = flight->code ?
-			psprintf("%s: %s", flight->code, flight->error) : flight->error;
-
-		/* Answers to calls that were made before are not one more refusal. */
-		if (!flight->lane->parked || flight->transfer == NULL ||
-			flight->transfer->started_at >= flight->lane->parked_at)
-			ig_lane_park(flight->lane, reason, now);
-	}
-	else if (flight->transfer && flight->transfer->reach == IG_REACH_ANSWERED &&
-			 flight->call.operation != IG_OP_LOGIN)
-	{
-		if (flight->decision.verdict == IG_DONE)
-			ig_lane_token_accepted(flight->lane, flight->generation);
-		ig_lane_answered(flight->lane, flight->transfer->started_at);
-	}
-}
-
-/* ---- The turn ---- */
 
 /* Whether the extension is (still) there. */
 static bool
@@ -319,13 +230,28 @@ end_flight(IgFlight *flight)
 	ig_flight_free(flight);
 }
 
-/* Start the flights that were claimed; those that cannot be are returned. */
+/* Start a flight. */
+static void
+start_flight(IgFlight *flight)
+{
+	MemoryContext old = MemoryContextSwitchTo(flying_context);
+
+	ig_flight_start(flight);
+	ig_counters_started(flight->lane->gate->counters);
+	flying = lappend(flying, flight);
+	MemoryContextSwitchTo(old);
+}
+
+/*
+ * Start the flights that were claimed, and keep those that have no place; those that
+ * cannot be started are returned.
+ */
 static List *
 start_flights(List *flights)
 {
 	List	   *failed = NIL;
+	List	   *ahead = NIL;
 	ListCell   *lc;
-	MemoryContext old;
 
 	foreach(lc, flights)
 	{
@@ -333,16 +259,32 @@ start_flights(List *flights)
 
 		if (!flight->built || flight->lane->account == NULL)
 		{
+			if (flight->ahead)
+				ig_flight_take_place(flight);
 			failed = lappend(failed, flight);
-			continue;
 		}
-		ig_flight_start(flight);
-		ig_counters_started(flight->lane->gate->counters);
-		old = MemoryContextSwitchTo(flying_context);
-		flying = lappend(flying, flight);
-		MemoryContextSwitchTo(old);
+		else if (flight->ahead)
+			ahead = lappend(ahead, flight);
+		else
+			start_flight(flight);
 	}
+	ig_look_again(&next_turn, ig_ahead_keep(ahead));
 	return failed;
+}
+
+/* Start the flights that have a place now. */
+static List *
+board(TimestampTz now, bool may_send)
+{
+	List	   *boarded = NIL;
+
+	if (ig_ahead_any())
+	{
+		if (may_send)
+			boarded = ig_ahead_board(now);
+		ig_look_again(&next_turn, ig_ahead_give_back(!may_send, now));
+	}
+	return boarded;
 }
 
 /*
@@ -354,7 +296,9 @@ static List *
 turn(List *finished, bool *gone)
 {
 	TimestampTz now = GetCurrentTimestamp();
+	List	   *boarded;
 	List	   *flights = NIL;
+	bool		may_send;
 	IgFlight  **array = palloc(Max(list_length(finished), 1) * sizeof(IgFlight *));
 	ListCell   *lc;
 	int			n = 0;
@@ -375,13 +319,7 @@ turn(List *finished, bool *gone)
 		IG_INJECTION_POINT("ignisign-applied");
 	for (int i = 0; i < n; i++)
 	{
-		if (!array[i]->judged)
-		{
-			count_outcome(array[i], now);
-			judge_load(array[i], now);
-			judge_account(array[i], now);
-			array[i]->judged = true;
-		}
+		ig_judge(array[i], now);
 		if (array[i]->batch && array[i]->decision.verdict == IG_DEAD)
 			ig_refresh_refused(array[i]->batch);
 		if (array[i]->scan)
@@ -404,7 +342,9 @@ turn(List *finished, bool *gone)
 	}
 
 	/* What may have been sent by another server is not to be claimed before that is noted. */
-	if (ig_enabled && !parked && !stopping && timeline_checked)
+	may_send = ig_enabled && !parked && !stopping && timeline_checked;
+	boarded = board(now, may_send);
+	if (may_send)
 	{
 		/* The clock goes on, and a call queued just now is due. */
 		now = GetCurrentTimestamp();
@@ -425,7 +365,7 @@ turn(List *finished, bool *gone)
 		ig_slots_broadcast();
 	if (ig_enabled && !parked && !stopping)
 		ig_callbacks_start();
-	return start_flights(flights);
+	return start_flights(list_concat(boarded, flights));
 }
 
 /* How many answers are applied together. */
@@ -435,25 +375,61 @@ most_answers(void)
 	return call_took > LONG_CALLS * answer_cost * list_length(flying) ? FEW_ANSWERS : MAX_ANSWERS;
 }
 
-/* Flights whose transfer has finished, judged. */
-static List *
-collect_finished(List *finished)
+/*
+ * Read the answers that have come.  Flights that were claimed ahead take the places of
+ * those that went well, before anything else is done.
+ */
+static void
+read_answers(void)
 {
 	IgTransfer *transfer;
-	int			most = most_answers();
-	int64		memory = 0;
+	MemoryContext old = MemoryContextSwitchTo(flying_context);
+	TimestampTz now;
+	ListCell   *lc;
 
-	while (list_length(finished) < most && memory < MAX_ANSWER_MEMORY &&
-		   (transfer = ig_http_next_finished()) != NULL)
+	while (answered_memory < MAX_ANSWER_MEMORY && (transfer = ig_http_next_finished()) != NULL)
 	{
 		IgFlight   *flight = transfer->user;
 
 		ig_flight_digest(flight);
 		call_took = transfer->duration;
-		memory += transfer->body_length + flight->answer.memory;
+		if (flight->decision.verdict == IG_DONE)
+			flight->lane->took = Max(transfer->duration, 1);
+		answered_memory += transfer->body_length + flight->answer.memory;
+		answered = lappend(answered, flight);
+	}
+	MemoryContextSwitchTo(old);
+
+	if (!ig_ahead_any() || !ig_enabled || stopping)
+		return;
+	now = GetCurrentTimestamp();
+	foreach(lc, answered)
+	{
+		IgFlight   *next = ig_ahead_relieve(lfirst(lc), now);
+
+		if (next != NULL)
+			start_flight(next);
+	}
+	ig_http_push();
+}
+
+/* Flights that are to be applied in this turn. */
+static List *
+collect_finished(List *finished)
+{
+	int			most = most_answers();
+
+	read_answers();
+	while (list_length(finished) < most && answered != NIL)
+	{
+		IgFlight   *flight = linitial(answered);
+		int64		memory = flight->transfer->body_length + flight->answer.memory;
+
+		answered = list_delete_first(answered);
+		answered_memory -= memory;
+		memory_taken += memory;
 		finished = lappend(finished, flight);
 	}
-	memory_taken += memory;
 	return finished;
 }
 
@@ -505,6 +481,8 @@ wait_for_work(TimestampTz watch_at)
 	TimestampTz rest;
 	bool		called = is_called();
 
+	if (answered != NIL)
+		until = GetCurrentTimestamp();
 	ig_look_again(&until, watch_at);
 	ig_look_again(&until, ig_session_report_at());
 	give_back_memory();
@@ -576,6 +554,19 @@ leave(void)
 	proc_exit(0);
 }
 
+/*
+ * The server, or the worker, is shut down: give back what was claimed ahead.  That
+ * waits for nobody: what it does not come to is found by the successor.
+ */
+static void
+give_back_ahead(void)
+{
+	SetConfigOption("synchronous_commit", "off", PGC_SUSET, PGC_S_OVERRIDE);
+	ig_session_begin("working on the queue");
+	(void) ig_ahead_give_back(true, GetCurrentTimestamp());
+	ig_session_commit();
+}
+
 /* Entry point of a database's worker; the argument is the database's OID. */
 void
 ignisign_worker_main(Datum arg)
@@ -606,7 +597,7 @@ ignisign_worker_main(Datum arg)
 
 		/* What is under way is waited for; who cannot wait sends SIGTERM. */
 		stopping = ig_slots_stop_requested();
-		if (stopping && flying == NIL && held == NIL && unsent == NIL)
+		if (stopping && flying == NIL && held == NIL && unsent == NIL && !ig_ahead_any())
 			break;
 
 		if (ConfigReloadPending)
@@ -649,6 +640,8 @@ ignisign_worker_main(Datum arg)
 			woken = true;
 	}
 
+	if (!gone && ig_ahead_any())
+		give_back_ahead();
 	ig_callbacks_end();
 	if (gone)
 		leave();
