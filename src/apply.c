@@ -19,6 +19,7 @@
 #include "apply.h"
 #include "content.h"
 #include "import.h"
+#include "insert.h"
 #include "proofs.h"
 #include "spi.h"
 
@@ -89,24 +90,29 @@ void
 ig_apply_sent(const IgSent *sent, int n, const char *source)
 {
 	static IgStatement apply = {
-		.sql = "WITH sent AS ("
-		"UPDATE ignisign.request r SET signature_request_id = u.signature_request_id, "
-		"sent_at = $4 "
-		"FROM unnest($1, $2) AS u (id, signature_request_id) "
-		"WHERE r.id = u.id AND r.sent_at IS NULL "
-		"RETURNING r.id, r.owner, r.server, r.signature_request_id), "
-		"event AS ("
-		"INSERT INTO ignisign.event (request, source, kind, value) "
-		"SELECT id, $3, 'sent', signature_request_id FROM sent) "
-		"INSERT INTO ignisign.call (request, operation, owner, server, run_at) "
-		"SELECT id, 'context', owner, server, $5 FROM sent "
-		"ON CONFLICT (request, operation, document, signer, proof_type) DO NOTHING",
-		.types = {UUIDARRAYOID, TEXTARRAYOID, TEXTOID, TIMESTAMPTZOID, TIMESTAMPTZOID}
+		.sql = "UPDATE ignisign.request r SET signature_request_id = u.signature_request_id, sent_at = $3 "
+		"FROM unnest($1, $2) AS u (id, signature_request_id) WHERE r.id = u.id AND r.sent_at IS NULL "
+		"RETURNING r.id, r.signature_request_id, r.owner, r.server, EXISTS (SELECT FROM ignisign.call c "
+		"WHERE c.request = r.id AND c.operation = 'context' AND c.document = 0 AND c.signer = 0 AND c.proof_type = '')",
+		.types = {UUIDARRAYOID, TEXTARRAYOID, TIMESTAMPTZOID}
+	};
+	static IgInsert event = {
+		.table = "event",
+		.columns = {"request", "value", "source", "kind"}
+	};
+	static IgInsert call = {
+		.table = "call",
+		.columns = {"request", "operation", "owner", "server", "run_at"}
 	};
 	TimestampTz now = GetCurrentTimestamp();
+	Datum		context = CStringGetTextDatum("context");
+	Datum		run_at = TimestampTzGetDatum(TimestampTzPlusMilliseconds(now, ig_refresh_interval));
 	Datum	   *requests = palloc(Max(n, 1) * sizeof(Datum));
 	const char **ids = palloc(Max(n, 1) * sizeof(char *));
 	Datum		values[5];
+	IgRows		events;
+	IgRows		calls;
+	uint64		changed;
 
 	if (n == 0)
 		return;
@@ -118,11 +124,32 @@ ig_apply_sent(const IgSent *sent, int n, const char *source)
 	SPI_connect();
 	values[0] = ig_array(UUIDOID, requests, NULL, n);
 	values[1] = ig_text_array(ids, n);
-	values[2] = CStringGetTextDatum(source);
-	values[3] = TimestampTzGetDatum(now);
-	values[4] = TimestampTzGetDatum(TimestampTzPlusMilliseconds(now, ig_refresh_interval));
+	values[2] = TimestampTzGetDatum(now);
 	drop_imported(values);
-	ig_spi_execute(&apply, values, NULL);
+	changed = ig_spi_execute(&apply, values, NULL);
+
+	ig_rows_init(&events, &event);
+	ig_rows_init(&calls, &call);
+	values[2] = CStringGetTextDatum(source);
+	values[3] = CStringGetTextDatum("sent");
+	for (uint64 i = 0; i < changed; i++)
+	{
+		Datum		row[5];
+		bool		isnull;
+
+		values[0] = row[0] = ig_spi_datum(i, 1, &isnull);
+		values[1] = ig_spi_datum(i, 2, &isnull);
+		ig_rows_add(&events, values, NULL);
+		if (DatumGetBool(ig_spi_datum(i, 5, &isnull)))
+			continue;
+		row[1] = context;
+		row[2] = ig_spi_datum(i, 3, &isnull);
+		row[3] = ig_spi_datum(i, 4, &isnull);
+		row[4] = run_at;
+		ig_rows_add(&calls, row, NULL);
+	}
+	ig_insert_rows(&events);
+	ig_insert_rows(&calls);
 	SPI_finish();
 }
 

@@ -416,22 +416,21 @@ ig_queue_claim(const IgDue *due, int ndue, TimestampTz now, int *n)
 {
 	static IgStatement claim = {
 		.sql = "WITH due AS ("
-		"SELECT c.request, c.id, c.document, c.signer "
-		"FROM unnest($1, $2, $3, $4, $6) AS a (server, owner, run_at, id, n) CROSS JOIN LATERAL "
-		"(SELECT q.request, q.id, q.document, q.signer FROM ignisign.call q "
+		"SELECT c.request, c.id FROM unnest($1, $2, $3, $4, $6) AS a (server, owner, run_at, id, n) CROSS JOIN LATERAL "
+		"(SELECT q.request, q.id FROM ignisign.call q "
 		"WHERE q.state = 'pending' AND q.server = a.server AND q.owner = a.owner "
 		"AND (q.run_at, q.id) >= (a.run_at, a.id) AND q.run_at <= $5 "
 		"ORDER BY q.run_at, q.id LIMIT a.n FOR UPDATE SKIP LOCKED) c), "
 		"known AS ("
-		"SELECT due.request, due.id, r.title, r.signature_method, r.signature_request_id, d.document_id, s.signer_id "
-		"FROM due LEFT JOIN ignisign.request r ON r.id = due.request "
-		"LEFT JOIN ignisign.document d ON d.request = due.request AND d.n = due.document "
-		"LEFT JOIN ignisign.signer s ON s.request = due.request AND s.n = due.signer) "
+		"SELECT due.request, due.id, r.title, r.signature_method, r.signature_request_id "
+		"FROM due LEFT JOIN ignisign.request r ON r.id = due.request) "
 		"UPDATE ignisign.call c SET state = 'sending', attempts = c.attempts + 1, claimed_at = $5 "
 		"FROM known k WHERE c.request = k.request AND c.id = k.id "
 		"RETURNING c.request, c.id, c.operation, c.server, c.owner, c.document, c.proof_type, "
-		"c.attempts, c.waits, c.looks, c.claimed_at, k.title, k.signature_method, "
-		"k.signature_request_id, k.document_id, c.signer, k.signer_id, c.args::text",
+		"c.attempts, c.waits, c.looks, c.claimed_at, k.title, k.signature_method, k.signature_request_id, "
+		"CASE WHEN c.document <> 0 THEN (SELECT d.document_id FROM ignisign.document d WHERE d.request = c.request AND d.n = c.document) END, "
+		"c.signer, CASE WHEN c.signer <> 0 THEN (SELECT s.signer_id FROM ignisign.signer s WHERE s.request = c.request AND s.n = c.signer) END, "
+		"c.args::text",
 		.types = {NAMEARRAYOID, NAMEARRAYOID, TIMESTAMPTZARRAYOID, INT8ARRAYOID, TIMESTAMPTZOID, INT4ARRAYOID}
 	};
 	MemoryContext context = CurrentMemoryContext;
