@@ -107,6 +107,34 @@ SELECT pg_temp.with_trigger('BEFORE INSERT ON contract FOR EACH ROW', '''title''
 SELECT pg_temp.refusal('SELECT ignisign_sign_trigger()');
 
 
+-- What is checked once in a statement is checked again for another role.
+CREATE ROLE regress_ignisign_a;
+CREATE ROLE regress_ignisign_b;
+CREATE ROLE regress_ignisign_c;
+SELECT ignisign_connect(:'key', server => 'regress_trigger', for_role => 'public');
+SELECT ignisign_grant(role, 'regress_trigger') FROM unnest('{regress_ignisign_a,regress_ignisign_b}'::name[]) role;
+REVOKE USAGE ON FOREIGN SERVER regress_trigger FROM PUBLIC;
+CREATE FUNCTION pg_temp.become() RETURNS trigger LANGUAGE plpgsql AS $$
+BEGIN
+	EXECUTE format('SET LOCAL ROLE %I', NEW.name);
+	RETURN NULL;
+END $$;
+CREATE TRIGGER become AFTER INSERT ON contract FOR EACH ROW EXECUTE FUNCTION pg_temp.become();
+CREATE TRIGGER sign AFTER INSERT ON contract FOR EACH ROW
+	EXECUTE FUNCTION ignisign_sign_trigger('title', 'pdf', 'email', 'signature_id', 'server=regress_trigger');
+ALTER TABLE contract ALTER signature_id SET DEFAULT ignisign_id();
+BEGIN;
+INSERT INTO contract (id, title, pdf, email, name) SELECT n, 'Contract ' || n, 'x', 'ann@example.com', 'regress_ignisign_' || substr('aabbaab', n, 1) FROM generate_series(1, 7) n;
+RESET ROLE;
+SELECT string_agg(right(r.owner, 1), '' ORDER BY c.id) FROM contract c JOIN ignisign.request r ON r.id = c.signature_id;
+ROLLBACK;
+SELECT pg_temp.refusal('INSERT INTO contract (id, title, pdf, email, name) SELECT n, ''t'', ''x'', ''ann@example.com'', ''regress_ignisign_'' || substr(''aac'', n, 1) FROM generate_series(1, 3) n');
+RESET ROLE;
+DROP TRIGGER become ON contract;
+DROP TRIGGER sign ON contract;
+DROP OWNED BY regress_ignisign_a, regress_ignisign_b;
+DROP ROLE regress_ignisign_a, regress_ignisign_b, regress_ignisign_c;
+
 -- For a statement: its rows' requests are inserted together.
 CREATE TRIGGER sign_all AFTER INSERT ON contract REFERENCING NEW TABLE AS new FOR EACH STATEMENT
 	EXECUTE FUNCTION ignisign_sign_trigger('title', 'pdf', 'emails', 'signature_id', 'server=regress_trigger', 'description=description');

@@ -466,7 +466,9 @@ queue_rows(IgSigning *signing)
 	if (signing->rows.requests.n == 0)
 		return;
 	ig_owner_enter(&state);
-	ig_queue_own();
+	if (!signing->owned)
+		ig_queue_own();
+	signing->owned = true;
 	ig_sign_rows_insert(&signing->rows);
 	ig_owner_leave(&state);
 	signing->bytes = 0;

@@ -85,6 +85,7 @@ typedef struct IgSigning
 	NameData	owner;
 	Oid			role;
 	NameData	server;			/* the one that was checked last; empty: none */
+	bool		owned;			/* the queue has an owner */
 	IgSignRows	rows;
 	Size		bytes;			/* of the documents in there */
 } IgSigning;

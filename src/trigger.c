@@ -17,6 +17,7 @@
 #include "executor/executor.h"
 #include "executor/spi.h"
 #include "fmgr.h"
+#include "miscadmin.h"
 #include "utils/array.h"
 #include "utils/builtins.h"
 #include "utils/lsyscache.h"
@@ -49,6 +50,7 @@ typedef struct IgTrigger
 	const char *server;
 	const char *delivery;		/* NULL: as needed */
 	Oid			signers_type;
+	IgSigning	signing;		/* of the rows of this statement */
 } IgTrigger;
 
 /* The trigger's name. */
@@ -398,9 +400,22 @@ find_trigger(FunctionCallInfo fcinfo)
 	return trigger;
 }
 
+/* Have it sign for the current role, which was checked before unless it is another one. */
+static void
+begin_signing(IgTrigger *trigger, MemoryContext context)
+{
+	MemoryContext old;
+
+	if (trigger->signing.role == GetUserId())
+		return;
+	old = MemoryContextSwitchTo(context);
+	ig_signing_begin(&trigger->signing);
+	MemoryContextSwitchTo(old);
+}
+
 /* Queue the request of the trigger's row; returns whether all are queued. */
 static bool
-sign_row(IgTrigger *trigger, IgSigning *signing, const pg_uuid_t *id)
+sign_row(IgTrigger *trigger, const pg_uuid_t *id)
 {
 	IgSignRequest *request = palloc0(sizeof(IgSignRequest));
 	IgSignDocument *document = palloc0(sizeof(IgSignDocument));
@@ -423,15 +438,14 @@ sign_row(IgTrigger *trigger, IgSigning *signing, const pg_uuid_t *id)
 	request->expires_at = DatumGetTimestampTz(optional_value(trigger, trigger->expires_at));
 	request->recipients = texts_value(trigger, trigger->recipients);
 	request->statements = texts_value(trigger, trigger->statements);
-	return ig_signing_add(signing, request, id);
+	return ig_signing_add(&trigger->signing, request, id);
 }
 
 /* The trigger of a row. */
 static void
-sign_one(IgTrigger *trigger)
+sign_one(IgTrigger *trigger, MemoryContext context)
 {
 	bool		update = TRIGGER_FIRED_BY_UPDATE(trigger->data->tg_event);
-	IgSigning	signing;
 	pg_uuid_t	id;
 	Datum		value;
 	bool		id_is_null;
@@ -445,9 +459,9 @@ sign_one(IgTrigger *trigger)
 	if (!id_is_null && update && ig_request_exists(&id))
 		return;
 
-	ig_signing_begin(&signing);
-	(void) sign_row(trigger, &signing, &id);
-	ig_signing_end(&signing);
+	begin_signing(trigger, context);
+	(void) sign_row(trigger, &id);
+	ig_signing_end(&trigger->signing);
 	if (id_is_null)
 		write_id(trigger, &id);
 }
@@ -459,25 +473,24 @@ sign_all(IgTrigger *trigger)
 	Tuplestorestate *rows = trigger->data->tg_newtable;
 	MemoryContext context = AllocSetContextCreate(CurrentMemoryContext, "ignisign rows to sign", ALLOCSET_DEFAULT_SIZES);
 	MemoryContext old;
-	IgSigning	signing;
 
 	trigger->row = MakeSingleTupleTableSlot(RelationGetDescr(trigger->data->tg_relation), &TTSOpsMinimalTuple);
 	tuplestore_select_read_pointer(rows, tuplestore_alloc_read_pointer(rows, EXEC_FLAG_REWIND));
 	tuplestore_rescan(rows);
-	ig_signing_begin(&signing);
+	begin_signing(trigger, CurrentMemoryContext);
 	old = MemoryContextSwitchTo(context);
 	while (tuplestore_gettupleslot(rows, true, false, trigger->row))
 	{
 		pg_uuid_t  *id = palloc(sizeof(pg_uuid_t));
 
 		*id = *DatumGetUUIDP(needed_value(trigger, trigger->id));
-		if (sign_row(trigger, &signing, id))
+		if (sign_row(trigger, id))
 		{
 			ExecClearTuple(trigger->row);
 			MemoryContextReset(context);
 		}
 	}
-	ig_signing_end(&signing);
+	ig_signing_end(&trigger->signing);
 	MemoryContextSwitchTo(old);
 	ExecDropSingleTupleTableSlot(trigger->row);
 	MemoryContextDelete(context);
@@ -508,7 +521,7 @@ ignisign_sign_trigger(PG_FUNCTION_ARGS)
 	if (for_statement(trigger))
 		sign_all(trigger);
 	else
-		sign_one(trigger);
+		sign_one(trigger, fcinfo->flinfo->fn_mcxt);
 	error_context_stack = callback.previous;
 	return PointerGetDatum(NULL);
 }
