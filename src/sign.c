@@ -472,6 +472,7 @@ queue_rows(IgSigning *signing)
 	ig_sign_rows_insert(&signing->rows);
 	ig_owner_leave(&state);
 	signing->bytes = 0;
+	ig_wake_at_commit();
 }
 
 /* Queue what was gathered, of which the last request is not sent in one call, or not before something is asked. */
@@ -541,7 +542,6 @@ void
 ig_signing_end(IgSigning *signing)
 {
 	queue_rows(signing);
-	ig_wake_at_commit();
 }
 
 /* One request. */
