@@ -287,6 +287,9 @@ ig_handle_take(const IgHttpRequest *request)
 		handle->request.url = NULL;
 		handle->request.url = copy_text(handle, request->url);
 		curl_easy_setopt(easy, CURLOPT_URL, request->url);
+
+		/* With TLS, the first connection tells whether it takes more than one call at a time. */
+		curl_easy_setopt(easy, CURLOPT_PIPEWAIT, pg_strncasecmp(request->url, "https:", 6) == 0 ? 1L : 0L);
 	}
 	curl_easy_setopt(easy, CURLOPT_TIMEOUT_MS, transfer_timeout(request));
 
