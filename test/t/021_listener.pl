@@ -10,6 +10,7 @@ use lib "$FindBin::RealBin/../lib";
 use IgnisignTest;
 use IO::Select;
 use IO::Socket::INET;
+use IO::Socket::IP;
 use IO::Socket::SSL;
 use JSON::PP;
 use PostgreSQL::Test::Utils;
@@ -427,6 +428,20 @@ my $everywhere = '*:' . ($moved =~ /:(\d+)/)[0];
 configure(webhook_listen => $everywhere);
 ok($node->wait_for_log(qr/webhooks on \Q$everywhere\E come unencrypted/, $offset), 'everywhere without TLS is worth a warning');
 is(status(raw(request($path, message()), address => $moved)), 200, 'and possible');
+SKIP:
+{
+	my ($port6) = $moved =~ /:(\d+)/;
+	my $over_6 = sub { return IO::Socket::IP->new(PeerHost => '::1', PeerPort => $port6) // die "connect: $@" };
+
+	skip 'there is no IPv6', 5 unless IO::Socket::IP->new(LocalHost => '::1', Listen => 1);
+	is(status(raw(request($path, message()), socket => $over_6->())), 200, 'everywhere is IPv6, too');
+	$offset = -s $node->logfile;
+	configure(webhook_listen => "[::1]:$port6");
+	listens("[::1]:$port6", 'an address of IPv6');
+	is(status(raw(request($path, message()), socket => $over_6->())), 200, 'takes messages');
+	ok(!defined IO::Socket::INET->new(PeerAddr => $moved), 'and is not one of IPv4');
+	unlike(log_since($offset), qr/come unencrypted/, 'it is this machine, as well');
+}
 
 # Idle, it sleeps, also with a connection open.
 configure(webhook_listen => $address, webhook_timeout => '600s');
