@@ -50,12 +50,18 @@ typedef struct IgWatched
 
 static List *watched = NIL;
 
-/* Register the launcher; called while the module is preloaded. */
+/*
+ * Register the launcher; called while the module is preloaded.  While pg_upgrade
+ * runs a server, there is none: what the old one sent after its tables were
+ * copied would be sent again by the new one.
+ */
 void
 ig_launcher_register(void)
 {
 	BackgroundWorker worker;
 
+	if (IsBinaryUpgrade)
+		return;
 	memset(&worker, 0, sizeof(worker));
 	worker.bgw_flags = BGWORKER_SHMEM_ACCESS | BGWORKER_BACKEND_DATABASE_CONNECTION;
 	worker.bgw_start_time = BgWorkerStart_RecoveryFinished;
