@@ -77,7 +77,7 @@ $$;
 COMMENT ON FUNCTION ignisign_stats() IS
 'the queue by server as far as the caller may see it, what was counted of each server''s calls, and the state of this database''s worker and listener; one row with a NULL server when there is none';
 
-/* ---- What is one role's is given to another ---- */
+/* ---- What is one role's, or one server's, is given to another ---- */
 
 CREATE FUNCTION ignisign_reassign(old_role name, new_role name)
 RETURNS bigint
@@ -87,6 +87,15 @@ REVOKE ALL ON FUNCTION ignisign_reassign(name, name) FROM PUBLIC;
 
 COMMENT ON FUNCTION ignisign_reassign(name, name) IS
 'give requests, and all else that is a role''s, to another, such as the same after ALTER ROLE ... RENAME; returns how many requests';
+
+CREATE FUNCTION ignisign_reassign_server(old_server name, new_server name)
+RETURNS bigint
+AS 'MODULE_PATHNAME' LANGUAGE C VOLATILE STRICT;
+
+REVOKE ALL ON FUNCTION ignisign_reassign_server(name, name) FROM PUBLIC;
+
+COMMENT ON FUNCTION ignisign_reassign_server(name, name) IS
+'give requests, and all else that is of a server that was renamed or dropped, to another, such as the same after ALTER SERVER ... RENAME; returns how many requests';
 
 /* ---- Figures for monitors: without a right to the rows ---- */
 

@@ -43,6 +43,7 @@ SELECT pg_temp.refusal(format('SELECT ignisign_discard_request(%L)', :'id'));
 SELECT pg_temp.refusal(format('SELECT ignisign_refresh(%L)', :'id'));
 SELECT pg_temp.refusal(format('SELECT ignisign_wait(%L)', :'id'));
 SELECT pg_temp.refusal('SELECT ignisign_adopt()');
+SELECT pg_temp.refusal('SELECT ignisign_reassign_server(''a'', ''b'')');
 SELECT pg_temp.refusal('DELETE FROM ignisign.request');
 SET ROLE regress_boss;
 SELECT title FROM ignisign.requests;

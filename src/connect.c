@@ -247,7 +247,7 @@ ignisign_grant(PG_FUNCTION_ARGS)
 					"AND d.objid = p.oid AND d.deptype = 'e' "
 					"JOIN pg_catalog.pg_extension e ON d.refclassid = 'pg_catalog.pg_extension'::pg_catalog.regclass "
 					"AND e.oid = d.refobjid AND e.extname = 'ignisign' "
-					"WHERE p.proname NOT IN ('ignisign_connect', 'ignisign_grant', 'ignisign_adopt', 'ignisign_purge', "
+					"WHERE p.proname NOT IN ('ignisign_connect', 'ignisign_grant', 'ignisign_adopt', 'ignisign_reassign_server', 'ignisign_purge', "
 					"'ignisign_fdw_validator', 'installed', 'grant_again', 'origin_changed', 'event_added')", true, 1) != SPI_OK_SELECT ||
 		SPI_processed != 1)
 		elog(ERROR, "could not list the functions of the extension");

@@ -582,12 +582,11 @@ ig_server_checks_inputs(const char *name)
 	return result;
 }
 
-/* Check that the role may use the server. */
-void
-ig_check_server(const char *name, Oid role)
+/* The server of that name, if it is one of ours. */
+ForeignServer *
+ig_our_server(const char *name)
 {
 	ForeignServer *server = GetForeignServerByName(name, true);
-	AclResult	acl;
 
 	if (server == NULL)
 		ereport(ERROR,
@@ -599,6 +598,16 @@ ig_check_server(const char *name, Oid role)
 				(errcode(ERRCODE_WRONG_OBJECT_TYPE),
 				 errmsg("server \"%s\" is not one of the foreign data wrapper \"%s\"", name, IG_FDW),
 				 errhint("Name a server that was created with FOREIGN DATA WRAPPER ignisign.")));
+	return server;
+}
+
+/* Check that the role may use the server. */
+void
+ig_check_server(const char *name, Oid role)
+{
+	ForeignServer *server = ig_our_server(name);
+	AclResult	acl;
+
 	acl = ig_foreign_server_aclcheck(server->serverid, role, ACL_USAGE);
 	if (acl != ACLCHECK_OK)
 		ereport(ERROR,

@@ -10,6 +10,8 @@
 
 #include "postgres.h"
 
+#include "foreign/foreign.h"
+
 #include "api.h"
 
 #define IG_FDW				"ignisign"
@@ -57,6 +59,9 @@ extern bool ig_server_checks_inputs(const char *server);
  * with a right that is gone since is not sent.  False: *problem says why.
  */
 extern bool ig_account_allowed(const char *server, const char *role, char **problem);
+
+/* The server of that name; raises 42704 if there is none, 42809 if it is another wrapper's. */
+extern ForeignServer *ig_our_server(const char *name);
 
 /*
  * Check that the role may use the server: it exists, is one of ours, the role

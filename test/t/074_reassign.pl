@@ -91,5 +91,37 @@ my %count;
 $count{ $_->{title} }++ for $sandbox->requests;
 is_deeply(\%count, { Open => 1, Waiting => 1, Flying => 1 }, 'each request was sent once');
 
+# ---- A server is renamed ----
+
+my $more = as('other', sign_sql('More', 'ann@example.com'));
+is(as('other', "SELECT ignisign_wait('$more', 'SENT', '60 s')"), 't', 'a request is sent');
+like(as(undef, "SELECT ignisign_reassign_server('ignisign', 'ignisign')"), qr/server "ignisign" exists/, 'a server that is there keeps what is its own');
+$sandbox->fault('one-call-sign share=1 status=429');
+my $later = as('other', sign_sql('Later', 'ann@example.com'));
+ok(wait_for($node, "SELECT attempts > 0 FROM ignisign.call WHERE request = '$later'"), 'a call waits');
+value('ALTER SERVER ignisign RENAME TO signing');
+$sandbox->clear_faults;
+ok(wait_for($node, q{SELECT count(*) = 1 FROM ignisign.parked WHERE reason LIKE 'server "ignisign" does not exist%'}), 'it is held back');
+like(as('other', "SELECT ignisign_reassign_server('ignisign', 'signing')"), qr/permission denied for function/, 'where all goes is not for everybody to decide');
+value('GRANT EXECUTE ON FUNCTION ignisign_reassign_server TO other');
+like(as('other', "SELECT ignisign_reassign_server('ignisign', 'signing')"), qr/Only the extension's owner can/, 'also if the function is granted');
+like(as(undef, "SELECT ignisign_reassign_server('ignisign', 'nowhere')"), qr/server "nowhere" does not exist/, 'there must be a new server');
+value('CREATE FOREIGN DATA WRAPPER strange; CREATE SERVER strange FOREIGN DATA WRAPPER strange');
+like(as(undef, "SELECT ignisign_reassign_server('ignisign', 'strange')"), qr/is not one of the foreign data wrapper "ignisign"/, 'and one of ours');
+is(value("SELECT ignisign_reassign_server('ignisign', 'signing')"), '5', 'all goes to the new name');
+is(value("SELECT ignisign_reassign_server('ignisign', 'signing')"), '0', 'once');
+is(as('other', "SELECT ignisign_wait('$later', 'SENT', '60 s')"), 't', 'the call goes on');
+$sandbox->sign(value("SELECT signature_request_id FROM ignisign_status('$more')"));
+as('other', "SELECT ignisign_refresh('$more')");
+is(as('other', "SELECT ignisign_wait('$more', 'COMPLETED', '60 s')"), 't', 'and what was sent before is asked for');
+is(value(<<~'SQL'), '0', 'nothing is left of the old name');
+	SELECT (SELECT count(*) FROM ignisign.parked) + (SELECT count(*) FROM ignisign.request WHERE server = 'ignisign')
+		+ (SELECT count(*) FROM ignisign.call WHERE server = 'ignisign') + (SELECT count(*) FROM ignisign.attempt WHERE server = 'ignisign')
+		+ (SELECT count(*) FROM ignisign.result WHERE server = 'ignisign')
+	SQL
+%count = ();
+$count{ $_->{title} }++ for $sandbox->requests;
+is_deeply(\%count, { map { $_ => 1 } qw(Open Waiting Flying More Later) }, 'each request was sent once');
+
 $node->stop;
 done_testing();
