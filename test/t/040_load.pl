@@ -96,8 +96,7 @@ cmp_ok(
 	SQL
 
 # While the next token is far away, the worker sleeps.
-my $worker = value(
-	"SELECT pid FROM pg_stat_activity WHERE backend_type LIKE 'ignisign worker%' AND datname = 'postgres'");
+my $worker;
 
 sub wakeups
 {
@@ -107,9 +106,12 @@ sub wakeups
 }
 
 begin(max_calls_per_second => 0.01);
+# A worker that has just started may make a call.
+$node->restart;
 queue('ann', 5);
 ok( wait_for($node, 'SELECT count(*) > 0 FROM ignisign.attempt WHERE http_status = 404'),
 	'rate: the first call is made at once');
+$worker = value("SELECT pid FROM pg_stat_activity WHERE backend_type LIKE 'ignisign worker%' AND datname = 'postgres'");
 my $before = wakeups();
 value('SELECT pg_sleep(2)');
 cmp_ok(wakeups() - $before, '<', 20, 'rate: the worker sleeps until the next');
