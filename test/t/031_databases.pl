@@ -170,7 +170,7 @@ for my $round (1 .. 4)
 {
 	$node->safe_psql('load', 'CREATE EXTENSION ignisign');
 	connect_node($node, $sandbox, 'load');
-	sign_slowly("dropped in round $round", 100, 'load', 'delay=20');
+	sign_slowly("dropped in round $round", 100, 'load', 'delay=500');
 	($status, $out, $err) = $node->psql('load', 'DROP EXTENSION ignisign CASCADE');
 	is($status, 0, "round $round: DROP EXTENSION") or diag($err);
 }
