@@ -117,9 +117,11 @@ REVOKE USAGE ON FOREIGN SERVER regress_trigger FROM PUBLIC;
 CREATE FUNCTION pg_temp.become() RETURNS trigger LANGUAGE plpgsql AS $$
 BEGIN
 	EXECUTE format('SET LOCAL ROLE %I', NEW.name);
-	RETURN NULL;
+	RETURN NEW;
 END $$;
-CREATE TRIGGER become AFTER INSERT ON contract FOR EACH ROW EXECUTE FUNCTION pg_temp.become();
+-- Since 18 a trigger AFTER is run as who was the role when its row was inserted.
+SELECT CASE WHEN current_setting('server_version_num')::integer < 180000 THEN 'AFTER' ELSE 'BEFORE' END AS timing \gset
+CREATE TRIGGER become :timing INSERT ON contract FOR EACH ROW EXECUTE FUNCTION pg_temp.become();
 CREATE TRIGGER sign AFTER INSERT ON contract FOR EACH ROW
 	EXECUTE FUNCTION ignisign_sign_trigger('title', 'pdf', 'email', 'signature_id', 'server=regress_trigger');
 ALTER TABLE contract ALTER signature_id SET DEFAULT ignisign_id();
