@@ -252,6 +252,7 @@ sql("GRANT USAGE ON FOREIGN SERVER ignisign TO hooks");
 is(post($path, message()), 200, 'and with it again');
 my $second = sql("SET ROLE other; SELECT ignisign_listen()");
 is(post($second, message()), 200, 'an endpoint of another role');
+ok(wait_for($node, "SELECT count(*) = 0 FROM ignisign.webhook WHERE state = 'unverified' AND owner = 'other'"), 'whose message is asked for');
 sql("DROP OWNED BY other; DROP ROLE other");
 is(post($second, message()), 404, 'whose role has been dropped');
 my $third = sql('SET ROLE hooks; SELECT ignisign_listen()');
