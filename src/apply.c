@@ -100,13 +100,8 @@ ig_apply_sent(const IgSent *sent, int n, const char *source)
 		.table = "event",
 		.columns = {"request", "value", "source", "kind"}
 	};
-	static IgInsert call = {
-		.table = "call",
-		.columns = {"request", "operation", "owner", "server", "run_at"}
-	};
 	TimestampTz now = GetCurrentTimestamp();
-	Datum		context = CStringGetTextDatum("context");
-	Datum		run_at = TimestampTzGetDatum(TimestampTzPlusMilliseconds(now, ig_refresh_interval));
+	TimestampTz run_at = TimestampTzPlusMilliseconds(now, ig_refresh_interval);
 	Datum	   *requests = palloc(Max(n, 1) * sizeof(Datum));
 	const char **ids = palloc(Max(n, 1) * sizeof(char *));
 	Datum		values[5];
@@ -129,24 +124,19 @@ ig_apply_sent(const IgSent *sent, int n, const char *source)
 	changed = ig_spi_execute(&apply, values, NULL);
 
 	ig_rows_init(&events, &event);
-	ig_rows_init(&calls, &call);
+	ig_queue_calls_init(&calls);
 	values[2] = CStringGetTextDatum(source);
 	values[3] = CStringGetTextDatum("sent");
 	for (uint64 i = 0; i < changed; i++)
 	{
-		Datum		row[5];
 		bool		isnull;
 
-		values[0] = row[0] = ig_spi_datum(i, 1, &isnull);
+		values[0] = ig_spi_datum(i, 1, &isnull);
 		values[1] = ig_spi_datum(i, 2, &isnull);
 		ig_rows_add(&events, values, NULL);
-		if (DatumGetBool(ig_spi_datum(i, 5, &isnull)))
-			continue;
-		row[1] = context;
-		row[2] = ig_spi_datum(i, 3, &isnull);
-		row[3] = ig_spi_datum(i, 4, &isnull);
-		row[4] = run_at;
-		ig_rows_add(&calls, row, NULL);
+		if (!DatumGetBool(ig_spi_datum(i, 5, &isnull)))
+			ig_queue_calls_add(&calls, DatumGetUUIDP(values[0]), IG_OP_CONTEXT,
+							   DatumGetName(ig_spi_datum(i, 3, &isnull)), DatumGetName(ig_spi_datum(i, 4, &isnull)), run_at);
 	}
 	ig_insert_rows(&events);
 	ig_insert_rows(&calls);

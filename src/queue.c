@@ -62,9 +62,9 @@ ig_queue_add(const pg_uuid_t *request, IgOperation operation, int document,
 	SPI_finish();
 }
 
-/* No first calls yet. */
+/* No calls yet. */
 void
-ig_queue_first_init(IgRows *rows)
+ig_queue_calls_init(IgRows *rows)
 {
 	static IgInsert insert = {
 		.table = "call",
@@ -74,9 +74,10 @@ ig_queue_first_init(IgRows *rows)
 	ig_rows_init(rows, &insert);
 }
 
-/* Add the first call for a new request. */
+/* Add a call of a request's that is not there yet. */
 void
-ig_queue_first_add(IgRows *rows, const pg_uuid_t *request, IgOperation operation, Name owner, Name server)
+ig_queue_calls_add(IgRows *rows, const pg_uuid_t *request, IgOperation operation, Name owner, Name server,
+				   TimestampTz run_at)
 {
 	Datum		values[5];
 
@@ -84,7 +85,7 @@ ig_queue_first_add(IgRows *rows, const pg_uuid_t *request, IgOperation operation
 	values[1] = CStringGetTextDatum(ig_api_operation_name(operation));
 	values[2] = NameGetDatum(owner);
 	values[3] = NameGetDatum(server);
-	values[4] = TimestampTzGetDatum(GetCurrentTimestamp());
+	values[4] = TimestampTzGetDatum(run_at);
 	ig_rows_add(rows, values, NULL);
 }
 
@@ -500,6 +501,22 @@ ig_queue_in_state(const char *state, const char *server, const char *owner,
 	return calls;
 }
 
+/* The keys of calls, as two parameters. */
+static void
+set_keys(Datum *values, const IgCall *const *calls, int n)
+{
+	Datum	   *requests = new_datums(n);
+	Datum	   *ids = new_datums(n);
+
+	for (int i = 0; i < n; i++)
+	{
+		requests[i] = UUIDPGetDatum(&calls[i]->request);
+		ids[i] = Int64GetDatum(calls[i]->id);
+	}
+	values[0] = ig_array(UUIDOID, requests, NULL, n);
+	values[1] = ig_array(INT8OID, ids, NULL, n);
+}
+
 /* Calls that were claimed are pending as before. */
 int
 ig_queue_give_back(const IgCall **calls, int n)
@@ -516,19 +533,11 @@ ig_queue_give_back(const IgCall **calls, int n)
 		"(SELECT FROM ignisign.call q WHERE q.request = u.request AND q.id = u.id AND q.state = 'sending') ORDER BY u.n",
 		.types = {UUIDARRAYOID, INT8ARRAYOID}
 	};
-	Datum	   *requests = new_datums(n);
-	Datum	   *ids = new_datums(n);
 	Datum		values[2];
 	int			nleft = 0;
 
-	for (int i = 0; i < n; i++)
-	{
-		requests[i] = UUIDPGetDatum(&calls[i]->request);
-		ids[i] = Int64GetDatum(calls[i]->id);
-	}
 	SPI_connect();
-	values[0] = ig_array(UUIDOID, requests, NULL, n);
-	values[1] = ig_array(INT8OID, ids, NULL, n);
+	set_keys(values, calls, n);
 	if (ig_spi_execute(&give_back, values, NULL) < (uint64) n)
 		nleft = (int) ig_spi_execute(&left, values, NULL);
 
@@ -553,20 +562,12 @@ ig_queue_finish(const IgCall *const *calls, int n)
 		"FROM unnest($1, $2) AS f (request, id) WHERE c.request = f.request AND c.id = f.id AND c.again",
 		.types = {UUIDARRAYOID, INT8ARRAYOID}
 	};
-	Datum	   *requests = new_datums(n);
-	Datum	   *ids = new_datums(n);
 	Datum		values[2];
 
 	if (n == 0)
 		return;
-	for (int i = 0; i < n; i++)
-	{
-		requests[i] = UUIDPGetDatum(&calls[i]->request);
-		ids[i] = Int64GetDatum(calls[i]->id);
-	}
 	SPI_connect();
-	values[0] = ig_array(UUIDOID, requests, NULL, n);
-	values[1] = ig_array(INT8OID, ids, NULL, n);
+	set_keys(values, calls, n);
 	if (ig_spi_execute(&finish, values, NULL) < (uint64) n)
 		ig_spi_execute(&start_anew, values, NULL);
 	SPI_finish();

@@ -107,11 +107,12 @@ extern void ig_queue_add(const pg_uuid_t *request, IgOperation operation,
 						 TimestampTz run_at);
 
 /*
- * Gather the first calls for requests that are made in this transaction, due at
- * once; ig_insert_rows() inserts them.  The names have to last until then.
+ * Gather calls of requests that do not have these yet, due at run_at;
+ * ig_insert_rows() inserts them.  What is pointed to has to last until then.
  */
-extern void ig_queue_first_init(IgRows *rows);
-extern void ig_queue_first_add(IgRows *rows, const pg_uuid_t *request, IgOperation operation, Name owner, Name server);
+extern void ig_queue_calls_init(IgRows *rows);
+extern void ig_queue_calls_add(IgRows *rows, const pg_uuid_t *request, IgOperation operation, Name owner, Name server,
+							   TimestampTz run_at);
 
 /*
  * Add a call that belongs to no request, under a uuid of its own; args are the

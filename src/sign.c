@@ -495,7 +495,8 @@ queue_steps(IgSigning *signing, const IgSignRequest *request, const pg_uuid_t *i
 		ig_staged_advance(id);
 	else if (ready)
 	{
-		ig_queue_first_add(&signing->rows.calls, id, IG_OP_ONE_CALL_SIGN, &signing->owner, &signing->server);
+		ig_queue_calls_add(&signing->rows.calls, id, IG_OP_ONE_CALL_SIGN, &signing->owner, &signing->server,
+						   GetCurrentTimestamp());
 		ig_insert_rows(&signing->rows.calls);
 	}
 	SPI_finish();
@@ -530,7 +531,8 @@ ig_signing_add(IgSigning *signing, IgSignRequest *request, const pg_uuid_t *id)
 		queue_steps(signing, request, id);
 		return true;
 	}
-	ig_queue_first_add(&signing->rows.calls, id, IG_OP_ONE_CALL_SIGN, &signing->owner, &signing->server);
+	ig_queue_calls_add(&signing->rows.calls, id, IG_OP_ONE_CALL_SIGN, &signing->owner, &signing->server,
+					   GetCurrentTimestamp());
 	if (signing->rows.requests.n < MAX_ROWS && signing->bytes < MAX_BYTES)
 		return false;
 	queue_rows(signing);

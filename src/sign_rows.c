@@ -238,7 +238,7 @@ ig_sign_rows_init(IgSignRows *rows)
 	init_requests(&rows->requests);
 	init_signers(&rows->signers);
 	init_documents(&rows->documents);
-	ig_queue_first_init(&rows->calls);
+	ig_queue_calls_init(&rows->calls);
 }
 
 /* Add a request. */
