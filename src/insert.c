@@ -413,14 +413,3 @@ ig_insert_rows(IgRows *rows)
 	rows->n = 0;
 	CommandCounterIncrement();
 }
-
-/* Insert a row. */
-void
-ig_insert(IgInsert *insert, const Datum *values, const char *nulls)
-{
-	IgRows		rows;
-
-	ig_rows_init(&rows, insert);
-	ig_rows_add(&rows, values, nulls);
-	ig_insert_rows(&rows);
-}

@@ -51,7 +51,4 @@ extern Datum ig_rows_value(const IgRows *rows, int row, int column);
  */
 extern void ig_insert_rows(IgRows *rows);
 
-/* The same with one row. */
-extern void ig_insert(IgInsert *insert, const Datum *values, const char *nulls);
-
 #endif							/* IGNISIGN_INSERT_H */
