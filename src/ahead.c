@@ -71,7 +71,7 @@ ig_ahead_relieve(IgFlight *ended, TimestampTz now)
 	{
 		IgFlight   *flight = lfirst(lc);
 
-		if (flight->lane != lane)
+		if (flight->lane != lane || !ig_flight_is_current(flight))
 			continue;
 		kept = foreach_delete_current(kept, lc);
 		ig_flight_take_place(flight);
