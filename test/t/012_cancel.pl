@@ -54,7 +54,8 @@ for my $fault ('close=after', 'close=before', 'status=503', 'empty')
 # All have signed in the meantime: the refusal is kept to be seen.
 
 $node->append_conf('postgresql.conf', "ignisign.refresh_interval = '1h'");
-$node->reload;
+# A reload leaves the round that was planned before.
+$node->restart;
 ($id, $remote) = send_one('Too late');
 $sandbox->sign($remote);
 $node->safe_psql('postgres', "SELECT ignisign_cancel('$id')");

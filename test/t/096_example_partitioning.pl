@@ -121,7 +121,7 @@ for my $table (@tables)
 }
 my ($partition) = split /\n/, sql("SELECT tableoid::regclass FROM ignisign.event WHERE id = $last");
 
-is(sql('SELECT count(*) FROM app.sizes'), sql('SELECT count(*) FROM ignisign.proof'), 'a view of somebody\'s shows the new table');
+is(sql('SELECT (SELECT count(*) FROM app.sizes) - (SELECT count(*) FROM ignisign.proof)'), '0', 'a view of somebody\'s shows the new table');
 
 # ---- The worker goes on ----
 
