@@ -30,20 +30,23 @@ answer_ok(Answer *answer)
 	answer_json(answer, json);
 }
 
-/* POST faults {"spec": "..."}. */
+/* POST faults {"spec": "...", "answer": ...}. */
 static void
 control_faults(Call *call, Answer *answer)
 {
 	cJSON	   *body = cJSON_ParseWithLength(call->body, call->body_length);
 	const cJSON *spec = cJSON_GetObjectItemCaseSensitive(body, "spec");
+	const cJSON *json = cJSON_GetObjectItemCaseSensitive(body, "answer");
+	char	   *text = json ? cJSON_PrintUnformatted(json) : NULL;
 	char		error[256];
 
 	if (!cJSON_IsString(spec))
 		answer_error(answer, "BAD_REQUEST", "expected {\"spec\": \"<operation> <fault> ...\"}", NULL);
-	else if (!fault_add(spec->valuestring, error, sizeof(error)))
+	else if (!fault_add(spec->valuestring, text, error, sizeof(error)))
 		answer_error(answer, "BAD_REQUEST", error, NULL);
 	else
 		answer_ok(answer);
+	free(text);
 	cJSON_Delete(body);
 }
 

@@ -5,7 +5,8 @@
  *
  * A fault is one line of words: the operation it is for ("*": any), whose calls
  * (for=TEXT: those whose bearer has it), how often (count=N, or share=0..1 of the
- * calls, chosen by seed=N), and what is to happen.
+ * calls, chosen by seed=N), and what is to happen.  A body to answer with may be given
+ * beside it.
  *
  *-------------------------------------------------------------------------
  */
@@ -153,7 +154,7 @@ read_word(Rule *rule, const char *word)
 
 /* Add a rule; false, with the error, if it cannot be read. */
 bool
-fault_add(const char *spec, char *error, size_t size)
+fault_add(const char *spec, const char *answer, char *error, size_t size)
 {
 	Rule	   *rule = xcalloc(1, sizeof(Rule));
 	Rule	  **last = &rules;
@@ -182,6 +183,8 @@ fault_add(const char *spec, char *error, size_t size)
 		return false;
 	}
 
+	rule->fault.answer = answer ? xstrdup(answer) : NULL;
+
 	/* With neither, it is for the next call only. */
 	if (rule->count < 0 && rule->share == 0)
 		rule->count = 1;
@@ -199,16 +202,17 @@ fault_clear(void)
 	{
 		Rule	   *next = rules->next;
 
+		free(rules->fault.answer);
 		free(rules);
 		rules = next;
 	}
 }
 
-/* What is to go wrong with a call. */
+/* What is to go wrong with a call; the caller frees its answer. */
 Fault
 fault_take(const Call *call)
 {
-	Fault		none;
+	Fault		fault;
 
 	for (Rule *rule = rules; call->operation != NULL && rule != NULL; rule = rule->next)
 	{
@@ -222,8 +226,10 @@ fault_take(const Call *call)
 			continue;
 		if (rule->count > 0)
 			rule->count--;
-		return rule->fault;
+		fault = rule->fault;
+		fault.answer = fault.answer ? xstrdup(fault.answer) : NULL;
+		return fault;
 	}
-	memset(&none, 0, sizeof(none));
-	return none;
+	memset(&fault, 0, sizeof(fault));
+	return fault;
 }

@@ -61,7 +61,7 @@ hostile_body(Answer *answer, const Fault *fault)
 {
 	Buffer	   *body = &answer->body;
 
-	if (fault->deep == 0 && fault->wide == 0 && fault->bomb == 0)
+	if (fault->deep == 0 && fault->wide == 0 && fault->bomb == 0 && fault->answer == NULL)
 		return NULL;
 	buffer_free(body);
 	answer->status = 200;
@@ -70,6 +70,11 @@ hostile_body(Answer *answer, const Fault *fault)
 	{
 		make_bomb(fault->bomb, body);
 		return "bomb";
+	}
+	if (fault->answer != NULL)
+	{
+		buffer_add(body, fault->answer, strlen(fault->answer));
+		return "answer";
 	}
 	buffer_printf(body, "{\"value\":");
 	for (int64_t i = 0; i < fault->deep; i++)

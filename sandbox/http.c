@@ -164,7 +164,12 @@ make_response(Answer *answer, const Fault *fault)
 static void
 answer_fault(Answer *answer, const Fault *fault)
 {
-	if (fault->text_body == 't')
+	if (fault->answer != NULL)
+	{
+		buffer_add(&answer->body, fault->answer, strlen(fault->answer));
+		answer->content_type = "application/json";
+	}
+	else if (fault->text_body == 't')
 	{
 		buffer_printf(&answer->body, "the service is not available\n");
 		answer->content_type = "text/plain";
@@ -302,6 +307,8 @@ handle_api(Call *call, Answer *answer, Fault *fault)
 	state_flush();
 	pthread_mutex_unlock(&lock);
 
+	free(fault->answer);
+	fault->answer = NULL;
 	pause_ms(fault->delay_after);
 	return fault->close != 'b' && fault->close != 'a';
 }

@@ -293,7 +293,7 @@ read_options(int argc, char **argv)
 				options.no_url = true;
 				break;
 			case 'f':
-				if (!fault_add(optarg, error, sizeof(error)))
+				if (!fault_add(optarg, NULL, error, sizeof(error)))
 				{
 					fprintf(stderr, "ignisign-sandbox: %s\n", error);
 					exit(2);

@@ -474,9 +474,10 @@ typedef struct Fault
 	int64_t		wide;			/* arrays beside each other */
 	int64_t		bomb;			/* bytes before compression */
 	char		raw[32];		/* what is written to the socket */
+	char	   *answer;			/* a body to answer with, or NULL */
 } Fault;
 
-extern bool fault_add(const char *spec, char *error, size_t size);
+extern bool fault_add(const char *spec, const char *answer, char *error, size_t size);
 extern void fault_clear(void);
 extern Fault fault_take(const Call *call);
 
