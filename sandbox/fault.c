@@ -140,6 +140,10 @@ read_word(Rule *rule, const char *word)
 		ok = read_number(text, 1, INT64_MAX, &fault->wide);
 	else if (IS("bomb"))
 		ok = read_number(text, 1, INT64_MAX, &fault->bomb);
+	else if (IS("flood"))
+		ok = read_number(text, 1, 100000, &fault->flood);
+	else if (IS("replace"))
+		ok = strchr(text, ':') > text && read_text(text, fault->replace, sizeof(fault->replace));
 	else if (IS("raw"))
 		ok = hostile_known(text) && read_text(text, fault->raw, sizeof(fault->raw));
 	if (ok && !IS("count") && !IS("share") && !IS("seed"))

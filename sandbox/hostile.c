@@ -55,13 +55,54 @@ make_bomb(int64_t size, Buffer *bomb)
 	archive_write_free(archive);
 }
 
+/* A page of a list without an end: new requests, all with one title. */
+static void
+add_flood(Buffer *body, int64_t n)
+{
+	char		id[ID_LENGTH + 1];
+	char		time[32];
+
+	format_time(now_ms(), time);
+	buffer_printf(body, "{\"signatureRequests\":[");
+	for (int64_t i = 0; i < n; i++)
+	{
+		make_id(id);
+		buffer_printf(body, "%s{\"_id\":\"%s\",\"_createdAt\":\"%s\",\"title\":\"flood\",\"status\":\"IN_PROGRESS\"}",
+					  i == 0 ? "" : ",", id, time);
+	}
+	buffer_printf(body, "],\"paginationData\":{\"total\":1000000000000,\"page\":1,\"nbEventsPerPage\":%lld}}", (long long) n);
+}
+
+/* Replace a text of the body wherever it is: "TEXT:OTHER". */
+void
+hostile_replace(Answer *answer, const char *words)
+{
+	Buffer		old = answer->body;
+	size_t		length = strcspn(words, ":");
+	const char *other = words + length + 1;
+	size_t		at = 0;
+
+	memset(&answer->body, 0, sizeof(answer->body));
+	while (at < old.length)
+	{
+		if (old.length - at >= length && memcmp(old.data + at, words, length) == 0)
+		{
+			buffer_add(&answer->body, other, strlen(other));
+			at += length;
+		}
+		else
+			buffer_add(&answer->body, old.data + at++, 1);
+	}
+	buffer_free(&old);
+}
+
 /* Put a body into the answer that is hard to digest; returns its name, or NULL. */
 const char *
 hostile_body(Answer *answer, const Fault *fault)
 {
 	Buffer	   *body = &answer->body;
 
-	if (fault->deep == 0 && fault->wide == 0 && fault->bomb == 0 && fault->answer == NULL)
+	if (fault->deep == 0 && fault->wide == 0 && fault->bomb == 0 && fault->flood == 0 && fault->answer == NULL)
 		return NULL;
 	buffer_free(body);
 	answer->status = 200;
@@ -70,6 +111,11 @@ hostile_body(Answer *answer, const Fault *fault)
 	{
 		make_bomb(fault->bomb, body);
 		return "bomb";
+	}
+	if (fault->flood > 0)
+	{
+		add_flood(body, fault->flood);
+		return "flood";
 	}
 	if (fault->answer != NULL)
 	{

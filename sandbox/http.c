@@ -190,6 +190,8 @@ damage(Answer *answer, const Fault *fault)
 
 	if (hostile != NULL)
 		return hostile;
+	if (fault->replace[0])
+		hostile_replace(answer, fault->replace);
 	if (fault->raw[0])
 		return fault->raw;
 	if (fault->garbage)
@@ -206,7 +208,7 @@ damage(Answer *answer, const Fault *fault)
 		return "empty";
 	}
 	return fault->close == 'm' ? "cut" : fault->huge ? "huge" : fault->endless ? "endless" : fault->slow ? "slow" :
-		fault->type[0] ? "type" : NULL;
+		fault->type[0] ? "type" : fault->replace[0] ? "replaced" : NULL;
 }
 
 /* Whether the other end is on this machine. */

@@ -475,6 +475,8 @@ typedef struct Fault
 	int64_t		bomb;			/* bytes before compression */
 	char		raw[32];		/* what is written to the socket */
 	char	   *answer;			/* a body to answer with, or NULL */
+	char		replace[128];	/* text of the body, ":", text in its place */
+	int64_t		flood;			/* new entries on each page of the list */
 } Fault;
 
 extern bool fault_add(const char *spec, const char *answer, char *error, size_t size);
@@ -483,6 +485,7 @@ extern Fault fault_take(const Call *call);
 
 /* hostile.c */
 extern const char *hostile_body(Answer *answer, const Fault *fault);
+extern void hostile_replace(Answer *answer, const char *words);
 extern void hostile_answer(int fd, const Answer *answer, const Fault *fault);
 extern bool hostile_known(const char *name);
 

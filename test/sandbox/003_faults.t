@@ -78,6 +78,11 @@ is_deeply($sandbox->call('GET', $path)->{json}, { _id => 'x', signers => [ 1, 2 
 $sandbox->control('POST', 'faults', { spec => 'context status=418', answer => { code => 'TEAPOT' } });
 $answer = $sandbox->call('GET', $path);
 is("$answer->{status} $answer->{json}{code}", '418 TEAPOT', 'with a status');
+fault('context replace="title":"none"');
+$answer = $sandbox->call('GET', $path)->{json};
+is_deeply([ exists $answer->{title}, exists $answer->{none} ], [ '', 1 ], 'a member has another name');
+fault('list flood=3');
+is(join(' ', map { $_->{title} } @{ $sandbox->call('GET', "$SandboxTest::app/signature-requests?page=77")->{json}{signatureRequests} }), 'flood flood flood', 'a list without an end');
 fault('context raw=http09');
 is(raw($path), $whole, 'HTTP/0.9');
 fault('context raw=bad-chunks');
@@ -160,7 +165,7 @@ like(fault('context nonsense=1')->{message}, qr/nonsense/, 'an unknown fault is 
 like(fault("context $_")->{message}, qr/\Q"$_"/, "$_ is refused")
   for 'delay=20s', 'delay-after=-1', 'delay=', 'count=many', 'count=1.5', 'share=2', 'share=0', 'share=half', 'seed=x',
   'status=5xx', 'status=42', 'body=xml', 'close=never', 'slow=0', 'huge=1e6', 'deep=', 'wide', 'bomb=-5', 'garbage=1',
-  'empty=no', 'endless=1', 'type=', 'for=', 'redirect=', 'retry-after=', 'delay=99999999999999999999';
+  'empty=no', 'endless=1', 'flood=0', 'replace=title', 'replace=:x', 'type=', 'for=', 'redirect=', 'retry-after=', 'delay=99999999999999999999';
 is($sandbox->call('GET', $path)->{status}, 200, 'and does nothing');
 
 # Many connections at once.
