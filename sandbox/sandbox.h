@@ -15,7 +15,7 @@
 
 #include <cjson/cJSON.h>
 
-#include "util.h"
+#include "util/util.h"
 
 /* ---- Options (main.c) ---- */
 
@@ -221,7 +221,7 @@ extern void answer_header(Answer *answer, const char *name, const char *format,.
 extern void answer_error(Answer *answer, const char *code, const char *message, cJSON *context);
 extern void answer_error_as(Answer *answer, int status, const char *code, const char *message, cJSON *context);
 
-/* ---- Calls (http.c, routes.c, control.c) ---- */
+/* ---- Calls (http.c, routes.c, admin.c) ---- */
 
 typedef struct Call
 {
@@ -325,7 +325,7 @@ extern char *signing_link(const Request *request, const Party *party);
 extern Party *party_by_token(const Request *request, const char *signer_id, const char *token);
 extern cJSON *list_emails(const char *request_id, const char *to, int64_t limit);
 
-/* page.c, console.c, assets.c: pages for people. */
+/* signing_page.c, console.c, assets.c: pages for people. */
 extern void signing_page(Call *call, Answer *answer);
 extern void console_page(Call *call, Answer *answer);
 extern void answer_asset(Call *call, Answer *answer);
@@ -483,7 +483,7 @@ extern bool fault_add(const char *spec, const char *answer, char *error, size_t 
 extern void fault_clear(void);
 extern Fault fault_take(const Call *call);
 
-/* hostile.c */
+/* malformed.c */
 extern const char *hostile_body(Answer *answer, const Fault *fault);
 extern void hostile_replace(Answer *answer, const char *words);
 extern void hostile_answer(int fd, const Answer *answer, const Fault *fault);

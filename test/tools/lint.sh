@@ -62,10 +62,10 @@ flags=$(pkg-config --cflags libcurl libcjson)
 sandbox_flags=$(pkg-config --cflags libmicrohttpd libcjson libcurl openssl libqpdf libarchive)
 
 check "clang-tidy: src" tidy "${CPPFLAGS:-}" src/*.c
-check "clang-tidy: sandbox" tidy "-D_GNU_SOURCE $sandbox_flags" sandbox/*.c
+check "clang-tidy: sandbox" tidy "-D_GNU_SOURCE -Isandbox $sandbox_flags" sandbox/*.c sandbox/*/*.c
 check "clang-tidy: test" tidy "-D_GNU_SOURCE -Isrc $flags" test/unit/*.c test/fuzz/*.c test/tools/*.c
 check "cppcheck: src" analyze -I src src/*.c
-check "cppcheck: sandbox" analyze -I sandbox sandbox/*.c
+check "cppcheck: sandbox" analyze -I sandbox sandbox/*.c sandbox/*/*.c
 check "cppcheck: test" analyze -I src -I test/unit -I test/fuzz test/unit/*.c test/fuzz/*.c test/tools/*.c
 check "shellcheck" shellcheck -x dev .ci/run debian/tests/demo examples/*/*.sh test/tools/*.sh .githooks/pre-commit
 check "Dockerfile, compose.yaml" perl test/tools/image.pl

@@ -1,6 +1,6 @@
 /*-------------------------------------------------------------------------
  *
- * hostile.c
+ * malformed.c
  *	  Answers that no server of good will sends.
  *
  * Some are ordinary HTTP around a body that is hard to digest.  The others are

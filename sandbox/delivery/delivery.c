@@ -8,7 +8,7 @@
  *
  *-------------------------------------------------------------------------
  */
-#include "webhooks.h"
+#include "delivery/webhooks.h"
 
 #include <curl/curl.h>
 #include <stdatomic.h>

@@ -8,7 +8,7 @@
  *
  *-------------------------------------------------------------------------
  */
-#include "html.h"
+#include "pages/html.h"
 
 #include <arpa/inet.h>
 #include <microhttpd.h>

@@ -1,6 +1,6 @@
 /*-------------------------------------------------------------------------
  *
- * page.c
+ * signing_page.c
  *	  The page at the link that a signer or an approver gets.
  *
  * Its path, /sign/REQUEST/SIGNER/TOKEN, is all that it takes: who has it may look,
@@ -11,7 +11,7 @@
  *
  *-------------------------------------------------------------------------
  */
-#include "html.h"
+#include "pages/html.h"
 
 #include <ctype.h>
 #include <stdio.h>

@@ -6,7 +6,7 @@
  *
  *-------------------------------------------------------------------------
  */
-#include "webhooks.h"
+#include "delivery/webhooks.h"
 
 #include <stdlib.h>
 #include <string.h>

@@ -8,7 +8,7 @@
  *
  *-------------------------------------------------------------------------
  */
-#include "console.h"
+#include "pages/console.h"
 
 #include <ctype.h>
 #include <stdlib.h>

@@ -9,7 +9,7 @@
  *
  *-------------------------------------------------------------------------
  */
-#include "html.h"
+#include "pages/html.h"
 
 #include <stdarg.h>
 #include <stdio.h>

@@ -1,11 +1,11 @@
 /*-------------------------------------------------------------------------
  *
- * control.c
+ * admin.c
  *	  /_sandbox/...: what tests and developers tell the sandbox, and ask it.
  *
  *-------------------------------------------------------------------------
  */
-#include "state.h"
+#include "model/state.h"
 
 #include <stdio.h>
 #include <stdlib.h>

@@ -8,7 +8,7 @@
 #ifndef SANDBOX_JOURNAL_H
 #define SANDBOX_JOURNAL_H
 
-#include "state.h"
+#include "model/state.h"
 
 typedef struct Entry
 {

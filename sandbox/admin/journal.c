@@ -5,7 +5,7 @@
  *
  *-------------------------------------------------------------------------
  */
-#include "journal.h"
+#include "admin/journal.h"
 
 #include <stdio.h>
 #include <stdlib.h>

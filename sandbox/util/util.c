@@ -5,7 +5,7 @@
  *
  *-------------------------------------------------------------------------
  */
-#include "util.h"
+#include "util/util.h"
 
 #include <ctype.h>
 #include <openssl/evp.h>

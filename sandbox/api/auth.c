@@ -5,7 +5,7 @@
  *
  *-------------------------------------------------------------------------
  */
-#include "state.h"
+#include "model/state.h"
 
 #include <openssl/evp.h>
 #include <openssl/hmac.h>

@@ -5,8 +5,8 @@
  *
  *-------------------------------------------------------------------------
  */
-#include "state.h"
-#include "certificate.h"
+#include "model/state.h"
+#include "util/certificate.h"
 
 #include <openssl/cms.h>
 #include <openssl/ec.h>

@@ -6,7 +6,7 @@
  *
  *-------------------------------------------------------------------------
  */
-#include "html.h"
+#include "pages/html.h"
 
 #include <string.h>
 
@@ -19,9 +19,9 @@
 			".byte 0\n" \
 			".previous\n")
 
-EMBED(style_css, "style.css");
-EMBED(console_js, "console.js");
-EMBED(icon_svg, "icon.svg");
+EMBED(style_css, "pages/style.css");
+EMBED(console_js, "pages/console.js");
+EMBED(icon_svg, "pages/icon.svg");
 
 extern const char style_css[],
 			style_css_end[],

@@ -14,7 +14,7 @@
  *
  *-------------------------------------------------------------------------
  */
-#include "state.h"
+#include "model/state.h"
 
 #include <errno.h>
 #include <fcntl.h>

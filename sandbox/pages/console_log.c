@@ -5,8 +5,8 @@
  *
  *-------------------------------------------------------------------------
  */
-#include "console.h"
-#include "journal.h"
+#include "pages/console.h"
+#include "admin/journal.h"
 
 #include <stdlib.h>
 #include <string.h>

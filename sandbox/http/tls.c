@@ -6,7 +6,7 @@
  *-------------------------------------------------------------------------
  */
 #include "sandbox.h"
-#include "certificate.h"
+#include "util/certificate.h"
 
 #include <openssl/evp.h>
 #include <openssl/pem.h>

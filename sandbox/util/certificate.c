@@ -5,13 +5,13 @@
  *
  *-------------------------------------------------------------------------
  */
-#include "certificate.h"
+#include "util/certificate.h"
 
 #include <openssl/rand.h>
 #include <openssl/x509v3.h>
 #include <string.h>
 
-#include "util.h"
+#include "util/util.h"
 
 #define VALID_DAYS 30
 

@@ -8,8 +8,8 @@
 #ifndef SANDBOX_CONSOLE_H
 #define SANDBOX_CONSOLE_H
 
-#include "html.h"
-#include "webhooks.h"
+#include "pages/html.h"
+#include "delivery/webhooks.h"
 
 /* Some rows of many, of which the newest come first. */
 typedef struct Rows

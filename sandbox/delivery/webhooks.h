@@ -8,7 +8,7 @@
 #ifndef SANDBOX_WEBHOOKS_H
 #define SANDBOX_WEBHOOKS_H
 
-#include "state.h"
+#include "model/state.h"
 
 typedef struct Endpoint
 {
