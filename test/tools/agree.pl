@@ -46,7 +46,7 @@ agree(
 
 agree(
 	'debian/pgversions' => qr/^(\d+)\+$/,
-	'dev' => qr/^min_major=(\d+)$/m,
+	'scripts/packages.sh' => qr/^min_major=(\d+)$/m,
 	'src/compat.h' => qr/^#if PG_VERSION_NUM < (\d\d)0000$/m,
 	'META.json' => qr/"PostgreSQL": "(\d+)\.0\.0"/,
 	'README.md' => qr/needs PostgreSQL (\d+) or newer/);

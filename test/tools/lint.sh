@@ -67,7 +67,8 @@ check "clang-tidy: test" tidy "-D_GNU_SOURCE -Isrc $flags" test/unit/*.c test/fu
 check "cppcheck: src" analyze -I src src/*.c
 check "cppcheck: sandbox" analyze -I sandbox sandbox/*.c sandbox/*/*.c
 check "cppcheck: test" analyze -I src -I test/unit -I test/fuzz test/unit/*.c test/fuzz/*.c test/tools/*.c
-check "shellcheck" shellcheck -x dev .ci/run debian/tests/demo examples/*/*.sh test/tools/*.sh .githooks/pre-commit
+check "shellcheck: dev" shellcheck -x -a dev
+check "shellcheck" shellcheck -x .ci/run debian/tests/demo examples/*/*.sh test/tools/*.sh .githooks/pre-commit
 check "Dockerfile, compose.yaml" perl test/tools/image.pl
 check "versions agree" perl test/tools/agree.pl
 check "perl -c" perl_syntax test/lib/*.pm test/t/*.pl test/chaos/*.pl test/sandbox/*.t test/tools/*.pl
