@@ -21,7 +21,7 @@
 #define DEFAULT_KEY "skv2_development_5a4db0c5-0000-4000-8000-000000000001_sandboxsecret"
 #define DEFAULT_SECRET "sk_development_sandboxsecret"
 
-Options		options = {
+SbOptions	sb_options = {
 	.port = 8017,
 	.bind = "127.0.0.1",
 	.sign_after = -1,
@@ -38,7 +38,7 @@ Options		options = {
 	.jwt_lifetime = 3600000
 };
 
-pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
+pthread_mutex_t sb_lock = PTHREAD_MUTEX_INITIALIZER;
 
 static const char help[] =
 "ignisign-sandbox is a local server that behaves like the Ignisign API v4.\n"
@@ -66,13 +66,13 @@ static const char help[] =
 "      --launch-delay MS      from the call to IN_PROGRESS (default 0)\n"
 "      --sign-after MS        signers sign by themselves, one after another, so long\n"
 "                             after the launch or the one before (default: never)\n"
-"      --by-hand EMAIL        except this one, who signs in the page or when told to;\n"
-"                             may be given several times\n"
+"      --manual EMAIL         this one does not: it signs in the page or by an admin\n"
+"                             call; may be given several times\n"
 "      --process-delay MS     from the last signature to COMPLETED (default 0)\n"
 "      --proof-delay MS       from COMPLETED to the proof (default 300)\n"
 "\n"
 "What the API leaves open:\n"
-"      --tidy                 trim titles, and change odd characters of file names\n"
+"      --normalize            trim titles, and change odd characters of file names\n"
 "      --lenient              ignore unknown fields instead of refusing them\n"
 "      --list-order ORDER     newest (default) or oldest first, or mixed\n"
 "      --clock MS             run the clock so far ahead, or behind if negative\n"
@@ -114,11 +114,11 @@ static const struct option long_options[] = {
 	{"open-console", no_argument, NULL, 'O'},
 	{"launch-delay", required_argument, NULL, 'l'},
 	{"sign-after", required_argument, NULL, 's'},
-	{"by-hand", required_argument, NULL, 'B'},
+	{"manual", required_argument, NULL, 'B'},
 	{"process-delay", required_argument, NULL, 'P'},
 	{"proof-delay", required_argument, NULL, 'd'},
 	{"lenient", no_argument, NULL, 'L'},
-	{"tidy", no_argument, NULL, 'y'},
+	{"normalize", no_argument, NULL, 'y'},
 	{"list-order", required_argument, NULL, 'o'},
 	{"clock", required_argument, NULL, 'c'},
 	{"page-size", required_argument, NULL, 'z'},
@@ -133,6 +133,10 @@ static const struct option long_options[] = {
 	{"fault", required_argument, NULL, 'f'},
 	{"help", no_argument, NULL, 'h'},
 	{"version", no_argument, NULL, 'V'},
+
+	/* Names of version 1.0. */
+	{"by-hand", required_argument, NULL, 'B'},
+	{"tidy", no_argument, NULL, 'y'},
 	{NULL, 0, NULL, 0}
 };
 
@@ -201,99 +205,99 @@ read_options(int argc, char **argv)
 		switch (option)
 		{
 			case 'p':
-				options.port = (int) number(name, optarg, 1, 65535);
+				sb_options.port = (int) number(name, optarg, 1, 65535);
 				break;
 			case 'b':
-				options.bind = optarg;
+				sb_options.bind = optarg;
 				break;
 			case 'k':
-				add_app(optarg);
+				sb_add_app(optarg);
 				any_key = true;
 				break;
 			case 'S':
 				secret = optarg;
 				break;
 			case 'J':
-				options.jwt_lifetime = number(name, optarg, 0, day);
+				sb_options.jwt_lifetime = number(name, optarg, 0, day);
 				break;
 			case 't':
-				options.tls = true;
+				sb_options.tls = true;
 				break;
 			case 'T':
-				options.tls_dir = optarg;
+				sb_options.tls_dir = optarg;
 				break;
 			case 'r':
-				options.ready_file = optarg;
+				sb_options.ready_file = optarg;
 				break;
 			case 'F':
-				options.state_file = optarg;
+				sb_options.state_file = optarg;
 				break;
 			case 'v':
-				options.verbose = true;
+				sb_options.verbose = true;
 				break;
 			case 'U':
-				options.public_url = public_url(optarg);
+				sb_options.public_url = public_url(optarg);
 				break;
 			case 'O':
-				options.open_console = true;
+				sb_options.open_console = true;
 				break;
 			case 'B':
-				options.by_hand = xrealloc(options.by_hand, (size_t) (options.nby_hand + 1) * sizeof(char *));
-				options.by_hand[options.nby_hand++] = optarg;
+				sb_options.manual_signers = sb_realloc(sb_options.manual_signers, (size_t) (sb_options.nmanual_signers + 1) * sizeof(char *));
+				sb_options.manual_signers[sb_options.nmanual_signers++] = optarg;
 				break;
 			case 'l':
-				options.launch_delay = number(name, optarg, 0, day);
+				sb_options.launch_delay = number(name, optarg, 0, day);
 				break;
 			case 's':
-				options.sign_after = number(name, optarg, 0, day);
+				sb_options.sign_after = number(name, optarg, 0, day);
 				break;
 			case 'P':
-				options.process_delay = number(name, optarg, 0, day);
+				sb_options.process_delay = number(name, optarg, 0, day);
 				break;
 			case 'd':
-				options.proof_delay = number(name, optarg, 0, day);
+				sb_options.proof_delay = number(name, optarg, 0, day);
 				break;
 			case 'y':
-				options.tidy = true;
+				sb_options.normalize = true;
 				break;
 			case 'L':
-				options.lenient = true;
+				sb_options.lenient = true;
 				break;
 			case 'o':
-				options.list_order = word(name, optarg, orders)[0];
+				sb_options.list_order = word(name, optarg, orders)[0];
 				break;
 			case 'c':
-				clock_offset = number(name, optarg, -365 * day, 365 * day);
+				sb_clock_offset = number(name, optarg, -365 * day, 365 * day);
 				break;
 			case 'z':
-				options.page_size = (int) number(name, optarg, 1, 10000);
+				sb_options.page_size = (int) number(name, optarg, 1, 10000);
 				break;
 			case 'm':
-				options.max_body = number(name, optarg, 1, INT_MAX);
+				sb_options.max_body = number(name, optarg, 1, INT_MAX);
 				break;
 			case 'i':
-				options.max_status_ids = (int) number(name, optarg, 1, INT_MAX);
+				sb_options.max_status_ids = (int) number(name, optarg, 1, INT_MAX);
 				break;
 			case 'H':
-				options.hash_format = word(name, optarg, formats);
+				sb_options.hash_format = word(name, optarg, formats);
 				break;
 			case 'R':
-				options.webhook_retries = (int) number(name, optarg, 0, 1000);
+				sb_options.webhook_retries = (int) number(name, optarg, 0, 1000);
 				break;
 			case 'D':
-				options.webhook_retry_delay = number(name, optarg, 0, day);
+				sb_options.webhook_retry_delay = number(name, optarg, 0, day);
 				break;
 			case 'C':
-				options.webhook_ca = optarg;
+				sb_options.webhook_ca = optarg;
 				break;
 			case 'K':
-				options.token_lifetime = number(name, optarg, 0, day);
+				sb_options.token_lifetime = number(name, optarg, 0, day);
 				break;
 			case 'u':
-				options.no_url = true;
+				sb_options.no_url = true;
 				break;
 			case 'f':
-				if (!fault_add(optarg, NULL, error, sizeof(error)))
+				if (!sb_fault_add(optarg, NULL, error, sizeof(error)))
 				{
 					fprintf(stderr, "ignisign-sandbox: %s\n", error);
 					exit(2);
@@ -317,10 +321,10 @@ read_options(int argc, char **argv)
 	}
 	if (!any_key)
 	{
-		add_app(DEFAULT_KEY);
+		sb_add_app(DEFAULT_KEY);
 		secret = secret ? secret : DEFAULT_SECRET;
 	}
-	set_text(&last_app()->secret, secret);
+	sb_set_text(&sb_last_app()->secret, secret);
 }
 
 /* Say that calls are welcome. */
@@ -329,15 +333,15 @@ say_ready(void)
 {
 	FILE	   *file;
 
-	printf("ignisign-sandbox is listening on %s://%s:%d\n", options.tls ? "https" : "http",
-		   options.bind, options.port);
+	printf("ignisign-sandbox is listening on %s://%s:%d\n", sb_options.tls ? "https" : "http",
+		   sb_options.bind, sb_options.port);
 	fflush(stdout);
-	if (options.ready_file == NULL)
+	if (sb_options.ready_file == NULL)
 		return true;
-	file = fopen(options.ready_file, "w");
+	file = fopen(sb_options.ready_file, "w");
 	if (file == NULL || fprintf(file, "%d\n", (int) getpid()) < 0 || fclose(file) != 0)
 	{
-		fprintf(stderr, "ignisign-sandbox: could not write \"%s\"\n", options.ready_file);
+		fprintf(stderr, "ignisign-sandbox: could not write \"%s\"\n", sb_options.ready_file);
 		return false;
 	}
 	return true;
@@ -361,17 +365,17 @@ main(int argc, char **argv)
 	pthread_sigmask(SIG_BLOCK, &signals, NULL);
 
 	/* The port first: who has it has the file. */
-	pthread_mutex_lock(&lock);
-	ready = http_start() && state_start();
-	pthread_mutex_unlock(&lock);
-	if (!ready || !webhooks_start())
+	pthread_mutex_lock(&sb_lock);
+	ready = sb_http_start() && sb_state_start();
+	pthread_mutex_unlock(&sb_lock);
+	if (!ready || !sb_delivery_start())
 		return 1;
 	ready = say_ready();
 	if (ready)
 		sigwait(&signals, &signal_number);
-	webhooks_stop();
-	http_stop();
-	if (options.ready_file != NULL)
-		remove(options.ready_file);
+	sb_delivery_stop();
+	sb_http_stop();
+	if (sb_options.ready_file != NULL)
+		remove(sb_options.ready_file);
 	return ready ? 0 : 1;
 }

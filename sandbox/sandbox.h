@@ -19,7 +19,7 @@
 
 /* ---- Options (main.c) ---- */
 
-typedef struct Options
+typedef struct SbOptions
 {
 	int			port;
 	const char *bind;
@@ -32,7 +32,7 @@ typedef struct Options
 	int			page_size;
 	char		list_order;		/* 'n'ewest or 'o'ldest first, 'm'ixed */
 	bool		lenient;
-	bool		tidy;
+	bool		normalize;
 	bool		no_url;
 	bool		verbose;
 	bool		tls;
@@ -46,64 +46,64 @@ typedef struct Options
 	int64_t		token_lifetime;
 	int64_t		jwt_lifetime;
 	const char *public_url;		/* or NULL */
-	const char **by_hand;		/* who sign only when told to */
-	int			nby_hand;
+	const char **manual_signers;	/* who sign only when told to */
+	int			nmanual_signers;
 	bool		open_console;
-} Options;
+} SbOptions;
 
-extern Options options;
-extern pthread_mutex_t lock;
+extern SbOptions sb_options;
+extern pthread_mutex_t sb_lock;
 
 /* ---- The store (store.c) ---- */
 
-#define NPROFILES 4
+#define SB_NPROFILES 4
 
 /* A signer profile: what it needs to know of a signer, how he signs. */
-typedef struct Profile
+typedef struct SbProfile
 {
-	char		id[ID_LENGTH + 1];
+	char		id[SB_ID_LENGTH + 1];
 	const char *name;
 	const char *const *inputs_needed;
 	const char *const *optional_inputs;
 	bool		embedded;
-} Profile;
+} SbProfile;
 
-typedef struct App
+typedef struct SbApp
 {
 	char		app_id[64];
 	char		app_env[16];
 	char	   *key;
 	char	   *secret;			/* for logins, or NULL */
-	Profile		profiles[NPROFILES];	/* the first is the default */
-} App;
+	SbProfile	profiles[SB_NPROFILES]; /* the first is the default */
+} SbApp;
 
 /* What is known of a signer, in the order of signer_inputs. */
-#define NINPUTS 8
+#define SB_NINPUTS 8
 
-typedef struct Signer
+typedef struct SbSigner
 {
-	char		id[ID_LENGTH + 1];
-	App		   *app;
-	char	   *inputs[NINPUTS];	/* or NULL */
+	char		id[SB_ID_LENGTH + 1];
+	SbApp	   *app;
+	char	   *inputs[SB_NINPUTS]; /* or NULL */
 	char	   *external_id;	/* or NULL */
-	const Profile *profile;
+	const SbProfile *profile;
 	char	   *auth_secret;
 	bool		revoked;
 	bool		touched;		/* state.c's own */
-} Signer;
+} SbSigner;
 
-extern const char *const signer_inputs[NINPUTS];
-#define SIGNER_EMAIL 0
-#define SIGNER_FIRST_NAME 1
-#define SIGNER_LAST_NAME 2
+extern const char *const sb_signer_inputs[SB_NINPUTS];
+#define SB_SIGNER_EMAIL 0
+#define SB_SIGNER_FIRST_NAME 1
+#define SB_SIGNER_LAST_NAME 2
 
-typedef struct Request Request;
+typedef struct SbRequest SbRequest;
 
-typedef struct Document
+typedef struct SbDocument
 {
-	char		id[ID_LENGTH + 1];
-	App		   *app;
-	Request    *request;		/* NULL: not tied to one yet */
+	char		id[SB_ID_LENGTH + 1];
+	SbApp	   *app;
+	SbRequest  *request;		/* NULL: not tied to one yet */
 	int64_t		created_at;
 	const char *nature;			/* PDF, PDF_ENCRYPTED, FILE, DATA_JSON, PRIVATE_FILE; NULL: no content yet */
 	char	   *file_name;		/* or NULL, as all that follow */
@@ -116,24 +116,24 @@ typedef struct Document
 	uint8_t		hash[32];
 	bool		deleted;
 	bool		cleaned;		/* its content was removed after its time */
-	Buffer		proof;			/* empty: not made yet */
+	SbBuffer	proof;			/* empty: not made yet */
 	bool		touched;		/* state.c's own */
-} Document;
+} SbDocument;
 
 /* A signer of a request, with the time when it signed or will. */
-typedef struct Party
+typedef struct SbParticipant
 {
-	Signer	   *signer;
+	SbSigner   *signer;
 	int64_t		signed_at;		/* 0: not yet */
 	char	   *token;			/* of the session or the link; NULL: not asked yet */
 	int64_t		refused_at;		/* 0: not */
 	char	   *reason;			/* given then, or NULL */
-} Party;
+} SbParticipant;
 
-struct Request
+struct SbRequest
 {
-	char		id[ID_LENGTH + 1];
-	App		   *app;
+	char		id[SB_ID_LENGTH + 1];
+	SbApp	   *app;
 	const char *type;			/* STANDARD, SIGNER_SETUP */
 	cJSON	   *settings;		/* of a draft: what PUT gave, by field */
 	char	   *title;			/* or NULL */
@@ -147,83 +147,83 @@ struct Request
 	int64_t		diffusion_at;	/* 0: at once */
 	int64_t		signed_at;		/* when the last one signed */
 	int64_t		closed_at;
-	Party	   *parties;
-	int			nparties;
-	Party	   *approvers;		/* who approve before the others sign */
+	SbParticipant *participants;
+	int			nparticipants;
+	SbParticipant *approvers;	/* who approve before the others sign */
 	int			napprovers;
-	Document  **documents;
+	SbDocument **documents;
 	int			ndocuments;
 	bool		touched;		/* state.c's own */
 };
 
-extern App *first_app(void);
-extern App *last_app(void);
-extern App *app_by_key(const char *key);
-extern void add_app(const char *key);
-extern App *app_by_id(const char *app_id, const char *app_env);
-extern const Profile *profile_by_id(const App *app, const char *id);
-extern Signer *signer_by_email(App *app, const char *email);
-extern Signer *signer_by_id(const char *id);
-extern Signer *signer_by_number(size_t number);
-extern size_t signer_count(void);
-extern void add_signer(Signer *signer);
-extern Request *request_by_id(const char *id);
-extern void add_request(Request *request);
-extern Request *request_by_number(size_t number);
-extern size_t request_count(void);
-extern Request *make_request(App *app, const char *type);
-extern Document *make_document(App *app);
-extern void free_parties(Party *parties, int count);
-extern void set_text(char **field, const char *text);
-extern Document *document_by_id(const char *id);
-extern void add_document(Document *document);
-extern Document *document_by_number(size_t number);
-extern size_t document_count(void);
-extern void store_reset(void);
+extern SbApp *sb_first_app(void);
+extern SbApp *sb_last_app(void);
+extern SbApp *sb_app_by_key(const char *key);
+extern void sb_add_app(const char *key);
+extern SbApp *sb_app_by_id(const char *app_id, const char *app_env);
+extern const SbProfile *sb_profile_by_id(const SbApp *app, const char *id);
+extern SbSigner *sb_signer_by_email(SbApp *app, const char *email);
+extern SbSigner *sb_signer_by_id(const char *id);
+extern SbSigner *sb_signer_by_number(size_t number);
+extern size_t sb_signer_count(void);
+extern void sb_add_signer(SbSigner *signer);
+extern SbRequest *sb_request_by_id(const char *id);
+extern void sb_add_request(SbRequest *request);
+extern SbRequest *sb_request_by_number(size_t number);
+extern size_t sb_request_count(void);
+extern SbRequest *sb_make_request(SbApp *app, const char *type);
+extern SbDocument *sb_make_document(SbApp *app);
+extern void sb_free_participants(SbParticipant *participants, int count);
+extern void sb_set_text(char **field, const char *text);
+extern SbDocument *sb_document_by_id(const char *id);
+extern void sb_add_document(SbDocument *document);
+extern SbDocument *sb_document_by_number(size_t number);
+extern size_t sb_document_count(void);
+extern void sb_store_reset(void);
 
 /* ---- The file of all this (state.c): changed objects are touched ---- */
 
-extern void touch_signer(Signer *signer);
-extern void touch_document(Document *document);
-extern void touch_request(Request *request);
-extern void state_flush(void);
-extern bool state_start(void);
+extern void sb_touch_signer(SbSigner *signer);
+extern void sb_touch_document(SbDocument *document);
+extern void sb_touch_request(SbRequest *request);
+extern void sb_state_flush(void);
+extern bool sb_state_start(void);
 
 /* ---- States (lifecycle.c): bring a request up to date ---- */
 
-extern void advance(Request *request);
-extern int64_t opened_at(const Request *request);
-extern bool is_approver(const Request *request, const Party *party);
-extern bool may_act(const Request *request, const Party *party);
-extern void act(Request *request, Party *party);
-extern void refuse(Request *request, Party *party, const char *reason);
-extern bool sign_party(Request *request, const char *email);
-extern bool refuse_party(Request *request, const char *email, const char *reason);
-extern bool is_closed(const Request *request);
+extern void sb_update_status(SbRequest *request);
+extern int64_t sb_opened_at(const SbRequest *request);
+extern bool sb_is_approver(const SbRequest *request, const SbParticipant *participant);
+extern bool sb_may_sign(const SbRequest *request, const SbParticipant *participant);
+extern void sb_sign_or_approve(SbRequest *request, SbParticipant *participant);
+extern void sb_refuse(SbRequest *request, SbParticipant *participant, const char *reason);
+extern bool sb_sign_participant(SbRequest *request, const char *email);
+extern bool sb_refuse_participant(SbRequest *request, const char *email, const char *reason);
+extern bool sb_is_closed(const SbRequest *request);
 
-/* ---- Answers and errors (errors.c) ---- */
+/* ---- Responses and errors (errors.c) ---- */
 
-typedef struct Answer
+typedef struct SbResponse
 {
 	int			status;
 	const char *content_type;
-	Buffer		body;
+	SbBuffer	body;
 	struct
 	{
 		const char *name;
 		char	   *value;
-	}			headers[8];		/* besides those that all answers have */
+	}			headers[8];		/* besides those that all responses have */
 	int			nheaders;
-} Answer;
+} SbResponse;
 
-extern void answer_json(Answer *answer, cJSON *json);
-extern void answer_header(Answer *answer, const char *name, const char *format,...) __attribute__((format(printf, 3, 4)));
-extern void answer_error(Answer *answer, const char *code, const char *message, cJSON *context);
-extern void answer_error_as(Answer *answer, int status, const char *code, const char *message, cJSON *context);
+extern void sb_respond_json(SbResponse *response, cJSON *json);
+extern void sb_response_header(SbResponse *response, const char *name, const char *format,...) __attribute__((format(printf, 3, 4)));
+extern void sb_respond_error(SbResponse *response, const char *code, const char *message, cJSON *context);
+extern void sb_respond_error_as(SbResponse *response, int status, const char *code, const char *message, cJSON *context);
 
 /* ---- Calls (http.c, routes.c, admin.c) ---- */
 
-typedef struct Call
+typedef struct SbCall
 {
 	const char *method;
 	const char *path;
@@ -236,43 +236,43 @@ typedef struct Call
 	const char *body;
 	size_t		body_length;
 	bool		body_too_large;
-	App		   *app;			/* set when the bearer is known */
+	SbApp	   *app;			/* set when the bearer is known */
 	const char *operation;		/* set when the route is known */
 	char		arguments[4][256];	/* of the path */
-	char		created[ID_LENGTH + 1];	/* request that the call made, or empty */
+	char		created[SB_ID_LENGTH + 1];	/* request that the call made, or empty */
 	char	   *title;			/* its title */
 	int			emails;			/* e-mails that it sent */
 	void	   *connection;		/* http.c's own */
-} Call;
+} SbCall;
 
 /* A file that came as multipart/form-data. */
-typedef struct Upload
+typedef struct SbUpload
 {
 	char	   *file_name;
 	char	   *mime_type;
-	Buffer		content;
+	SbBuffer	content;
 	bool		present;
-} Upload;
+} SbUpload;
 
 /* Take the file out of the part of that name; false, with the error, if none. */
-extern bool read_upload(Call *call, const char *part, Upload *upload, Answer *answer);
+extern bool sb_read_upload(SbCall *call, const char *part, SbUpload *upload, SbResponse *response);
 
-typedef void Handler(Call *call, Answer *answer);
+typedef void SbHandler(SbCall *call, SbResponse *response);
 
-extern void route(Call *call, Answer *answer);
-extern void control(Call *call, Answer *answer);
-extern const char *find_operation(Call *call);
-extern bool query_value(const char *query, const char *name, char *value, size_t size);
+extern void sb_route(SbCall *call, SbResponse *response);
+extern void sb_admin_call(SbCall *call, SbResponse *response);
+extern const char *sb_find_operation(SbCall *call);
+extern bool sb_query_value(const char *query, const char *name, char *value, size_t size);
 
 /* ---- The rest ---- */
 
-extern bool authenticate(Call *call, Answer *answer);
-extern Handler login;
-extern void revoke_logins(void);
+extern bool sb_authenticate(SbCall *call, SbResponse *response);
+extern SbHandler sb_login;
+extern void sb_revoke_logins(void);
 
-/* Bodies (validate.c): false or NULL, with the error in the answer. */
-extern cJSON *parse_body(Call *call, Answer *answer);
-extern bool valid_json(const char *text, size_t length);	/* json.c */
+/* Bodies (validate.c): false or NULL, with the error in the response. */
+extern cJSON *sb_parse_body(SbCall *call, SbResponse *response);
+extern bool sb_valid_json(const char *text, size_t length);	/* json.c */
 
 /*
  * A field of a body.  Its kind: s string, t of at most 1024 characters, x of at
@@ -281,183 +281,183 @@ extern bool valid_json(const char *text, size_t length);	/* json.c */
  * diffusion mode, q topic of webhooks; the same in upper case for an array of
  * different ones; b boolean, a array, o object, * anything.
  */
-typedef struct Field
+typedef struct SbField
 {
 	const char *name;			/* NULL ends a list */
 	char		kind;
 	bool		required;
-} Field;
+} SbField;
 
-extern bool value_is(char kind, const cJSON *value);	/* fields.c, as the next four */
-extern bool is_environment(const char *text);
-extern bool is_topic(const char *text);
-extern bool like_email(const char *text);
-extern bool read_time(const char *text, int64_t *ms);
-extern cJSON *parse_fields(Call *call, const Field *fields, Answer *answer);
-extern bool validate_items(const cJSON *body, const char *name, const Field *fields, Answer *answer);
-extern bool validate_no_fields(Call *call, Answer *answer);
-extern const char *get_text(const cJSON *object, const char *name);
-extern bool validate_sign(Call *call, const cJSON *body, Answer *answer);
-extern bool validate_status(const cJSON *body, Answer *answer);
-extern bool validate_emails(const cJSON *body, Answer *answer);
+extern bool sb_value_is(char kind, const cJSON *value);	/* fields.c, as the next four */
+extern bool sb_is_environment(const char *text);
+extern bool sb_is_topic(const char *text);
+extern bool sb_is_email(const char *text);
+extern bool sb_read_time(const char *text, int64_t *ms);
+extern cJSON *sb_parse_fields(SbCall *call, const SbField *fields, SbResponse *response);
+extern bool sb_validate_items(const cJSON *body, const char *name, const SbField *fields, SbResponse *response);
+extern bool sb_validate_no_fields(SbCall *call, SbResponse *response);
+extern const char *sb_get_text(const cJSON *object, const char *name);
+extern bool sb_validate_sign(SbCall *call, const cJSON *body, SbResponse *response);
+extern bool sb_validate_status(const cJSON *body, SbResponse *response);
+extern bool sb_validate_emails(const cJSON *body, SbResponse *response);
 
 /* What several files of endpoints need (requests.c, documents.c, signers.c). */
-extern bool check_app(Call *call, Answer *answer);
-extern Request *named_request(Call *call, Answer *answer);
-extern Request *find_request(const App *app, const char *id, Answer *answer);
-extern const char *foreign_code(const App *app, const App *other, const char *bad_env, const char *bad_app);
-extern Document *named_document(Call *call, Answer *answer);
-extern void add_time(cJSON *json, const char *name, int64_t time);
-extern void answer_id(Answer *answer, const char *name, const char *id);
-extern cJSON *describe_context(const Request *request);
-extern void signature_id(const Document *document, const Signer *signer, char id[ID_LENGTH + 1]);
-extern cJSON *describe_document(const Document *document, bool with_signers);
-extern cJSON *describe_signer(const Signer *signer);
-extern cJSON *describe_profiles(const App *app);
-extern Signer *upsert_signer(App *app, const cJSON *json);
-extern const char *missing_input(const App *app, const cJSON *json, const Signer *signer);
+extern bool sb_check_app(SbCall *call, SbResponse *response);
+extern SbRequest *sb_named_request(SbCall *call, SbResponse *response);
+extern SbRequest *sb_find_request(const SbApp *app, const char *id, SbResponse *response);
+extern const char *sb_foreign_code(const SbApp *app, const SbApp *other, const char *bad_env, const char *bad_app);
+extern SbDocument *sb_named_document(SbCall *call, SbResponse *response);
+extern void sb_add_time(cJSON *json, const char *name, int64_t time);
+extern void sb_respond_id(SbResponse *response, const char *name, const char *id);
+extern cJSON *sb_describe_context(const SbRequest *request);
+extern void sb_signature_id(const SbDocument *document, const SbSigner *signer, char id[SB_ID_LENGTH + 1]);
+extern cJSON *sb_describe_document(const SbDocument *document, bool with_signers);
+extern cJSON *sb_describe_signer(const SbSigner *signer);
+extern cJSON *sb_describe_profiles(const SbApp *app);
+extern SbSigner *sb_upsert_signer(SbApp *app, const cJSON *json);
+extern const char *sb_missing_input(const SbApp *app, const cJSON *json, const SbSigner *signer);
 
 /* invite.c */
-extern void publish(Call *call, Request *request);
-extern void answer_published(Answer *answer, const Request *request);
-extern void invite(const Request *request, const Party *parties, int count);
-extern char *signing_link(const Request *request, const Party *party);
-extern Party *party_by_token(const Request *request, const char *signer_id, const char *token);
-extern cJSON *list_emails(const char *request_id, const char *to, int64_t limit);
+extern void sb_publish(SbCall *call, SbRequest *request);
+extern void sb_respond_published(SbResponse *response, const SbRequest *request);
+extern void sb_invite(const SbRequest *request, const SbParticipant *participants, int count);
+extern char *sb_signing_link(const SbRequest *request, const SbParticipant *participant);
+extern SbParticipant *sb_participant_by_token(const SbRequest *request, const char *signer_id, const char *token);
+extern cJSON *sb_list_emails(const char *request_id, const char *to, int64_t limit);
 
 /* signing_page.c, console.c, assets.c: pages for people. */
-extern void signing_page(Call *call, Answer *answer);
-extern void console_page(Call *call, Answer *answer);
-extern void answer_asset(Call *call, Answer *answer);
+extern void sb_signing_page(SbCall *call, SbResponse *response);
+extern void sb_console_page(SbCall *call, SbResponse *response);
+extern void sb_respond_asset(SbCall *call, SbResponse *response);
 
-extern bool query_page(Call *call, size_t first, size_t *page, Answer *answer);
+extern bool sb_query_page(SbCall *call, size_t first, size_t *page, SbResponse *response);
 
 /* one_call.c */
-extern Handler one_call_sign;
+extern SbHandler sb_one_call_sign;
 
 /* requests.c */
-extern Handler list_requests,
-			requests_status,
-			request_context,
-			close_request,
-			check_signers_can_be_added,
-			resend_email,
-			application_context;
+extern SbHandler sb_list_requests,
+			sb_requests_status,
+			sb_request_context,
+			sb_close_request,
+			sb_check_signers_can_be_added,
+			sb_resend_email,
+			sb_application_context;
 
 /* drafts.c */
-extern Handler create_request,
-			create_signer_setup,
-			update_request,
-			publish_request;
+extern SbHandler sb_create_request,
+			sb_create_signer_setup,
+			sb_update_request,
+			sb_publish_request;
 
 /* documents.c */
-extern Handler document_metadata,
-			document_context,
-			document_file,
-			document_signatures,
-			document_images,
-			document_proof,
-			signer_proof;
+extern SbHandler sb_document_metadata,
+			sb_document_context,
+			sb_document_file,
+			sb_document_signatures,
+			sb_document_images,
+			sb_document_proof,
+			sb_signer_proof;
 
 /* uploads.c */
-extern Handler upload_document,
-			init_document,
-			provide_file,
-			provide_json,
-			provide_hash,
-			log_capsule,
-			update_document,
-			delete_document,
-			delete_content,
-			check_authenticity;
+extern SbHandler sb_upload_document,
+			sb_init_document,
+			sb_provide_file,
+			sb_provide_json,
+			sb_provide_hash,
+			sb_log_capsule,
+			sb_update_document,
+			sb_delete_document,
+			sb_delete_content,
+			sb_check_authenticity;
 
 /* signers.c */
-extern Handler create_signer,
-			get_signer,
-			signer_details,
-			update_signer,
-			revoke_signer,
-			regenerate_auth_secret,
-			list_signers,
-			search_signers,
-			list_profiles,
-			get_profile,
-			inputs_needed;
+extern SbHandler sb_create_signer,
+			sb_get_signer,
+			sb_signer_details,
+			sb_update_signer,
+			sb_revoke_signer,
+			sb_regenerate_auth_secret,
+			sb_list_signers,
+			sb_search_signers,
+			sb_list_profiles,
+			sb_get_profile,
+			sb_inputs_needed;
 
 /* webhooks.c */
-extern Handler create_webhook,
-			create_webhook_for_topics,
-			list_webhooks,
-			update_webhook,
-			delete_webhook,
-			mute_webhook,
-			webhook_events,
-			webhook_event,
-			resend_webhook_event,
-			verify_webhook;
+extern SbHandler sb_create_webhook,
+			sb_create_webhook_for_topics,
+			sb_list_webhooks,
+			sb_update_webhook,
+			sb_delete_webhook,
+			sb_mute_webhook,
+			sb_webhook_events,
+			sb_webhook_event,
+			sb_resend_webhook_event,
+			sb_verify_webhook;
 
 /* How deliveries go wrong; all zero: not at all. */
-typedef struct WebhookMode
+typedef struct SbDeliveryMode
 {
 	bool		duplicate;		/* each is made twice */
 	bool		reverse;		/* the newest comes first */
 	bool		drop;			/* none arrives */
 	bool		bad_token;
 	int64_t		delay;			/* ms */
-} WebhookMode;
+} SbDeliveryMode;
 
 /* events.c */
-extern void emit(App *app, const char *topic, const char *action, const char *nature, cJSON *content);
-extern void emit_request(Request *request, const char *action);
-extern void emit_signatures(Request *request, const Party *party);
-extern void emit_refusal(Request *request, const Party *party);
-extern void emit_proof(Request *request);
-extern cJSON *describe_parties(const Request *request);
+extern void sb_emit_event(SbApp *app, const char *topic, const char *action, const char *nature, cJSON *content);
+extern void sb_emit_request(SbRequest *request, const char *action);
+extern void sb_emit_signatures(SbRequest *request, const SbParticipant *participant);
+extern void sb_emit_refusal(SbRequest *request, const SbParticipant *participant);
+extern void sb_emit_proof(SbRequest *request);
+extern cJSON *sb_describe_participants(const SbRequest *request);
 
 /* delivery.c, webhook_store.c */
-extern bool webhooks_start(void);
-extern void webhooks_stop(void);
-extern void webhooks_reset(void);
-extern void webhooks_set_mode(const WebhookMode *mode);
+extern bool sb_delivery_start(void);
+extern void sb_delivery_stop(void);
+extern void sb_webhooks_reset(void);
+extern void sb_delivery_set_mode(const SbDeliveryMode *mode);
 
 /* Documents by URL (download.c). */
-extern uint8_t *download(const char *url, size_t *size);
+extern uint8_t *sb_download(const char *url, size_t *size);
 
 /* Proofs (proof.c, pdf.c, zip.c). */
-extern bool is_pdf(const Document *document);
-extern const char *file_nature(const Document *document);
-extern bool is_encrypted(const void *data, size_t size);
-extern void make_proof(Document *document, Buffer *proof);
-extern char *signing_authority(void);
-extern bool sign_bytes(const Signer *signer, const void *data, size_t size, Buffer *signature);
-extern bool make_cms(const Document *document, const Party *party, Buffer *cms);
-extern bool make_pades(const Document *document, const Party *party, Buffer *pdf);
+extern bool sb_is_pdf(const SbDocument *document);
+extern const char *sb_file_nature(const SbDocument *document);
+extern bool sb_is_encrypted(const void *data, size_t size);
+extern void sb_make_proof(SbDocument *document, SbBuffer *proof);
+extern char *sb_signing_authority(void);
+extern bool sb_sign_bytes(const SbSigner *signer, const void *data, size_t size, SbBuffer *signature);
+extern bool sb_make_cms(const SbDocument *document, const SbParticipant *participant, SbBuffer *cms);
+extern bool sb_make_pades(const SbDocument *document, const SbParticipant *participant, SbBuffer *pdf);
 
 /* Signatures of data in JSON: attached or not, as JAdES or plain JWS. */
-extern bool make_jws(const Document *document, const Party *party, const char *type, Buffer *jws);
-extern bool make_signed_data(const Document *document, Buffer *json);
-extern void make_legal_kit(Document *document, Buffer *kit);
-extern void write_pdf(const Buffer *lines, Buffer *pdf);
+extern bool sb_make_jws(const SbDocument *document, const SbParticipant *participant, const char *type, SbBuffer *jws);
+extern bool sb_make_signed_data(const SbDocument *document, SbBuffer *json);
+extern void sb_make_legal_kit(SbDocument *document, SbBuffer *kit);
+extern void sb_write_pdf(const SbBuffer *lines, SbBuffer *pdf);
 /* How the fields of signatures are named, before their number. */
-#define SIGNATURE_FIELD "IgnisignSignature"
+#define SB_SIGNATURE_FIELD "IgnisignSignature"
 
-extern bool prepare_pdf(const void *data, size_t size, const Buffer *more, int signatures, Buffer *result);
-extern bool sign_pdf(Buffer *pdf, int n, const Party *party);
+extern bool sb_prepare_pdf(const void *data, size_t size, const SbBuffer *more, int signatures, SbBuffer *result);
+extern bool sb_sign_pdf(SbBuffer *pdf, int n, const SbParticipant *participant);
 
-typedef struct Member
+typedef struct SbZipMember
 {
 	const char *name;
 	const void *data;
 	size_t		size;
-} Member;
+} SbZipMember;
 
-extern void write_zip(const Member *members, int count, int64_t time, Buffer *zip);
+extern void sb_write_zip(const SbZipMember *members, int count, int64_t time, SbBuffer *zip);
 
 /* What is to go wrong with a call; all zero: nothing. */
-typedef struct Fault
+typedef struct SbFault
 {
 	char		words[96];		/* as it was asked for */
-	int			status;			/* answer this instead of processing */
+	int			status;			/* respond with this instead of processing */
 	char		text_body;		/* 0: the API's, 't': text, 'n': none */
 	char		retry_after[64];
 	int64_t		delay;			/* before processing */
@@ -474,32 +474,32 @@ typedef struct Fault
 	int64_t		wide;			/* arrays beside each other */
 	int64_t		bomb;			/* bytes before compression */
 	char		raw[32];		/* what is written to the socket */
-	char	   *answer;			/* a body to answer with, or NULL */
+	char	   *response;		/* a body to respond with, or NULL */
 	char		replace[128];	/* text of the body, ":", text in its place */
 	int64_t		flood;			/* new entries on each page of the list */
-} Fault;
+} SbFault;
 
-extern bool fault_add(const char *spec, const char *answer, char *error, size_t size);
-extern void fault_clear(void);
-extern Fault fault_take(const Call *call);
+extern bool sb_fault_add(const char *spec, const char *response, char *error, size_t size);
+extern void sb_fault_clear(void);
+extern SbFault sb_fault_take(const SbCall *call);
 
 /* malformed.c */
-extern const char *hostile_body(Answer *answer, const Fault *fault);
-extern void hostile_replace(Answer *answer, const char *words);
-extern void hostile_answer(int fd, const Answer *answer, const Fault *fault);
-extern bool hostile_known(const char *name);
+extern const char *sb_malformed_body(SbResponse *response, const SbFault *fault);
+extern void sb_replace_text(SbResponse *response, const char *words);
+extern void sb_malformed_write(int fd, const SbResponse *response, const SbFault *fault);
+extern bool sb_malformed_known(const char *name);
 
-extern void journal_add(const Call *call, int status, const char *broken, const char *fault, bool processed, int64_t duration);
-extern void journal_clear(void);
-extern cJSON *journal_list(const char *operation, int64_t since, int64_t limit);
-extern cJSON *journal_counts(bool titles);
+extern void sb_journal_add(const SbCall *call, int status, const char *broken, const char *fault, bool processed, int64_t duration);
+extern void sb_journal_clear(void);
+extern cJSON *sb_journal_list(const char *operation, int64_t since, int64_t limit);
+extern cJSON *sb_journal_counts(bool titles);
 
-extern bool tls_make(const char *dir, char **certificate, char **key);
+extern bool sb_tls_make(const char *dir, char **certificate, char **key);
 
 /* http.c */
-extern bool pause_ms(int64_t ms);
-extern bool same_site(const Call *call);
-extern bool http_start(void);
-extern void http_stop(void);
+extern bool sb_pause_ms(int64_t ms);
+extern bool sb_same_site(const SbCall *call);
+extern bool sb_http_start(void);
+extern void sb_http_stop(void);
 
 #endif							/* SANDBOX_H */

@@ -13,26 +13,26 @@
 
 /* A number of the query, or a fallback. */
 static int64_t
-query_number(const Call *call, const char *name, int64_t fallback)
+query_number(const SbCall *call, const char *name, int64_t fallback)
 {
 	char		value[32];
 
-	return query_value(call->query, name, value, sizeof(value)) ? atoll(value) : fallback;
+	return sb_query_value(call->query, name, value, sizeof(value)) ? atoll(value) : fallback;
 }
 
-/* Answer {"ok":true}. */
+/* Respond with {"ok":true}. */
 static void
-answer_ok(Answer *answer)
+respond_ok(SbResponse *response)
 {
 	cJSON	   *json = cJSON_CreateObject();
 
 	cJSON_AddTrueToObject(json, "ok");
-	answer_json(answer, json);
+	sb_respond_json(response, json);
 }
 
 /* POST faults {"spec": "...", "answer": ...}. */
 static void
-control_faults(Call *call, Answer *answer)
+admin_faults(SbCall *call, SbResponse *response)
 {
 	cJSON	   *body = cJSON_ParseWithLength(call->body, call->body_length);
 	const cJSON *spec = cJSON_GetObjectItemCaseSensitive(body, "spec");
@@ -41,98 +41,98 @@ control_faults(Call *call, Answer *answer)
 	char		error[256];
 
 	if (!cJSON_IsString(spec))
-		answer_error(answer, "BAD_REQUEST", "expected {\"spec\": \"<operation> <fault> ...\"}", NULL);
-	else if (!fault_add(spec->valuestring, text, error, sizeof(error)))
-		answer_error(answer, "BAD_REQUEST", error, NULL);
+		sb_respond_error(response, "BAD_REQUEST", "expected {\"spec\": \"<operation> <fault> ...\"}", NULL);
+	else if (!sb_fault_add(spec->valuestring, text, error, sizeof(error)))
+		sb_respond_error(response, "BAD_REQUEST", error, NULL);
 	else
-		answer_ok(answer);
+		respond_ok(response);
 	free(text);
 	cJSON_Delete(body);
 }
 
 /* GET requests: all requests, compact. */
 static void
-control_requests(Call *call, Answer *answer)
+admin_requests(SbCall *call, SbResponse *response)
 {
 	cJSON	   *list = cJSON_CreateArray();
 	int64_t		limit = query_number(call, "limit", 1000);
 
-	for (size_t i = 0; i < request_count() && limit-- > 0; i++)
+	for (size_t i = 0; i < sb_request_count() && limit-- > 0; i++)
 	{
-		Request    *request = request_by_number(i);
+		SbRequest  *request = sb_request_by_number(i);
 		cJSON	   *item = cJSON_CreateObject();
 		cJSON	   *array;
 		char		time[32];
 
-		advance(request);
-		format_time(request->created_at, time);
+		sb_update_status(request);
+		sb_format_time(request->created_at, time);
 		cJSON_AddStringToObject(item, "id", request->id);
 		cJSON_AddStringToObject(item, "title", request->title ? request->title : "");
 		cJSON_AddStringToObject(item, "status", request->status);
 		cJSON_AddStringToObject(item, "proofStatus", request->proof_status);
 		cJSON_AddStringToObject(item, "createdAt", time);
 		array = cJSON_AddArrayToObject(item, "signers");
-		for (int p = 0; p < request->nparties; p++)
-			cJSON_AddItemToArray(array, cJSON_CreateString(request->parties[p].signer->inputs[SIGNER_EMAIL]));
+		for (int p = 0; p < request->nparticipants; p++)
+			cJSON_AddItemToArray(array, cJSON_CreateString(request->participants[p].signer->inputs[SB_SIGNER_EMAIL]));
 		array = cJSON_AddArrayToObject(item, "documents");
 		for (int d = 0; d < request->ndocuments; d++)
 		{
-			char	   *hash = to_hex(request->documents[d]->hash, 32);
+			char	   *hash = sb_to_hex(request->documents[d]->hash, 32);
 
 			cJSON_AddItemToArray(array, cJSON_CreateString(hash));
 			free(hash);
 		}
 		cJSON_AddItemToArray(list, item);
 	}
-	answer_json(answer, list);
+	sb_respond_json(response, list);
 }
 
 /* Put a request into a final status, from wherever it is. */
 static void
-close_as(Request *request, const char *status)
+close_as(SbRequest *request, const char *status)
 {
 	request->status = status;
-	request->closed_at = now_ms();
-	emit_request(request, strcmp(status, "LAUNCH_ERROR") == 0 ? "FAILED" : status);
+	request->closed_at = sb_now_ms();
+	sb_emit_request(request, strcmp(status, "LAUNCH_ERROR") == 0 ? "FAILED" : status);
 }
 
 /* Remove the content of a request's documents, as when its time is over. */
 static void
-clean_originals(Request *request)
+clean_originals(SbRequest *request)
 {
 	for (int i = 0; i < request->ndocuments; i++)
 	{
-		Document   *document = request->documents[i];
+		SbDocument *document = request->documents[i];
 
 		free(document->content);
 		document->content = NULL;
 		document->size = 0;
 		document->cleaned = true;
-		touch_document(document);
+		sb_touch_document(document);
 	}
 }
 
 /* POST requests/:id/:action. */
 static void
-control_act(Call *call, Answer *answer, const char *id, const char *action)
+admin_request_action(SbCall *call, SbResponse *response, const char *id, const char *action)
 {
-	Request    *request = request_by_id(id);
+	SbRequest  *request = sb_request_by_id(id);
 	cJSON	   *body = cJSON_ParseWithLength(call->body, call->body_length);
 	const cJSON *email = cJSON_GetObjectItemCaseSensitive(body, "email");
 	bool		done = true;
 
 	if (request == NULL)
 	{
-		answer_error(answer, "SIGNATURE_REQUEST_NOT_FOUND", "Signature request not found", NULL);
+		sb_respond_error(response, "SIGNATURE_REQUEST_NOT_FOUND", "Signature request not found", NULL);
 		cJSON_Delete(body);
 		return;
 	}
-	advance(request);
-	touch_request(request);
+	sb_update_status(request);
+	sb_touch_request(request);
 	if (strcmp(action, "sign") == 0)
-		done = sign_party(request, cJSON_IsString(email) ? email->valuestring : NULL);
+		done = sb_sign_participant(request, cJSON_IsString(email) ? email->valuestring : NULL);
 	else if (strcmp(action, "refuse") == 0)
-		done = refuse_party(request, get_text(body, "email"), get_text(body, "reason"));
+		done = sb_refuse_participant(request, sb_get_text(body, "email"), sb_get_text(body, "reason"));
 	else if (strcmp(action, "expire") == 0)
 		close_as(request, "EXPIRED");
 	else if (strcmp(action, "fail") == 0)
@@ -153,9 +153,9 @@ control_act(Call *call, Answer *answer, const char *id, const char *action)
 		done = false;
 	cJSON_Delete(body);
 	if (done)
-		answer_ok(answer);
+		respond_ok(response);
 	else
-		answer_error(answer, "BAD_REQUEST", "not possible in this state, or no such action or signer", NULL);
+		sb_respond_error(response, "BAD_REQUEST", "not possible in this state, or no such action or signer", NULL);
 }
 
 /*
@@ -164,12 +164,12 @@ control_act(Call *call, Answer *answer, const char *id, const char *action)
  * from here on, and an event of any kind.
  */
 static void
-control_webhooks(Call *call, Answer *answer)
+admin_webhooks(SbCall *call, SbResponse *response)
 {
 	cJSON	   *body = cJSON_ParseWithLength(call->body, call->body_length);
 	const cJSON *delay = cJSON_GetObjectItemCaseSensitive(body, "delay");
 	const cJSON *event = cJSON_GetObjectItemCaseSensitive(body, "emit");
-	WebhookMode mode = {
+	SbDeliveryMode mode = {
 		.duplicate = cJSON_IsTrue(cJSON_GetObjectItemCaseSensitive(body, "duplicate")),
 		.reverse = cJSON_IsTrue(cJSON_GetObjectItemCaseSensitive(body, "reverse")),
 		.drop = cJSON_IsTrue(cJSON_GetObjectItemCaseSensitive(body, "drop")),
@@ -177,28 +177,28 @@ control_webhooks(Call *call, Answer *answer)
 		.delay = cJSON_IsNumber(delay) ? (int64_t) delay->valuedouble : 0
 	};
 
-	webhooks_set_mode(&mode);
-	if (get_text(event, "topic") && get_text(event, "action") && get_text(event, "msgNature"))
-		emit(first_app(), get_text(event, "topic"), get_text(event, "action"), get_text(event, "msgNature"),
-			 cJSON_Duplicate(cJSON_GetObjectItemCaseSensitive(event, "content"), true));
+	sb_delivery_set_mode(&mode);
+	if (sb_get_text(event, "topic") && sb_get_text(event, "action") && sb_get_text(event, "msgNature"))
+		sb_emit_event(sb_first_app(), sb_get_text(event, "topic"), sb_get_text(event, "action"), sb_get_text(event, "msgNature"),
+					  cJSON_Duplicate(cJSON_GetObjectItemCaseSensitive(event, "content"), true));
 	cJSON_Delete(body);
-	answer_ok(answer);
+	respond_ok(response);
 }
 
 /* GET signers-ca.pem: what the signatures of signers are verified with. */
 static void
-answer_authority(Answer *answer)
+respond_authority(SbResponse *response)
 {
-	char	   *text = signing_authority();
+	char	   *text = sb_signing_authority();
 
 	if (text == NULL)
 	{
-		answer_error(answer, "INTERNAL_ERROR", "could not make a certificate", NULL);
+		sb_respond_error(response, "INTERNAL_ERROR", "could not make a certificate", NULL);
 		return;
 	}
-	answer->status = 200;
-	answer->content_type = "application/x-pem-file";
-	buffer_add(&answer->body, text, strlen(text));
+	response->status = 200;
+	response->content_type = "application/x-pem-file";
+	sb_buffer_add(&response->body, text, strlen(text));
 	free(text);
 }
 
@@ -206,22 +206,22 @@ answer_authority(Answer *answer)
 static void
 forget_all(void)
 {
-	journal_clear();
-	webhooks_reset();
-	store_reset();
+	sb_journal_clear();
+	sb_webhooks_reset();
+	sb_store_reset();
 }
 
 void
-record_reset(Record *record, void *object)
+sb_record_reset(SbRecord *record, void *object)
 {
 	(void) object;
 	if (record->reading)
 		forget_all();
 }
 
-/* Answer a control call. */
+/* Handle an admin call. */
 void
-control(Call *call, Answer *answer)
+sb_admin_call(SbCall *call, SbResponse *response)
 {
 	const char *path = call->path + strlen("/_sandbox/");
 	bool		get = strcmp(call->method, "GET") == 0;
@@ -233,48 +233,48 @@ control(Call *call, Answer *answer)
 	char		to[512];
 
 	if (get && strcmp(path, "health") == 0)
-		answer_ok(answer);
+		respond_ok(response);
 	else if (get && strcmp(path, "journal") == 0)
-		answer_json(answer, journal_list(query_value(call->query, "operation", value, sizeof(value)) ? value : NULL,
-										 query_number(call, "since", 0), query_number(call, "limit", 1000)));
+		sb_respond_json(response, sb_journal_list(sb_query_value(call->query, "operation", value, sizeof(value)) ? value : NULL,
+												  query_number(call, "since", 0), query_number(call, "limit", 1000)));
 	else if (delete && strcmp(path, "journal") == 0)
 	{
-		journal_clear();
-		answer_ok(answer);
+		sb_journal_clear();
+		respond_ok(response);
 	}
 	else if (get && strcmp(path, "counts") == 0)
-		answer_json(answer, journal_counts(query_number(call, "titles", 0) != 0));
+		sb_respond_json(response, sb_journal_counts(query_number(call, "titles", 0) != 0));
 	else if (get && strcmp(path, "emails") == 0)
-		answer_json(answer, list_emails(query_value(call->query, "request", id, sizeof(id)) ? id : NULL,
-										query_value(call->query, "to", to, sizeof(to)) ? to : NULL,
-										query_number(call, "limit", 1000)));
+		sb_respond_json(response, sb_list_emails(sb_query_value(call->query, "request", id, sizeof(id)) ? id : NULL,
+												 sb_query_value(call->query, "to", to, sizeof(to)) ? to : NULL,
+												 query_number(call, "limit", 1000)));
 	else if (get && strcmp(path, "signers-ca.pem") == 0)
-		answer_authority(answer);
+		respond_authority(response);
 	else if (get && strcmp(path, "requests") == 0)
-		control_requests(call, answer);
+		admin_requests(call, response);
 	else if (post && strcmp(path, "faults") == 0)
-		control_faults(call, answer);
+		admin_faults(call, response);
 	else if (delete && strcmp(path, "faults") == 0)
 	{
-		fault_clear();
-		answer_ok(answer);
+		sb_fault_clear();
+		respond_ok(response);
 	}
 	else if (post && strcmp(path, "reset") == 0)
 	{
-		fault_clear();
-		state_reset();
+		sb_fault_clear();
+		sb_state_reset();
 		forget_all();
-		answer_ok(answer);
+		respond_ok(response);
 	}
 	else if (post && strcmp(path, "revoke-logins") == 0)
 	{
-		revoke_logins();
-		answer_ok(answer);
+		sb_revoke_logins();
+		respond_ok(response);
 	}
 	else if (post && strcmp(path, "webhooks") == 0)
-		control_webhooks(call, answer);
+		admin_webhooks(call, response);
 	else if (post && sscanf(path, "requests/%63[^/]/%63s", id, action) == 2)
-		control_act(call, answer, id, action);
+		admin_request_action(call, response, id, action);
 	else
-		answer_error(answer, "NOT_FOUND", "no such control call", NULL);
+		sb_respond_error(response, "NOT_FOUND", "no such admin call", NULL);
 }

@@ -1,7 +1,7 @@
 /*-------------------------------------------------------------------------
  *
  * journal.c
- *	  What was received and answered, for tests to read.
+ *	  What was received, and the responses, for tests to read.
  *
  *-------------------------------------------------------------------------
  */
@@ -11,53 +11,53 @@
 #include <stdlib.h>
 #include <string.h>
 
-static Entry *entries;
+static SbEntry *entries;
 static size_t nentries;
 static size_t first;			/* entries before it were cleared */
 static int64_t total_emails;
 
 /* Make room for one more. */
-static Entry *
+static SbEntry *
 new_entry(void)
 {
 	if ((nentries & (nentries + 1)) == 0)
-		entries = xrealloc(entries, (nentries + 1) * 2 * sizeof(Entry));
-	return memset(&entries[nentries++], 0, sizeof(Entry));
+		entries = sb_realloc(entries, (nentries + 1) * 2 * sizeof(SbEntry));
+	return memset(&entries[nentries++], 0, sizeof(SbEntry));
 }
 
 /* Note a call. */
 void
-journal_add(const Call *call, int status, const char *broken, const char *fault, bool processed, int64_t duration)
+sb_journal_add(const SbCall *call, int status, const char *broken, const char *fault, bool processed, int64_t duration)
 {
 	uint8_t		hash[32];
-	Entry	   *entry;
+	SbEntry    *entry;
 
 	entry = new_entry();
-	entry->time = now_ms();
-	entry->method = xstrdup(call->method);
-	entry->path = call->query ? xprintf("%s?%s", call->path, call->query) : xstrdup(call->path);
+	entry->time = sb_now_ms();
+	entry->method = sb_strdup(call->method);
+	entry->path = call->query ? sb_psprintf("%s?%s", call->path, call->query) : sb_strdup(call->path);
 	entry->operation = call->operation ? call->operation : "";
 	entry->status = status;
 	entry->broken = broken;
-	entry->fault = fault[0] ? xstrdup(fault) : NULL;
+	entry->fault = fault[0] ? sb_strdup(fault) : NULL;
 	entry->processed = processed;
 	memcpy(entry->created, call->created, sizeof(entry->created));
-	entry->title = call->title ? xstrdup(call->title) : NULL;
+	entry->title = call->title ? sb_strdup(call->title) : NULL;
 	entry->emails = call->emails;
 	entry->duration = duration;
 	entry->body_size = call->body_length;
 	if (call->body_length > 0)
 	{
-		sha256(call->body, call->body_length, hash);
-		entry->body_sha256 = to_hex(hash, sizeof(hash));
+		sb_sha256(call->body, call->body_length, hash);
+		entry->body_sha256 = sb_to_hex(hash, sizeof(hash));
 	}
 	total_emails += call->emails;
-	state_note(STATE_ENTRY, entry);
-	if (options.verbose)
+	sb_state_append(SB_STATE_ENTRY, entry);
+	if (sb_options.verbose)
 	{
 		char		time[32];
 
-		format_time(entry->time, time);
+		sb_format_time(entry->time, time);
 		printf("%.12s  %-4s %s  %s%d%s\n", time + 11, entry->method, entry->path,
 			   broken ? "" : "-> ", status, broken ? broken : "");
 		fflush(stdout);
@@ -65,47 +65,47 @@ journal_add(const Call *call, int status, const char *broken, const char *fault,
 }
 
 /* The calls in the order in which they were noted, counted from 0. */
-const Entry *
-journal_entry(size_t number)
+const SbEntry *
+sb_journal_entry(size_t number)
 {
 	return &entries[first + number];
 }
 
 size_t
-journal_size(void)
+sb_journal_size(void)
 {
 	return nentries - first;
 }
 
 /* Forget what was noted. */
 void
-journal_clear(void)
+sb_journal_clear(void)
 {
 	first = nentries;
 	total_emails = 0;
-	state_note(STATE_CLEAR_JOURNAL, NULL);
+	sb_state_append(SB_STATE_CLEAR_JOURNAL, NULL);
 }
 
 void
-record_entry(Record *record, void *object)
+sb_record_entry(SbRecord *record, void *object)
 {
-	Entry	   *entry = object ? object : new_entry();
+	SbEntry    *entry = object ? object : new_entry();
 	int64_t		size = (int64_t) entry->body_size;
 
-	record_number(record, &entry->time);
-	record_text(record, &entry->method);
-	record_text(record, &entry->path);
-	record_word(record, &entry->operation);
-	record_int(record, &entry->status);
-	record_word(record, &entry->broken);
-	record_text(record, &entry->fault);
-	record_flag(record, &entry->processed);
-	record_id(record, entry->created);
-	record_text(record, &entry->title);
-	record_int(record, &entry->emails);
-	record_number(record, &size);
-	record_text(record, &entry->body_sha256);
-	record_number(record, &entry->duration);
+	sb_record_number(record, &entry->time);
+	sb_record_text(record, &entry->method);
+	sb_record_text(record, &entry->path);
+	sb_record_word(record, &entry->operation);
+	sb_record_int(record, &entry->status);
+	sb_record_word(record, &entry->broken);
+	sb_record_text(record, &entry->fault);
+	sb_record_flag(record, &entry->processed);
+	sb_record_id(record, entry->created);
+	sb_record_text(record, &entry->title);
+	sb_record_int(record, &entry->emails);
+	sb_record_number(record, &size);
+	sb_record_text(record, &entry->body_sha256);
+	sb_record_number(record, &entry->duration);
 	entry->body_size = (size_t) size;
 	if (record->reading)
 		total_emails += entry->emails;
@@ -113,42 +113,42 @@ record_entry(Record *record, void *object)
 
 /* What was noted before is no longer told; its numbers stay used. */
 void
-record_clear_journal(Record *record, void *object)
+sb_record_clear_journal(SbRecord *record, void *object)
 {
 	(void) object;
 	if (record->reading)
-		journal_clear();
+		sb_journal_clear();
 }
 
 /* Note all entries. */
 void
-note_journal(void)
+sb_note_journal(void)
 {
 	for (size_t i = 0; i < nentries; i++)
 	{
 		if (i == first && first > 0)
-			state_note(STATE_CLEAR_JOURNAL, NULL);
-		state_note(STATE_ENTRY, &entries[i]);
+			sb_state_append(SB_STATE_CLEAR_JOURNAL, NULL);
+		sb_state_append(SB_STATE_ENTRY, &entries[i]);
 	}
 	if (first > 0 && first == nentries)
-		state_note(STATE_CLEAR_JOURNAL, NULL);
+		sb_state_append(SB_STATE_CLEAR_JOURNAL, NULL);
 }
 
 /* The calls after "since", of one operation unless NULL. */
 cJSON *
-journal_list(const char *operation, int64_t since, int64_t limit)
+sb_journal_list(const char *operation, int64_t since, int64_t limit)
 {
 	cJSON	   *list = cJSON_CreateArray();
 
 	for (size_t i = first; i < nentries && limit > 0; i++)
 	{
-		const Entry *entry = &entries[i];
+		const SbEntry *entry = &entries[i];
 		cJSON	   *item;
 		char		time[32];
 
 		if ((int64_t) i + 1 <= since || (operation && strcmp(operation, entry->operation) != 0))
 			continue;
-		format_time(entry->time, time);
+		sb_format_time(entry->time, time);
 		item = cJSON_CreateObject();
 		cJSON_AddNumberToObject(item, "sequence", (double) i + 1);
 		cJSON_AddStringToObject(item, "time", time);
@@ -190,12 +190,12 @@ count_one(cJSON *object, const char *name)
 
 /* How much there is. */
 cJSON *
-journal_counts(bool titles)
+sb_journal_counts(bool titles)
 {
 	cJSON	   *counts = cJSON_CreateObject();
 	cJSON	   *faults = cJSON_AddObjectToObject(counts, "faults");
 
-	cJSON_AddNumberToObject(counts, "requests", (double) request_count());
+	cJSON_AddNumberToObject(counts, "requests", (double) sb_request_count());
 	cJSON_AddNumberToObject(counts, "emails", (double) total_emails);
 	cJSON_AddNumberToObject(counts, "calls", (double) (nentries - first));
 	for (size_t i = first; i < nentries; i++)
@@ -207,9 +207,9 @@ journal_counts(bool titles)
 	{
 		cJSON	   *by_title = cJSON_AddObjectToObject(counts, "byTitle");
 
-		for (size_t i = 0; i < request_count(); i++)
+		for (size_t i = 0; i < sb_request_count(); i++)
 		{
-			const char *title = request_by_number(i)->title;
+			const char *title = sb_request_by_number(i)->title;
 
 			count_one(by_title, title ? title : "");
 		}

@@ -1,7 +1,7 @@
 /*-------------------------------------------------------------------------
  *
  * journal.h
- *	  What was received and answered.
+ *	  What was received, and the responses.
  *
  *-------------------------------------------------------------------------
  */
@@ -10,25 +10,25 @@
 
 #include "model/state.h"
 
-typedef struct Entry
+typedef struct SbEntry
 {
 	int64_t		time;
 	char	   *method;
 	char	   *path;
 	const char *operation;
 	int			status;			/* 0: none was sent */
-	const char *broken;			/* how the answer was broken, or NULL */
+	const char *broken;			/* how the response was broken, or NULL */
 	char	   *fault;			/* what was to go wrong, or NULL */
 	bool		processed;
-	char		created[ID_LENGTH + 1];
+	char		created[SB_ID_LENGTH + 1];
 	char	   *title;
 	int			emails;
 	size_t		body_size;
 	char	   *body_sha256;
 	int64_t		duration;
-} Entry;
+} SbEntry;
 
-extern const Entry *journal_entry(size_t number);
-extern size_t journal_size(void);
+extern const SbEntry *sb_journal_entry(size_t number);
+extern size_t sb_journal_size(void);
 
 #endif							/* SANDBOX_JOURNAL_H */

@@ -20,21 +20,21 @@ static bool have_signing_key;
 
 /* Make all tokens invalid. */
 void
-revoke_logins(void)
+sb_revoke_logins(void)
 {
 	RAND_bytes(signing_key, sizeof(signing_key));
 	have_signing_key = true;
-	note_login_key();
+	sb_note_login_key();
 }
 
 void
-record_login_key(Record *record, void *object)
+sb_record_login_key(SbRecord *record, void *object)
 {
 	void	   *key = record->reading ? NULL : signing_key;
 	size_t		size = sizeof(signing_key);
 
 	(void) object;
-	record_blob(record, &key, &size);
+	sb_record_blob(record, &key, &size);
 	if (!record->reading)
 		return;
 	have_signing_key = size == sizeof(signing_key);
@@ -45,17 +45,17 @@ record_login_key(Record *record, void *object)
 
 /* Note what JWTs are signed with. */
 void
-note_login_key(void)
+sb_note_login_key(void)
 {
 	if (have_signing_key)
-		state_note(STATE_LOGIN_KEY, NULL);
+		sb_state_append(SB_STATE_LOGIN_KEY, NULL);
 }
 
 /* Bytes in base64url without padding, to be freed. */
 static char *
 to_base64url(const void *data, size_t length)
 {
-	char	   *text = to_base64(data, length);
+	char	   *text = sb_to_base64(data, length);
 
 	for (char *c = text; *c; c++)
 		*c = *c == '+' ? '-' : *c == '/' ? '_' : *c == '=' ? '\0' : *c;
@@ -70,24 +70,24 @@ sign_token(const char *text, size_t length)
 	unsigned int size = sizeof(mac);
 
 	if (!have_signing_key)
-		revoke_logins();
+		sb_revoke_logins();
 	HMAC(EVP_sha256(), signing_key, sizeof(signing_key), (const unsigned char *) text, length, mac, &size);
 	return to_base64url(mac, size);
 }
 
 /* A JWT for an application, to be freed. */
 static char *
-make_jwt(const App *app)
+make_jwt(const SbApp *app)
 {
 	static const char header[] = "{\"alg\":\"HS256\",\"typ\":\"JWT\"}";
-	int64_t		now = now_ms();
-	char	   *payload = xprintf("{\"appId\":\"%s\",\"appEnv\":\"%s\",\"iat\":%lld,\"exp\":%lld}", app->app_id, app->app_env,
-								  (long long) now / 1000, (long long) (now + options.jwt_lifetime + 999) / 1000);
+	int64_t		now = sb_now_ms();
+	char	   *payload = sb_psprintf("{\"appId\":\"%s\",\"appEnv\":\"%s\",\"iat\":%lld,\"exp\":%lld}", app->app_id, app->app_env,
+									  (long long) now / 1000, (long long) (now + sb_options.jwt_lifetime + 999) / 1000);
 	char	   *first = to_base64url(header, strlen(header));
 	char	   *second = to_base64url(payload, strlen(payload));
-	char	   *signed_text = xprintf("%s.%s", first, second);
+	char	   *signed_text = sb_psprintf("%s.%s", first, second);
 	char	   *signature = sign_token(signed_text, strlen(signed_text));
-	char	   *token = xprintf("%s.%s", signed_text, signature);
+	char	   *token = sb_psprintf("%s.%s", signed_text, signature);
 
 	free(payload);
 	free(first);
@@ -110,13 +110,13 @@ read_jwt(const char *token)
 	free(signature);
 	if (genuine)
 	{
-		char	   *text = xprintf("%.*s%s", (int) (end - dot - 1), dot + 1, &"==="[3 - (4 - (end - dot - 1) % 4) % 4]);
+		char	   *text = sb_psprintf("%.*s%s", (int) (end - dot - 1), dot + 1, &"==="[3 - (4 - (end - dot - 1) % 4) % 4]);
 		size_t		size;
 		uint8_t    *json;
 
 		for (char *c = text; *c; c++)
 			*c = *c == '-' ? '+' : *c == '_' ? '/' : *c;
-		json = from_base64(text, strlen(text), &size);
+		json = sb_from_base64(text, strlen(text), &size);
 		payload = json ? cJSON_ParseWithLength((const char *) json, size) : NULL;
 		free(json);
 		free(text);
@@ -126,26 +126,26 @@ read_jwt(const char *token)
 
 /* POST /v4/auth/app-api */
 void
-login(Call *call, Answer *answer)
+sb_login(SbCall *call, SbResponse *response)
 {
-	static const Field fields[] = {
+	static const SbField fields[] = {
 		{"appId", 'w', true}, {"appEnv", 'v', true}, {"secret", 's', true}, {NULL, 0, false}
 	};
-	cJSON	   *body = parse_fields(call, fields, answer);
-	App		   *app;
+	cJSON	   *body = sb_parse_fields(call, fields, response);
+	SbApp	   *app;
 
 	if (body == NULL)
 		return;
-	app = app_by_id(get_text(body, "appId"), get_text(body, "appEnv"));
+	app = sb_app_by_id(sb_get_text(body, "appId"), sb_get_text(body, "appEnv"));
 	if (app == NULL)
-		answer_error(answer, "APP_NOT_FOUND", "Application not found", NULL);
-	else if (app->secret == NULL || strcmp(app->secret, get_text(body, "secret")) != 0)
-		answer_error(answer, "AUTHENTICATION_FAILED", "Authentication failed", NULL);
+		sb_respond_error(response, "APP_NOT_FOUND", "Application not found", NULL);
+	else if (app->secret == NULL || strcmp(app->secret, sb_get_text(body, "secret")) != 0)
+		sb_respond_error(response, "AUTHENTICATION_FAILED", "Authentication failed", NULL);
 	else
 	{
 		char	   *token = make_jwt(app);
 
-		answer_id(answer, "jwtToken", token);
+		sb_respond_id(response, "jwtToken", token);
 		free(token);
 	}
 	cJSON_Delete(body);
@@ -153,50 +153,50 @@ login(Call *call, Answer *answer)
 
 /* Find the application of a JWT; false, with the error, if none. */
 static bool
-authenticate_jwt(Call *call, const char *token, Answer *answer)
+authenticate_jwt(SbCall *call, const char *token, SbResponse *response)
 {
 	cJSON	   *payload = read_jwt(token);
 	const cJSON *exp = cJSON_GetObjectItemCaseSensitive(payload, "exp");
 
 	if (payload == NULL)
-		answer_error(answer, "INVALID_AUTH_JWT_TOKEN", "The token is not valid", NULL);
-	else if (!cJSON_IsNumber(exp) || exp->valuedouble * 1000 <= (double) now_ms())
-		answer_error(answer, "OUTDATED_AUTH_JWT_TOKEN", "The token is outdated", NULL);
+		sb_respond_error(response, "INVALID_AUTH_JWT_TOKEN", "The token is not valid", NULL);
+	else if (!cJSON_IsNumber(exp) || exp->valuedouble * 1000 <= (double) sb_now_ms())
+		sb_respond_error(response, "OUTDATED_AUTH_JWT_TOKEN", "The token is outdated", NULL);
 	else
-		call->app = app_by_id(get_text(payload, "appId"), get_text(payload, "appEnv"));
+		call->app = sb_app_by_id(sb_get_text(payload, "appId"), sb_get_text(payload, "appEnv"));
 	cJSON_Delete(payload);
 	return call->app != NULL;
 }
 
 /* Find the application of the call's bearer; false, with the error, if none. */
 bool
-authenticate(Call *call, Answer *answer)
+sb_authenticate(SbCall *call, SbResponse *response)
 {
 	const char *token = call->authorization;
 
 	if (token == NULL)
 	{
-		answer_error(answer, "AUTH_HEADER_NOT_FOUND", "Authorization header not found", NULL);
+		sb_respond_error(response, "AUTH_HEADER_NOT_FOUND", "Authorization header not found", NULL);
 		return false;
 	}
 	if (strncasecmp(token, "Bearer", 6) != 0 || (token[6] != ' ' && token[6] != '\0'))
 	{
-		answer_error(answer, "AUTH_HEADER_NOT_BEARER", "Authorization header is not a bearer", NULL);
+		sb_respond_error(response, "AUTH_HEADER_NOT_BEARER", "Authorization header is not a bearer", NULL);
 		return false;
 	}
 	for (token += 6; *token == ' '; token++)
 		;
 	if (*token == '\0')
 	{
-		answer_error(answer, "AUTH_HEADER_NO_TOKEN", "Authorization header has no token", NULL);
+		sb_respond_error(response, "AUTH_HEADER_NO_TOKEN", "Authorization header has no token", NULL);
 		return false;
 	}
 	if (strncmp(token, "eyJ", 3) == 0)
-		return authenticate_jwt(call, token, answer);
-	call->app = app_by_key(token);
+		return authenticate_jwt(call, token, response);
+	call->app = sb_app_by_key(token);
 	if (call->app == NULL)
 	{
-		answer_error(answer, "API_KEY_NOT_FOUND", "API key not found", NULL);
+		sb_respond_error(response, "API_KEY_NOT_FOUND", "API key not found", NULL);
 		return false;
 	}
 	return true;

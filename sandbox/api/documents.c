@@ -15,46 +15,46 @@ static const char *const high_level_types[] = {
 };
 
 /* Find the document that the path names; NULL, with the error. */
-Document *
-named_document(Call *call, Answer *answer)
+SbDocument *
+sb_named_document(SbCall *call, SbResponse *response)
 {
 	const char *id = call->arguments[0];
-	Document   *document;
+	SbDocument *document;
 
-	if (!is_id(id))
+	if (!sb_is_id(id))
 	{
-		answer_error(answer, "PARAMS_VALIDATION_FAILED", "documentId is not an id", NULL);
+		sb_respond_error(response, "PARAMS_VALIDATION_FAILED", "documentId is not an id", NULL);
 		return NULL;
 	}
-	document = document_by_id(id);
+	document = sb_document_by_id(id);
 	if (document == NULL || document->deleted)
 	{
-		answer_error(answer, "DOCUMENT_NOT_FOUND", "Document not found", NULL);
+		sb_respond_error(response, "DOCUMENT_NOT_FOUND", "Document not found", NULL);
 		return NULL;
 	}
 	if (document->app != call->app)
 	{
-		answer_error(answer, foreign_code(call->app, document->app, "DOCUMENT_BAD_ENV", "DOCUMENT_NOT_OWNED_BY_APP"),
-					 "The document is of another application or environment", NULL);
+		sb_respond_error(response, sb_foreign_code(call->app, document->app, "DOCUMENT_BAD_ENV", "DOCUMENT_NOT_OWNED_BY_APP"),
+						 "The document is of another application or environment", NULL);
 		return NULL;
 	}
 	if (document->request)
-		advance(document->request);
+		sb_update_status(document->request);
 	if (strcmp(call->method, "GET") != 0)
-		touch_document(document);
+		sb_touch_document(document);
 	return document;
 }
 
 /* The hash as the API writes it, which is not known for sure: by option. */
 static char *
-hash_text(const Document *document)
+hash_text(const SbDocument *document)
 {
 	char	   *text;
 
-	if (strcmp(options.hash_format, "hex") == 0)
-		return to_hex(document->hash, sizeof(document->hash));
-	text = to_base64(document->hash, sizeof(document->hash));
-	for (char *c = text; strcmp(options.hash_format, "base64url") == 0 && *c; c++)
+	if (strcmp(sb_options.hash_format, "hex") == 0)
+		return sb_to_hex(document->hash, sizeof(document->hash));
+	text = sb_to_base64(document->hash, sizeof(document->hash));
+	for (char *c = text; strcmp(sb_options.hash_format, "base64url") == 0 && *c; c++)
 		*c = *c == '+' ? '-' : *c == '/' ? '_' : *c;
 	return text;
 }
@@ -64,9 +64,9 @@ hash_text(const Document *document)
  * document, with its last digits those of the signer.
  */
 void
-signature_id(const Document *document, const Signer *signer, char id[ID_LENGTH + 1])
+sb_signature_id(const SbDocument *document, const SbSigner *signer, char id[SB_ID_LENGTH + 1])
 {
-	memcpy(id, document->id, ID_LENGTH + 1);
+	memcpy(id, document->id, SB_ID_LENGTH + 1);
 	memcpy(id + 12, signer->id + 18, 6);
 }
 
@@ -80,14 +80,14 @@ add_text(cJSON *json, const char *name, const char *text)
 
 /* The document object; with_signers: and who has signed it. */
 cJSON *
-describe_document(const Document *document, bool with_signers)
+sb_describe_document(const SbDocument *document, bool with_signers)
 {
-	const Request *request = document->request;
+	const SbRequest *request = document->request;
 	cJSON	   *json = cJSON_CreateObject();
 	cJSON	   *list;
 	char		time[32];
 
-	format_time(document->created_at, time);
+	sb_format_time(document->created_at, time);
 	cJSON_AddStringToObject(json, "_id", document->id);
 	cJSON_AddStringToObject(json, "_createdAt", time);
 	cJSON_AddStringToObject(json, "appId", document->app->app_id);
@@ -118,19 +118,19 @@ describe_document(const Document *document, bool with_signers)
 		return json;
 
 	list = cJSON_AddArrayToObject(json, "signatureSummaries");
-	for (int i = 0; request != NULL && i < request->nparties; i++)
+	for (int i = 0; request != NULL && i < request->nparticipants; i++)
 	{
-		const Party *party = &request->parties[i];
+		const SbParticipant *participant = &request->participants[i];
 		cJSON	   *summary;
-		char		id[ID_LENGTH + 1];
+		char		id[SB_ID_LENGTH + 1];
 
-		if (party->signed_at == 0)
+		if (participant->signed_at == 0)
 			continue;
 		summary = cJSON_CreateObject();
-		signature_id(document, party->signer, id);
-		format_time(party->signed_at, time);
+		sb_signature_id(document, participant->signer, id);
+		sb_format_time(participant->signed_at, time);
 		cJSON_AddStringToObject(summary, "signatureId", id);
-		cJSON_AddStringToObject(summary, "signerId", party->signer->id);
+		cJSON_AddStringToObject(summary, "signerId", participant->signer->id);
 		cJSON_AddStringToObject(summary, "date", time);
 		cJSON_AddItemToArray(list, summary);
 	}
@@ -139,56 +139,56 @@ describe_document(const Document *document, bool with_signers)
 
 /* GET /v4/documents/:documentId */
 void
-document_metadata(Call *call, Answer *answer)
+sb_document_metadata(SbCall *call, SbResponse *response)
 {
-	Document   *document = named_document(call, answer);
+	SbDocument *document = sb_named_document(call, response);
 
 	if (document)
-		answer_json(answer, describe_document(document, false));
+		sb_respond_json(response, sb_describe_document(document, false));
 }
 
 /* GET /v4/documents/:documentId/context */
 void
-document_context(Call *call, Answer *answer)
+sb_document_context(SbCall *call, SbResponse *response)
 {
-	Document   *document = named_document(call, answer);
+	SbDocument *document = sb_named_document(call, response);
 
 	if (document)
-		answer_json(answer, describe_document(document, true));
+		sb_respond_json(response, sb_describe_document(document, true));
 }
 
 /* GET /v4/documents/:documentId/file */
 void
-document_file(Call *call, Answer *answer)
+sb_document_file(SbCall *call, SbResponse *response)
 {
-	Document   *document = named_document(call, answer);
+	SbDocument *document = sb_named_document(call, response);
 
 	if (document == NULL)
 		return;
 	if (document->content == NULL)
 	{
-		answer_error(answer, document->cleaned ? "DOCUMENT_HAS_BEEN_REMOVED" :
-					 document->nature ? "DOCUMENT_BAD_NATURE" : "DOCUMENT_NOT_PROVIDED",
-					 "The document has no file", NULL);
+		sb_respond_error(response, document->cleaned ? "DOCUMENT_HAS_BEEN_REMOVED" :
+						 document->nature ? "DOCUMENT_BAD_NATURE" : "DOCUMENT_NOT_PROVIDED",
+						 "The document has no file", NULL);
 		return;
 	}
-	answer->status = 200;
-	answer->content_type = document->mime_type;
-	buffer_add(&answer->body, document->content, document->size);
+	response->status = 200;
+	response->content_type = document->mime_type;
+	sb_buffer_add(&response->body, document->content, document->size);
 }
 
 /* One signature: of one signer under one document. */
 static cJSON *
-describe_signature(const Document *document, const Party *party)
+describe_signature(const SbDocument *document, const SbParticipant *participant)
 {
 	cJSON	   *json = cJSON_CreateObject();
-	char		id[ID_LENGTH + 1];
+	char		id[SB_ID_LENGTH + 1];
 
-	signature_id(document, party->signer, id);
+	sb_signature_id(document, participant->signer, id);
 	cJSON_AddStringToObject(json, "_id", id);
 	cJSON_AddStringToObject(json, "appId", document->app->app_id);
 	cJSON_AddStringToObject(json, "appEnv", document->app->app_env);
-	cJSON_AddStringToObject(json, "signerId", party->signer->id);
+	cJSON_AddStringToObject(json, "signerId", participant->signer->id);
 	cJSON_AddStringToObject(json, "documentId", document->id);
 	cJSON_AddStringToObject(json, "status", "SIGNED");
 	cJSON_AddStringToObject(json, "mode", "SERVER_SIDE_SIGNATURE");
@@ -197,40 +197,40 @@ describe_signature(const Document *document, const Party *party)
 
 /* GET /v4/documents/:documentId/signatures */
 void
-document_signatures(Call *call, Answer *answer)
+sb_document_signatures(SbCall *call, SbResponse *response)
 {
-	Document   *document = named_document(call, answer);
+	SbDocument *document = sb_named_document(call, response);
 	cJSON	   *list;
 
 	if (document == NULL)
 		return;
 	list = cJSON_CreateArray();
-	for (int i = 0; document->request != NULL && i < document->request->nparties; i++)
+	for (int i = 0; document->request != NULL && i < document->request->nparticipants; i++)
 	{
-		if (document->request->parties[i].signed_at != 0)
-			cJSON_AddItemToArray(list, describe_signature(document, &document->request->parties[i]));
+		if (document->request->participants[i].signed_at != 0)
+			cJSON_AddItemToArray(list, describe_signature(document, &document->request->participants[i]));
 	}
-	answer_json(answer, list);
+	sb_respond_json(response, list);
 }
 
 /* The signature with the id that the path names. */
 static void
-one_signature(const Document *document, const char *id, Answer *answer)
+one_signature(const SbDocument *document, const char *id, SbResponse *response)
 {
-	for (int i = 0; document->request != NULL && i < document->request->nparties; i++)
+	for (int i = 0; document->request != NULL && i < document->request->nparticipants; i++)
 	{
-		const Party *party = &document->request->parties[i];
-		char		other[ID_LENGTH + 1];
+		const SbParticipant *participant = &document->request->participants[i];
+		char		other[SB_ID_LENGTH + 1];
 
-		signature_id(document, party->signer, other);
-		if (party->signed_at != 0 && strcmp(id, other) == 0)
+		sb_signature_id(document, participant->signer, other);
+		if (participant->signed_at != 0 && strcmp(id, other) == 0)
 		{
-			answer_json(answer, describe_signature(document, party));
+			sb_respond_json(response, describe_signature(document, participant));
 			return;
 		}
 	}
-	answer_error(answer, is_id(id) ? "SIGNATURE_NOT_FOUND" : "PARAMS_VALIDATION_FAILED",
-				 "Signature not found", NULL);
+	sb_respond_error(response, sb_is_id(id) ? "SIGNATURE_NOT_FOUND" : "PARAMS_VALIDATION_FAILED",
+					 "Signature not found", NULL);
 }
 
 /*
@@ -240,10 +240,10 @@ one_signature(const Document *document, const char *id, Answer *answer)
  * as well.
  */
 void
-document_proof(Call *call, Answer *answer)
+sb_document_proof(SbCall *call, SbResponse *response)
 {
 	const char *type = call->arguments[1];
-	Document   *document = named_document(call, answer);
+	SbDocument *document = sb_named_document(call, response);
 	const char *status;
 	bool		known = false;
 
@@ -253,68 +253,68 @@ document_proof(Call *call, Answer *answer)
 		known = known || strcmp(high_level_types[i], type) == 0;
 	if (!known && strstr(call->path, "/signatures/"))
 	{
-		one_signature(document, type, answer);
+		one_signature(document, type, response);
 		return;
 	}
 	status = document->request ? document->request->proof_status : "NOT_INITIALIZED";
 	if (!known)
-		answer_error(answer, "PARAMS_VALIDATION_FAILED", "signatureType is not known", NULL);
+		sb_respond_error(response, "PARAMS_VALIDATION_FAILED", "signatureType is not known", NULL);
 	else if (strcmp(status, "CLEANED") == 0)
-		answer_error(answer, "DOCUMENT_PROOF_HAS_BEEN_REMOVED", "The proof has been removed", NULL);
+		sb_respond_error(response, "DOCUMENT_PROOF_HAS_BEEN_REMOVED", "The proof has been removed", NULL);
 	else if (strcmp(status, "CREATED") != 0)
-		answer_error(answer, "DOCUMENT_PROOF_NOT_CREATED", "The proof is not created", NULL);
+		sb_respond_error(response, "DOCUMENT_PROOF_NOT_CREATED", "The proof is not created", NULL);
 	else if (strcmp(type, "PDF_WITH_SIGNATURES") == 0 && strcmp(document->nature, "DATA_JSON") != 0)
 	{
-		make_proof(document, &answer->body);
-		answer->status = 200;
-		answer->content_type = "application/pdf";
+		sb_make_proof(document, &response->body);
+		response->status = 200;
+		response->content_type = "application/pdf";
 	}
-	else if (strcmp(type, "SIGNED_DATA") == 0 && make_signed_data(document, &answer->body))
+	else if (strcmp(type, "SIGNED_DATA") == 0 && sb_make_signed_data(document, &response->body))
 	{
-		answer->status = 200;
-		answer->content_type = "application/json";
+		response->status = 200;
+		response->content_type = "application/json";
 	}
 	else if (strcmp(type, "ADVANCED_LEGAL_KIT") == 0)
 	{
-		make_legal_kit(document, &answer->body);
-		answer->status = 200;
-		answer->content_type = "application/zip";
+		sb_make_legal_kit(document, &response->body);
+		response->status = 200;
+		response->content_type = "application/zip";
 	}
 	else
-		answer_error(answer, "SIGNATURE_PROOF_TYPE_NOT_AVAILABLE", "The document has no such proof", NULL);
+		sb_respond_error(response, "SIGNATURE_PROOF_TYPE_NOT_AVAILABLE", "The document has no such proof", NULL);
 }
 
 /* GET /v4/documents/:documentId/img-signatures */
 void
-document_images(Call *call, Answer *answer)
+sb_document_images(SbCall *call, SbResponse *response)
 {
-	Document   *document = named_document(call, answer);
+	SbDocument *document = sb_named_document(call, response);
 
 	if (document)
-		answer_error(answer, "NO_SIGNATURE_IMAGES_FOUND", "Nobody has drawn a signature", NULL);
+		sb_respond_error(response, "NO_SIGNATURE_IMAGES_FOUND", "Nobody has drawn a signature", NULL);
 }
 
 /* Make a proof of one signer, of a type that the document has; NULL: there is none. */
 static const char *
-make_signer_proof(const Document *document, const Party *party, const char *type, Buffer *proof)
+make_signer_proof(const SbDocument *document, const SbParticipant *participant, const char *type, SbBuffer *proof)
 {
 	if (strcmp(type, "CADES") == 0 || strcmp(type, "PKCS7") == 0)
-		return make_cms(document, party, proof) ? "application/pkcs7-signature" : NULL;
+		return sb_make_cms(document, participant, proof) ? "application/pkcs7-signature" : NULL;
 	if (strcmp(type, "PADES_ATTACHED") == 0)
-		return make_pades(document, party, proof) ? "application/pdf" : NULL;
-	return make_jws(document, party, type, proof) ? "application/jose" : NULL;
+		return sb_make_pades(document, participant, proof) ? "application/pdf" : NULL;
+	return sb_make_jws(document, participant, type, proof) ? "application/jose" : NULL;
 }
 
 /* GET /v4/documents/:documentId/signature-type/:signatureType/signers/:signerId */
 void
-signer_proof(Call *call, Answer *answer)
+sb_signer_proof(SbCall *call, SbResponse *response)
 {
 	static const char *const types[] = {
 		"CADES", "PKCS7", "PADES_ATTACHED", "JWSDET", "JWSATT", "JADESDET", "JADESATT", "XADESDET",
 		"XADESATT", "XMLDSIGDET", "XMLDSIGATT", NULL
 	};
-	Document   *document = named_document(call, answer);
-	const Party *party = NULL;
+	SbDocument *document = sb_named_document(call, response);
+	const SbParticipant *participant = NULL;
 	const char *content_type;
 	bool		known = false;
 
@@ -322,23 +322,23 @@ signer_proof(Call *call, Answer *answer)
 		return;
 	for (int i = 0; types[i] != NULL; i++)
 		known = known || strcmp(types[i], call->arguments[1]) == 0;
-	for (int i = 0; document->request != NULL && i < document->request->nparties; i++)
+	for (int i = 0; document->request != NULL && i < document->request->nparticipants; i++)
 	{
-		if (strcmp(document->request->parties[i].signer->id, call->arguments[2]) == 0)
-			party = &document->request->parties[i];
+		if (strcmp(document->request->participants[i].signer->id, call->arguments[2]) == 0)
+			participant = &document->request->participants[i];
 	}
 	if (!known)
-		answer_error(answer, "PARAMS_VALIDATION_FAILED", "signatureType is not known", NULL);
-	else if (party == NULL)
-		answer_error(answer, is_id(call->arguments[2]) ? "SIGNER_NOT_FOUND" : "PARAMS_VALIDATION_FAILED",
-					 "Signer not found", NULL);
-	else if (party->signed_at == 0)
-		answer_error(answer, "SIGNER_NOT_SIGNED_YET", "The signer has not signed", NULL);
-	else if ((content_type = make_signer_proof(document, party, call->arguments[1], &answer->body)) != NULL)
+		sb_respond_error(response, "PARAMS_VALIDATION_FAILED", "signatureType is not known", NULL);
+	else if (participant == NULL)
+		sb_respond_error(response, sb_is_id(call->arguments[2]) ? "SIGNER_NOT_FOUND" : "PARAMS_VALIDATION_FAILED",
+						 "Signer not found", NULL);
+	else if (participant->signed_at == 0)
+		sb_respond_error(response, "SIGNER_NOT_SIGNED_YET", "The signer has not signed", NULL);
+	else if ((content_type = make_signer_proof(document, participant, call->arguments[1], &response->body)) != NULL)
 	{
-		answer->status = 200;
-		answer->content_type = content_type;
+		response->status = 200;
+		response->content_type = content_type;
 	}
 	else
-		answer_error(answer, "SIGNATURE_PROOF_TYPE_NOT_AVAILABLE", "The document has no such proof", NULL);
+		sb_respond_error(response, "SIGNATURE_PROOF_TYPE_NOT_AVAILABLE", "The document has no such proof", NULL);
 }

@@ -15,9 +15,9 @@
 static size_t
 take(char *data, size_t size, size_t count, void *buffer)
 {
-	if ((int64_t) (((Buffer *) buffer)->length + size * count) > options.max_body)
+	if ((int64_t) (((SbBuffer *) buffer)->length + size * count) > sb_options.max_body)
 		return 0;
-	buffer_add(buffer, data, size * count);
+	sb_buffer_add(buffer, data, size * count);
 	return size * count;
 }
 
@@ -39,13 +39,13 @@ is_local(const char *url)
 
 /* Download a document, to be freed; NULL: it could not be, or is empty. */
 uint8_t *
-download(const char *url, size_t *size)
+sb_download(const char *url, size_t *size)
 {
-	Buffer		buffer = {0};
+	SbBuffer	buffer = {0};
 	CURL	   *curl;
 	CURLcode	result;
 
-	if (options.no_url || !is_local(url))
+	if (sb_options.no_url || !is_local(url))
 		return NULL;
 	curl = curl_easy_init();
 	curl_easy_setopt(curl, CURLOPT_URL, url);
@@ -60,7 +60,7 @@ download(const char *url, size_t *size)
 	curl_easy_cleanup(curl);
 	if (result != CURLE_OK || buffer.length == 0)
 	{
-		buffer_free(&buffer);
+		sb_buffer_free(&buffer);
 		return NULL;
 	}
 	*size = buffer.length;

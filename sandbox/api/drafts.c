@@ -12,38 +12,38 @@
 
 /* POST .../signature-requests and .../signer-setup */
 static void
-create(Call *call, const char *type, Answer *answer)
+create(SbCall *call, const char *type, SbResponse *response)
 {
-	static const Field none[] = {{NULL, 0, false}};
+	static const SbField none[] = {{NULL, 0, false}};
 	cJSON	   *body;
-	Request    *request;
+	SbRequest  *request;
 
-	if (!check_app(call, answer) || (body = parse_fields(call, none, answer)) == NULL)
+	if (!sb_check_app(call, response) || (body = sb_parse_fields(call, none, response)) == NULL)
 		return;
 	cJSON_Delete(body);
-	request = make_request(call->app, type);
+	request = sb_make_request(call->app, type);
 	memcpy(call->created, request->id, sizeof(call->created));
-	emit_request(request, "INITIALIZED");
-	answer_id(answer, "signatureRequestId", request->id);
+	sb_emit_request(request, "INITIALIZED");
+	sb_respond_id(response, "signatureRequestId", request->id);
 }
 
 void
-create_request(Call *call, Answer *answer)
+sb_create_request(SbCall *call, SbResponse *response)
 {
-	create(call, "STANDARD", answer);
+	create(call, "STANDARD", response);
 }
 
 void
-create_signer_setup(Call *call, Answer *answer)
+sb_create_signer_setup(SbCall *call, SbResponse *response)
 {
-	create(call, "SIGNER_SETUP", answer);
+	create(call, "SIGNER_SETUP", response);
 }
 
 /* The documents of the ids, to be freed; NULL, with the error, if one cannot be had. */
-static Document **
-find_documents(const Request *request, const cJSON *ids, Answer *answer)
+static SbDocument **
+find_documents(const SbRequest *request, const cJSON *ids, SbResponse *response)
 {
-	Document  **list = xcalloc((size_t) cJSON_GetArraySize(ids) + 1, sizeof(Document *));
+	SbDocument **list = sb_calloc((size_t) cJSON_GetArraySize(ids) + 1, sizeof(SbDocument *));
 	const cJSON *id;
 	const char *code = NULL;
 	int			n = 0;
@@ -51,12 +51,12 @@ find_documents(const Request *request, const cJSON *ids, Answer *answer)
 
 	cJSON_ArrayForEach(id, ids)
 	{
-		Document   *document = document_by_id(id->valuestring);
+		SbDocument *document = sb_document_by_id(id->valuestring);
 
 		if (document == NULL || document->deleted)
 			code = "DOCUMENT_NOT_FOUND";
 		else if (document->app != request->app)
-			code = foreign_code(request->app, document->app, "DOCUMENT_BAD_ENV", "DOCUMENT_NOT_OWNED_BY_APP");
+			code = sb_foreign_code(request->app, document->app, "DOCUMENT_BAD_ENV", "DOCUMENT_NOT_OWNED_BY_APP");
 		else if (document->request != NULL && document->request != request)
 			code = "CANNOT_UPDATE_OR_PUBLISH_SIGNATURE_REQUEST__AT_LEAST_ONE_DOCUMENT_HAVE_ALREADY_A_SIGNATURE";
 		else if (document->nature == NULL)
@@ -71,27 +71,27 @@ find_documents(const Request *request, const cJSON *ids, Answer *answer)
 	if (code == NULL)
 		return list;
 	free(list);
-	answer_error(answer, code, "A document cannot be used", NULL);
+	sb_respond_error(response, code, "A document cannot be used", NULL);
 	return NULL;
 }
 
 /* The signers of the ids, to be freed; NULL, with the error, if one cannot be had. */
-static Party *
-find_signers(const Request *request, const cJSON *ids, Answer *answer)
+static SbParticipant *
+find_signers(const SbRequest *request, const cJSON *ids, SbResponse *response)
 {
-	Party	   *list = xcalloc((size_t) cJSON_GetArraySize(ids) + 1, sizeof(Party));
+	SbParticipant *list = sb_calloc((size_t) cJSON_GetArraySize(ids) + 1, sizeof(SbParticipant));
 	const cJSON *id;
 	const char *code = NULL;
 	int			n = 0;
 
 	cJSON_ArrayForEach(id, ids)
 	{
-		Signer	   *signer = signer_by_id(id->valuestring);
+		SbSigner   *signer = sb_signer_by_id(id->valuestring);
 
 		if (signer == NULL)
 			code = "SIGNER_NOT_FOUND";
 		else if (signer->app != request->app)
-			code = foreign_code(request->app, signer->app, "SIGNER_BAD_ENV", "SIGNER_NOT_OWNED_BY_APP");
+			code = sb_foreign_code(request->app, signer->app, "SIGNER_BAD_ENV", "SIGNER_NOT_OWNED_BY_APP");
 		else if (signer->revoked)
 			code = "SIGNER_BLOCKED";
 		else
@@ -100,22 +100,22 @@ find_signers(const Request *request, const cJSON *ids, Answer *answer)
 	if (code == NULL)
 		return list;
 	free(list);
-	answer_error(answer, code, "A signer cannot be used", NULL);
+	sb_respond_error(response, code, "A signer cannot be used", NULL);
 	return NULL;
 }
 
 /* Take documents and signers of a body over; false, with the error: none of them. */
 static bool
-take_members(Request *request, const cJSON *body, Answer *answer)
+take_members(SbRequest *request, const cJSON *body, SbResponse *response)
 {
 	const cJSON *document_ids = cJSON_GetObjectItemCaseSensitive(body, "documentIds");
 	const cJSON *signer_ids = cJSON_GetObjectItemCaseSensitive(body, "signerIds");
 	const cJSON *approver_ids = cJSON_GetObjectItemCaseSensitive(body, "signerIdsAsApprover");
-	Document  **documents = document_ids ? find_documents(request, document_ids, answer) : NULL;
-	Party	   *signers = signer_ids && answer->status == 0 ? find_signers(request, signer_ids, answer) : NULL;
-	Party	   *approvers = approver_ids && answer->status == 0 ? find_signers(request, approver_ids, answer) : NULL;
+	SbDocument **documents = document_ids ? find_documents(request, document_ids, response) : NULL;
+	SbParticipant *signers = signer_ids && response->status == 0 ? find_signers(request, signer_ids, response) : NULL;
+	SbParticipant *approvers = approver_ids && response->status == 0 ? find_signers(request, approver_ids, response) : NULL;
 
-	if (answer->status != 0)
+	if (response->status != 0)
 	{
 		free(documents);
 		free(signers);
@@ -130,14 +130,14 @@ take_members(Request *request, const cJSON *body, Answer *answer)
 		for (int i = 0; i < request->ndocuments; i++)
 		{
 			documents[i]->request = request;
-			touch_document(documents[i]);
+			sb_touch_document(documents[i]);
 		}
 	}
 	if (signer_ids)
 	{
-		free(request->parties);
-		request->parties = signers;
-		request->nparties = cJSON_GetArraySize(signer_ids);
+		free(request->participants);
+		request->participants = signers;
+		request->nparticipants = cJSON_GetArraySize(signer_ids);
 	}
 	if (approver_ids)
 	{
@@ -152,10 +152,10 @@ take_members(Request *request, const cJSON *body, Answer *answer)
 static int64_t
 get_time(const cJSON *settings, const char *name)
 {
-	const char *text = get_text(settings, name);
+	const char *text = sb_get_text(settings, name);
 	int64_t		ms = 0;
 
-	return text && read_time(text, &ms) ? ms : 0;
+	return text && sb_read_time(text, &ms) ? ms : 0;
 }
 
 static bool
@@ -166,7 +166,7 @@ is_true(const cJSON *settings, const char *name)
 
 /* Keep what a body says of a draft. */
 static void
-keep_settings(Request *request, const cJSON *body)
+keep_settings(SbRequest *request, const cJSON *body)
 {
 	const cJSON *item;
 
@@ -177,20 +177,20 @@ keep_settings(Request *request, const cJSON *body)
 		cJSON_DeleteItemFromObjectCaseSensitive(request->settings, item->string);
 		cJSON_AddItemToObject(request->settings, item->string, cJSON_Duplicate(item, true));
 	}
-	set_text(&request->title, get_text(request->settings, "title"));
-	set_text(&request->method, get_text(request->settings, "defaultSignatureMethod"));
+	sb_set_text(&request->title, sb_get_text(request->settings, "title"));
+	sb_set_text(&request->method, sb_get_text(request->settings, "defaultSignatureMethod"));
 	request->expires_at = is_true(request->settings, "expirationDateIsActivated") ?
 		get_time(request->settings, "expirationDate") : 0;
-	request->diffusion_at = get_text(request->settings, "diffusionMode") &&
-		strcmp(get_text(request->settings, "diffusionMode"), "SCHEDULED") == 0 ?
+	request->diffusion_at = sb_get_text(request->settings, "diffusionMode") &&
+		strcmp(sb_get_text(request->settings, "diffusionMode"), "SCHEDULED") == 0 ?
 		get_time(request->settings, "diffusionDate") : 0;
 }
 
 /* PUT /v4/signature-requests/:signatureRequestId */
 void
-update_request(Call *call, Answer *answer)
+sb_update_request(SbCall *call, SbResponse *response)
 {
-	static const Field fields[] = {
+	static const SbField fields[] = {
 		{"title", 't', false}, {"description", 'x', false}, {"language", 'l', false},
 		{"documentIds", 'I', false}, {"signerIds", 'I', false}, {"signerIdsAsApprover", 'I', false},
 		{"recipients", 'E', false}, {"externalId", 's', false}, {"expirationDate", 'd', false},
@@ -200,28 +200,28 @@ update_request(Call *call, Answer *answer)
 		{"statements", 'a', false}, {"extendedAuthSessionEnabled", 'b', false},
 		{"fullPrivacy", 'b', false}, {"initialSignatureRequestId", 'i', false}, {NULL, 0, false}
 	};
-	static const Field methods[] = {
+	static const SbField methods[] = {
 		{"signerProfileId", 'i', true}, {"signatureMethodRef", 'm', true}, {NULL, 0, false}
 	};
-	static const Field statements[] = {
+	static const SbField statements[] = {
 		{"appId", 'w', true}, {"appEnv", 'v', true}, {"signatureRequestId", 'i', true},
 		{"documentId", 'i', false}, {"labelMd", 's', true}, {NULL, 0, false}
 	};
-	Request    *request = named_request(call, answer);
+	SbRequest  *request = sb_named_request(call, response);
 	cJSON	   *body;
 
-	if (request == NULL || (body = parse_fields(call, fields, answer)) == NULL)
+	if (request == NULL || (body = sb_parse_fields(call, fields, response)) == NULL)
 		return;
-	if (validate_items(body, "signerProfilesSignatureMethod", methods, answer) &&
-		validate_items(body, "statements", statements, answer))
+	if (sb_validate_items(body, "signerProfilesSignatureMethod", methods, response) &&
+		sb_validate_items(body, "statements", statements, response))
 	{
 		if (strcmp(request->status, "DRAFT") != 0)
-			answer_error(answer, "SIGNATURE_REQUEST_BAD_STATUS", "The signature request is not a draft", NULL);
-		else if (take_members(request, body, answer))
+			sb_respond_error(response, "SIGNATURE_REQUEST_BAD_STATUS", "The signature request is not a draft", NULL);
+		else if (take_members(request, body, response))
 		{
 			keep_settings(request, body);
-			emit_request(request, "UPDATED");
-			answer_json(answer, describe_context(request));
+			sb_emit_request(request, "UPDATED");
+			sb_respond_json(response, sb_describe_context(request));
 		}
 	}
 	cJSON_Delete(body);
@@ -229,7 +229,7 @@ update_request(Call *call, Answer *answer)
 
 /* Whether a document has lost its content since it was taken. */
 static bool
-has_empty_document(const Request *request)
+has_empty_document(const SbRequest *request)
 {
 	for (int i = 0; i < request->ndocuments; i++)
 	{
@@ -244,10 +244,10 @@ has_empty_document(const Request *request)
 
 /* Why a draft cannot be published; NULL: it can. */
 static const char *
-obstacle(const Request *request)
+obstacle(const SbRequest *request)
 {
 	const cJSON *settings = request->settings;
-	const char *mode = get_text(settings, "diffusionMode");
+	const char *mode = sb_get_text(settings, "diffusionMode");
 
 	if (strcmp(request->status, "DRAFT") != 0)
 		return PUBLISH "REQUEST_ALREADY_PUBLISHED";
@@ -255,7 +255,7 @@ obstacle(const Request *request)
 		return PUBLISH "NO_DOCUMENTS";
 	if (has_empty_document(request))
 		return UPDATE_OR_PUBLISH "AT_LEAST_ONE_DOCUMENT_HAVE_NO_CONTENT";
-	if (request->nparties == 0)
+	if (request->nparticipants == 0)
 		return PUBLISH "NO_SIGNERS";
 	if (request->title == NULL)
 		return PUBLISH "NO_TITLE";
@@ -263,11 +263,11 @@ obstacle(const Request *request)
 		return PUBLISH "NO_DEFAULT_SIGNATURE_METHOD";
 	if (is_true(settings, "expirationDateIsActivated") && request->expires_at == 0)
 		return PUBLISH "EXPIRATION_DATE_IS_ACTIVATED_BUT_EXPIRATION_DATE_IS_MISSING";
-	if (request->expires_at != 0 && request->expires_at <= now_ms())
+	if (request->expires_at != 0 && request->expires_at <= sb_now_ms())
 		return PUBLISH "EXPIRATION_DATE_IN_THE_PAST";
 	if (mode != NULL && strcmp(mode, "SCHEDULED") == 0 && request->diffusion_at == 0)
 		return PUBLISH "DIFFUSION_MODE_IS_SCHEDULED_BUT_DIFFUSION_DATE_IS_MISSING";
-	if (request->diffusion_at != 0 && request->diffusion_at <= now_ms())
+	if (request->diffusion_at != 0 && request->diffusion_at <= sb_now_ms())
 		return PUBLISH "DIFFUSION_DATE_IN_THE_PAST";
 	if (request->diffusion_at != 0 && request->expires_at != 0 && request->expires_at <= request->diffusion_at)
 		return PUBLISH "EXPIRATION_DATE_BEFORE_DIFFUSION_DATE";
@@ -275,21 +275,21 @@ obstacle(const Request *request)
 }
 
 /* A copy of a document for a request that was made of another one. */
-static Document *
-copy_document(const Document *document, Request *request)
+static SbDocument *
+copy_document(const SbDocument *document, SbRequest *request)
 {
-	Document   *copy = make_document(document->app);
+	SbDocument *copy = sb_make_document(document->app);
 
 	copy->request = request;
 	copy->nature = document->nature;
-	set_text(&copy->file_name, document->file_name);
-	set_text(&copy->mime_type, document->mime_type);
-	set_text(&copy->external_id, document->external_id);
-	set_text(&copy->label, document->label);
-	set_text(&copy->description, document->description);
+	sb_set_text(&copy->file_name, document->file_name);
+	sb_set_text(&copy->mime_type, document->mime_type);
+	sb_set_text(&copy->external_id, document->external_id);
+	sb_set_text(&copy->label, document->label);
+	sb_set_text(&copy->description, document->description);
 	if (document->content)
 	{
-		copy->content = xmalloc(document->size + 1);
+		copy->content = sb_malloc(document->size + 1);
 		memcpy(copy->content, document->content, document->size);
 		copy->content[document->size] = '\0';
 		copy->size = document->size;
@@ -299,23 +299,23 @@ copy_document(const Document *document, Request *request)
 }
 
 /* The request that one signer of an individualized one gets. */
-static Request *
-make_child(const Request *parent, const Party *party)
+static SbRequest *
+make_child(const SbRequest *parent, const SbParticipant *participant)
 {
-	Request    *child = make_request(parent->app, parent->type);
+	SbRequest  *child = sb_make_request(parent->app, parent->type);
 
 	keep_settings(child, parent->settings);
 	cJSON_DeleteItemFromObjectCaseSensitive(child->settings, "individualizeRequests");
 	cJSON_AddStringToObject(child->settings, "initialSignatureRequestId", parent->id);
-	child->parties = xcalloc(1, sizeof(Party));
-	child->parties[child->nparties++].signer = party->signer;
-	child->approvers = xcalloc((size_t) parent->napprovers + 1, sizeof(Party));
+	child->participants = sb_calloc(1, sizeof(SbParticipant));
+	child->participants[child->nparticipants++].signer = participant->signer;
+	child->approvers = sb_calloc((size_t) parent->napprovers + 1, sizeof(SbParticipant));
 	while (child->napprovers < parent->napprovers)
 	{
 		child->approvers[child->napprovers].signer = parent->approvers[child->napprovers].signer;
 		child->napprovers++;
 	}
-	child->documents = xcalloc((size_t) parent->ndocuments, sizeof(Document *));
+	child->documents = sb_calloc((size_t) parent->ndocuments, sizeof(SbDocument *));
 	while (child->ndocuments < parent->ndocuments)
 	{
 		child->documents[child->ndocuments] = copy_document(parent->documents[child->ndocuments], child);
@@ -326,43 +326,43 @@ make_child(const Request *parent, const Party *party)
 
 /* Publish a request of its own for each signer. */
 static void
-publish_children(Call *call, Request *parent)
+publish_children(SbCall *call, SbRequest *parent)
 {
-	for (int i = 0; i < parent->nparties; i++)
+	for (int i = 0; i < parent->nparticipants; i++)
 	{
-		Request    *child = make_child(parent, &parent->parties[i]);
+		SbRequest  *child = make_child(parent, &parent->participants[i]);
 
-		publish(call, child);
-		set_text(&parent->parties[i].token, child->parties[0].token);
+		sb_publish(call, child);
+		sb_set_text(&parent->participants[i].token, child->participants[0].token);
 	}
 	memcpy(call->created, parent->id, sizeof(call->created));
 	call->title = parent->title;
 	parent->status = "CHILDREN_GENERATED";
-	parent->published_at = now_ms();
-	emit_request(parent, "CHILDREN_GENERATED");
+	parent->published_at = sb_now_ms();
+	sb_emit_request(parent, "CHILDREN_GENERATED");
 }
 
 /* POST /v4/signature-requests/:signatureRequestId/publish */
 void
-publish_request(Call *call, Answer *answer)
+sb_publish_request(SbCall *call, SbResponse *response)
 {
-	static const Field none[] = {{NULL, 0, false}};
-	Request    *request = named_request(call, answer);
+	static const SbField none[] = {{NULL, 0, false}};
+	SbRequest  *request = sb_named_request(call, response);
 	cJSON	   *body;
 	const char *problem;
 
-	if (request == NULL || (body = parse_fields(call, none, answer)) == NULL)
+	if (request == NULL || (body = sb_parse_fields(call, none, response)) == NULL)
 		return;
 	cJSON_Delete(body);
 	problem = obstacle(request);
 	if (problem != NULL)
 	{
-		answer_error(answer, problem, "The signature request cannot be published", NULL);
+		sb_respond_error(response, problem, "The signature request cannot be published", NULL);
 		return;
 	}
 	if (is_true(request->settings, "individualizeRequests"))
 		publish_children(call, request);
 	else
-		publish(call, request);
-	answer_published(answer, request);
+		sb_publish(call, request);
+	sb_respond_published(response, request);
 }

@@ -50,20 +50,20 @@ is_word(const char *words, const char *text)
 }
 
 bool
-is_environment(const char *text)
+sb_is_environment(const char *text)
 {
 	return is_word(environments, text);
 }
 
 bool
-is_topic(const char *text)
+sb_is_topic(const char *text)
 {
 	return is_word(topics, text);
 }
 
 /* Whether the text is like an e-mail address. */
 bool
-like_email(const char *text)
+sb_is_email(const char *text)
 {
 	const char *at = strchr(text, '@');
 
@@ -73,7 +73,7 @@ like_email(const char *text)
 
 /* Read a date or time of ISO 8601 in ms; without an offset it is UTC. */
 bool
-read_time(const char *text, int64_t *ms)
+sb_read_time(const char *text, int64_t *ms)
 {
 	struct tm	tm = {0};
 	struct tm	read;
@@ -124,7 +124,7 @@ is_hash(const char *text)
 
 	if (strlen(text) == 64)
 		return strspn(text, "0123456789abcdefABCDEF") == 64;
-	bytes = strlen(text) == 44 ? from_base64(text, 44, &size) : NULL;
+	bytes = strlen(text) == 44 ? sb_from_base64(text, 44, &size) : NULL;
 	free(bytes);
 	return size == 32;
 }
@@ -164,11 +164,11 @@ text_is(char kind, const char *text)
 		case 'w':
 			return has_length(text, 512);
 		case 'i':
-			return is_id(text);
+			return sb_is_id(text);
 		case 'e':
-			return like_email(text);
+			return sb_is_email(text);
 		case 'd':
-			return read_time(text, &ms);
+			return sb_read_time(text, &ms);
 		case 'h':
 			return is_hash(text);
 		case 'c':
@@ -212,7 +212,7 @@ all_different(const cJSON *array)
 
 /* Whether a value is of a kind: see Field. */
 bool
-value_is(char kind, const cJSON *value)
+sb_value_is(char kind, const cJSON *value)
 {
 	const cJSON *item;
 

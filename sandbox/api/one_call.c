@@ -20,27 +20,27 @@ typedef struct Content
 
 /* Get a document's content; false, with the error, if it cannot be had. */
 static bool
-get_content(const cJSON *json, Content *content, Answer *answer)
+get_content(const cJSON *json, Content *content, SbResponse *response)
 {
-	const char *base64 = get_text(json, "base64");
+	const char *base64 = sb_get_text(json, "base64");
 
 	if (base64 != NULL)
-		content->data = from_base64(base64, strlen(base64), &content->size);
+		content->data = sb_from_base64(base64, strlen(base64), &content->size);
 	else
 	{
 		/* The network may be slow, and others may call meanwhile. */
-		pthread_mutex_unlock(&lock);
-		content->data = download(get_text(json, "url"), &content->size);
-		pthread_mutex_lock(&lock);
+		pthread_mutex_unlock(&sb_lock);
+		content->data = sb_download(sb_get_text(json, "url"), &content->size);
+		pthread_mutex_lock(&sb_lock);
 	}
 	if (content->data == NULL)
-		answer_error(answer, "FAILED_TO_DOWNLOAD_DOCUMENT", "The document could not be downloaded", NULL);
+		sb_respond_error(response, "FAILED_TO_DOWNLOAD_DOCUMENT", "The document could not be downloaded", NULL);
 	return content->data != NULL;
 }
 
 /* Trim a title, and leave one blank where there are more. */
 static void
-tidy_title(char *title)
+normalize_title(char *title)
 {
 	char	   *end = title;
 
@@ -56,7 +56,7 @@ tidy_title(char *title)
 
 /* Leave only plain characters in a file name. */
 static void
-tidy_file_name(char *name)
+normalize_file_name(char *name)
 {
 	for (char *c = name; *c; c++)
 	{
@@ -66,35 +66,35 @@ tidy_file_name(char *name)
 }
 
 /* Make the request of a body that is valid; its contents are taken over. */
-static Request *
-make_signed_request(App *app, const cJSON *body, const Content *contents)
+static SbRequest *
+make_signed_request(SbApp *app, const cJSON *body, const Content *contents)
 {
 	const cJSON *signers = cJSON_GetObjectItemCaseSensitive(body, "signers");
 	const cJSON *documents = cJSON_GetObjectItemCaseSensitive(body, "documents");
-	Request    *request = make_request(app, "STANDARD");
+	SbRequest  *request = sb_make_request(app, "STANDARD");
 	const cJSON *item;
 
-	set_text(&request->title, get_text(body, "title"));
-	set_text(&request->method, get_text(body, "signatureMethod"));
-	if (options.tidy)
-		tidy_title(request->title);
-	request->parties = xcalloc((size_t) cJSON_GetArraySize(signers), sizeof(Party));
+	sb_set_text(&request->title, sb_get_text(body, "title"));
+	sb_set_text(&request->method, sb_get_text(body, "signatureMethod"));
+	if (sb_options.normalize)
+		normalize_title(request->title);
+	request->participants = sb_calloc((size_t) cJSON_GetArraySize(signers), sizeof(SbParticipant));
 	cJSON_ArrayForEach(item, signers)
-		request->parties[request->nparties++].signer = upsert_signer(app, item);
-	request->documents = xcalloc((size_t) cJSON_GetArraySize(documents), sizeof(Document *));
+		request->participants[request->nparticipants++].signer = sb_upsert_signer(app, item);
+	request->documents = sb_calloc((size_t) cJSON_GetArraySize(documents), sizeof(SbDocument *));
 	cJSON_ArrayForEach(item, documents)
 	{
-		Document   *document = make_document(app);
+		SbDocument *document = sb_make_document(app);
 
 		document->request = request;
 		document->content = contents[request->ndocuments].data;
 		document->size = contents[request->ndocuments].size;
-		set_text(&document->file_name, get_text(item, "originalName"));
-		set_text(&document->mime_type, get_text(item, "mimeType"));
-		document->nature = file_nature(document);
-		if (options.tidy)
-			tidy_file_name(document->file_name);
-		sha256(document->content, document->size, document->hash);
+		sb_set_text(&document->file_name, sb_get_text(item, "originalName"));
+		sb_set_text(&document->mime_type, sb_get_text(item, "mimeType"));
+		document->nature = sb_file_nature(document);
+		if (sb_options.normalize)
+			normalize_file_name(document->file_name);
+		sb_sha256(document->content, document->size, document->hash);
 		request->documents[request->ndocuments++] = document;
 	}
 	return request;
@@ -102,9 +102,9 @@ make_signed_request(App *app, const cJSON *body, const Content *contents)
 
 /* POST /v4/signature-requests/one-call-sign */
 void
-one_call_sign(Call *call, Answer *answer)
+sb_one_call_sign(SbCall *call, SbResponse *response)
 {
-	cJSON	   *body = parse_body(call, answer);
+	cJSON	   *body = sb_parse_body(call, response);
 	const cJSON *documents;
 	Content    *contents;
 	int			n = 0;
@@ -112,22 +112,22 @@ one_call_sign(Call *call, Answer *answer)
 
 	if (body == NULL)
 		return;
-	if (!validate_sign(call, body, answer))
+	if (!sb_validate_sign(call, body, response))
 	{
 		cJSON_Delete(body);
 		return;
 	}
 	documents = cJSON_GetObjectItemCaseSensitive(body, "documents");
 	count = cJSON_GetArraySize(documents);
-	contents = xcalloc((size_t) count, sizeof(Content));
-	while (n < count && get_content(cJSON_GetArrayItem(documents, n), &contents[n], answer))
+	contents = sb_calloc((size_t) count, sizeof(Content));
+	while (n < count && get_content(cJSON_GetArrayItem(documents, n), &contents[n], response))
 		n++;
 	if (n == count)
 	{
-		Request    *request = make_signed_request(call->app, body, contents);
+		SbRequest  *request = make_signed_request(call->app, body, contents);
 
-		publish(call, request);
-		answer_published(answer, request);
+		sb_publish(call, request);
+		sb_respond_published(response, request);
 	}
 	for (int i = 0; n < count && i < n; i++)
 		free(contents[i].data);

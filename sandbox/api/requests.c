@@ -14,68 +14,68 @@
 
 /* Whether application and environment of the path are the key's own. */
 bool
-check_app(Call *call, Answer *answer)
+sb_check_app(SbCall *call, SbResponse *response)
 {
 	if (strcmp(call->arguments[0], call->app->app_id) == 0 &&
 		strcmp(call->arguments[1], call->app->app_env) == 0)
 		return true;
-	if (!is_environment(call->arguments[1]))
-		answer_error(answer, "PARAMS_VALIDATION_FAILED", "appEnv is not an environment", NULL);
+	if (!sb_is_environment(call->arguments[1]))
+		sb_respond_error(response, "PARAMS_VALIDATION_FAILED", "appEnv is not an environment", NULL);
 	else
-		answer_error(answer, "INVALID_CONTEXT_RIGHT_NOT_ALLOWED",
-					 "The key is not of this application and environment", NULL);
+		sb_respond_error(response, "INVALID_CONTEXT_RIGHT_NOT_ALLOWED",
+						 "The key is not of this application and environment", NULL);
 	return false;
 }
 
 /* The error for what is not the application's: of another one, or of another environment. */
 const char *
-foreign_code(const App *app, const App *other, const char *bad_env, const char *bad_app)
+sb_foreign_code(const SbApp *app, const SbApp *other, const char *bad_env, const char *bad_app)
 {
 	return strcmp(app->app_id, other->app_id) == 0 ? bad_env : bad_app;
 }
 
 /* Find a request of the application, up to date; NULL, with the error. */
-Request *
-find_request(const App *app, const char *id, Answer *answer)
+SbRequest *
+sb_find_request(const SbApp *app, const char *id, SbResponse *response)
 {
-	Request    *request;
+	SbRequest  *request;
 
-	if (!is_id(id))
+	if (!sb_is_id(id))
 	{
-		answer_error(answer, "PARAMS_VALIDATION_FAILED", "signatureRequestId is not an id", NULL);
+		sb_respond_error(response, "PARAMS_VALIDATION_FAILED", "signatureRequestId is not an id", NULL);
 		return NULL;
 	}
-	request = request_by_id(id);
+	request = sb_request_by_id(id);
 	if (request == NULL)
 	{
 		cJSON	   *context = cJSON_CreateObject();
 
 		cJSON_AddStringToObject(context, "signatureRequestId", id);
-		answer_error(answer, "SIGNATURE_REQUEST_NOT_FOUND", "Signature request not found", context);
+		sb_respond_error(response, "SIGNATURE_REQUEST_NOT_FOUND", "Signature request not found", context);
 		return NULL;
 	}
 	if (request->app != app)
 	{
-		answer_error(answer, "INVALID_CONTEXT", "The signature request is of another application", NULL);
+		sb_respond_error(response, "INVALID_CONTEXT", "The signature request is of another application", NULL);
 		return NULL;
 	}
-	advance(request);
+	sb_update_status(request);
 	return request;
 }
 
 /* The same for the one that the path names. */
-Request *
-named_request(Call *call, Answer *answer)
+SbRequest *
+sb_named_request(SbCall *call, SbResponse *response)
 {
-	Request    *request = find_request(call->app, call->arguments[0], answer);
+	SbRequest  *request = sb_find_request(call->app, call->arguments[0], response);
 
 	if (request != NULL && strcmp(call->method, "GET") != 0)
-		touch_request(request);
+		sb_touch_request(request);
 	return request;
 }
 
 void
-add_time(cJSON *json, const char *name, int64_t time)
+sb_add_time(cJSON *json, const char *name, int64_t time)
 {
 	char		text[32];
 
@@ -84,41 +84,41 @@ add_time(cJSON *json, const char *name, int64_t time)
 		cJSON_AddNullToObject(json, name);
 		return;
 	}
-	format_time(time, text);
+	sb_format_time(time, text);
 	cJSON_AddStringToObject(json, name, text);
 }
 
 /* What list and context both say of a request. */
 static cJSON *
-describe(const Request *request)
+describe(const SbRequest *request)
 {
 	cJSON	   *json = cJSON_CreateObject();
 	cJSON	   *array;
 
 	cJSON_AddStringToObject(json, "_id", request->id);
-	add_time(json, "_createdAt", request->created_at);
+	sb_add_time(json, "_createdAt", request->created_at);
 	cJSON_AddStringToObject(json, "appId", request->app->app_id);
 	cJSON_AddStringToObject(json, "appEnv", request->app->app_env);
 	cJSON_AddStringToObject(json, "signatureRequestType", request->type);
 	if (request->title)
 		cJSON_AddStringToObject(json, "title", request->title);
 	cJSON_AddStringToObject(json, "status", request->status);
-	if (get_text(request->settings, "externalId"))
-		cJSON_AddStringToObject(json, "externalId", get_text(request->settings, "externalId"));
-	if (get_text(request->settings, "initialSignatureRequestId"))
+	if (sb_get_text(request->settings, "externalId"))
+		cJSON_AddStringToObject(json, "externalId", sb_get_text(request->settings, "externalId"));
+	if (sb_get_text(request->settings, "initialSignatureRequestId"))
 		cJSON_AddStringToObject(json, "initialSignatureRequestId",
-								get_text(request->settings, "initialSignatureRequestId"));
+								sb_get_text(request->settings, "initialSignatureRequestId"));
 	array = cJSON_AddArrayToObject(json, "documentIds");
 	for (int i = 0; i < request->ndocuments; i++)
 		cJSON_AddItemToArray(array, cJSON_CreateString(request->documents[i]->id));
 	array = cJSON_AddArrayToObject(json, "signerIds");
-	for (int i = 0; i < request->nparties; i++)
-		cJSON_AddItemToArray(array, cJSON_CreateString(request->parties[i].signer->id));
+	for (int i = 0; i < request->nparticipants; i++)
+		cJSON_AddItemToArray(array, cJSON_CreateString(request->participants[i].signer->id));
 	array = cJSON_AddArrayToObject(json, "signedBy");
-	for (int i = 0; i < request->nparties; i++)
+	for (int i = 0; i < request->nparticipants; i++)
 	{
-		if (request->parties[i].signed_at != 0)
-			cJSON_AddItemToArray(array, cJSON_CreateString(request->parties[i].signer->id));
+		if (request->participants[i].signed_at != 0)
+			cJSON_AddItemToArray(array, cJSON_CreateString(request->participants[i].signer->id));
 	}
 	return json;
 }
@@ -140,15 +140,15 @@ positive_number(const char *text)
 
 /* Get the page of the query, which is "first" when it is not there. */
 bool
-query_page(Call *call, size_t first, size_t *page, Answer *answer)
+sb_query_page(SbCall *call, size_t first, size_t *page, SbResponse *response)
 {
 	char		value[32];
 
 	*page = 1;
-	if (query_value(call->query, "page", value, sizeof(value)))
+	if (sb_query_value(call->query, "page", value, sizeof(value)))
 		*page = first == 0 && strcmp(value, "0") == 0 ? 1 : positive_number(value);
 	if (*page == 0)
-		answer_error(answer, "QUERY_VALIDATION_FAILED", "page must be a number", NULL);
+		sb_respond_error(response, "QUERY_VALIDATION_FAILED", "page must be a number", NULL);
 	return *page != 0;
 }
 
@@ -156,9 +156,9 @@ query_page(Call *call, size_t first, size_t *page, Answer *answer)
 static int
 compare_mixed(const void *a, const void *b)
 {
-	const char *x = (*(Request *const *) a)->id;
-	const char *y = (*(Request *const *) b)->id;
-	int			i = ID_LENGTH - 1;
+	const char *x = (*(SbRequest *const *) a)->id;
+	const char *y = (*(SbRequest *const *) b)->id;
+	int			i = SB_ID_LENGTH - 1;
 
 	while (i > 0 && x[i] == y[i])
 		i--;
@@ -166,47 +166,47 @@ compare_mixed(const void *a, const void *b)
 }
 
 /* All requests in the order of the list, to be freed. */
-static Request **
+static SbRequest **
 listed_requests(void)
 {
-	size_t		n = request_count();
-	Request   **list = xcalloc(n, sizeof(Request *));
+	size_t		n = sb_request_count();
+	SbRequest **list = sb_calloc(n, sizeof(SbRequest *));
 
 	for (size_t i = 0; i < n; i++)
-		list[i] = request_by_number(options.list_order == 'o' ? i : n - 1 - i);
-	if (options.list_order == 'm')
-		qsort(list, n, sizeof(Request *), compare_mixed);
+		list[i] = sb_request_by_number(sb_options.list_order == 'o' ? i : n - 1 - i);
+	if (sb_options.list_order == 'm')
+		qsort(list, n, sizeof(SbRequest *), compare_mixed);
 	return list;
 }
 
 /* GET .../signature-requests?page= */
 void
-list_requests(Call *call, Answer *answer)
+sb_list_requests(SbCall *call, SbResponse *response)
 {
 	cJSON	   *json;
 	cJSON	   *list;
 	cJSON	   *paging;
-	Request   **requests;
+	SbRequest **requests;
 	size_t		page;
 	size_t		total = 0;
 	size_t		skip;
 
-	if (!check_app(call, answer) || !query_page(call, 1, &page, answer))
+	if (!sb_check_app(call, response) || !sb_query_page(call, 1, &page, response))
 		return;
 	requests = listed_requests();
 	json = cJSON_CreateObject();
 	list = cJSON_AddArrayToObject(json, "signatureRequests");
-	skip = (page - 1) * (size_t) options.page_size;
-	for (size_t i = 0; i < request_count(); i++)
+	skip = (page - 1) * (size_t) sb_options.page_size;
+	for (size_t i = 0; i < sb_request_count(); i++)
 	{
-		Request    *request = requests[i];
+		SbRequest  *request = requests[i];
 		cJSON	   *item;
 
 		if (request->app != call->app)
 			continue;
-		if (total++ < skip || total > skip + (size_t) options.page_size)
+		if (total++ < skip || total > skip + (size_t) sb_options.page_size)
 			continue;
-		advance(request);
+		sb_update_status(request);
 		item = describe(request);
 		if (request->ndocuments > 0 && request->documents[0]->file_name)
 			cJSON_AddStringToObject(item, "docFileName", request->documents[0]->file_name);
@@ -218,13 +218,13 @@ list_requests(Call *call, Answer *answer)
 	paging = cJSON_AddObjectToObject(json, "paginationData");
 	cJSON_AddNumberToObject(paging, "total", (double) total);
 	cJSON_AddNumberToObject(paging, "page", (double) page);
-	cJSON_AddNumberToObject(paging, "nbEventsPerPage", options.page_size);
-	answer_json(answer, json);
+	cJSON_AddNumberToObject(paging, "nbEventsPerPage", sb_options.page_size);
+	sb_respond_json(response, json);
 }
 
 /* POST .../signature-requests/status */
 void
-requests_status(Call *call, Answer *answer)
+sb_requests_status(SbCall *call, SbResponse *response)
 {
 	cJSON	   *body;
 	cJSON	   *json;
@@ -232,9 +232,9 @@ requests_status(Call *call, Answer *answer)
 	const cJSON *ids;
 	const cJSON *id;
 
-	if (!check_app(call, answer) || (body = parse_body(call, answer)) == NULL)
+	if (!sb_check_app(call, response) || (body = sb_parse_body(call, response)) == NULL)
 		return;
-	if (!validate_status(body, answer))
+	if (!sb_validate_status(body, response))
 	{
 		cJSON_Delete(body);
 		return;
@@ -244,24 +244,24 @@ requests_status(Call *call, Answer *answer)
 	list = cJSON_AddArrayToObject(json, "signatureRequests");
 	cJSON_ArrayForEach(id, ids)
 	{
-		Request    *request = request_by_id(id->valuestring);
+		SbRequest  *request = sb_request_by_id(id->valuestring);
 		cJSON	   *item;
 
 		if (request == NULL || request->app != call->app)
 			continue;
-		advance(request);
+		sb_update_status(request);
 		item = cJSON_CreateObject();
 		cJSON_AddStringToObject(item, "signatureRequestId", request->id);
 		cJSON_AddStringToObject(item, "status", request->status);
 		cJSON_AddItemToArray(list, item);
 	}
 	cJSON_Delete(body);
-	answer_json(answer, json);
+	sb_respond_json(response, json);
 }
 
 /* All that the API tells of a request. */
 cJSON *
-describe_context(const Request *request)
+sb_describe_context(const SbRequest *request)
 {
 	static const char *const echoed[] = {
 		"description", "language", "recipients", "signerIdsAsApprover", "expirationDate",
@@ -277,19 +277,19 @@ describe_context(const Request *request)
 		if (value)
 			cJSON_AddItemToObject(json, echoed[i], cJSON_Duplicate(value, true));
 	}
-	cJSON_AddStringToObject(json, "diffusionMode", get_text(request->settings, "diffusionMode") ?
-							get_text(request->settings, "diffusionMode") : "WHEN_READY");
+	cJSON_AddStringToObject(json, "diffusionMode", sb_get_text(request->settings, "diffusionMode") ?
+							sb_get_text(request->settings, "diffusionMode") : "WHEN_READY");
 	if (request->method)
 		cJSON_AddStringToObject(json, "defaultSignatureMethod", request->method);
 	cJSON_AddBoolToObject(json, "individualizeRequests",
 						  cJSON_IsTrue(cJSON_GetObjectItemCaseSensitive(request->settings, "individualizeRequests")));
-	add_time(json, "closedAt", request->closed_at);
+	sb_add_time(json, "closedAt", request->closed_at);
 	array = cJSON_AddArrayToObject(json, "signers");
-	for (int i = 0; i < request->nparties; i++)
-		cJSON_AddItemToArray(array, describe_signer(request->parties[i].signer));
+	for (int i = 0; i < request->nparticipants; i++)
+		cJSON_AddItemToArray(array, sb_describe_signer(request->participants[i].signer));
 	array = cJSON_AddArrayToObject(json, "documents");
 	for (int i = 0; i < request->ndocuments; i++)
-		cJSON_AddItemToArray(array, describe_document(request->documents[i], true));
+		cJSON_AddItemToArray(array, sb_describe_document(request->documents[i], true));
 	cJSON_AddNullToObject(json, "signatureProofsUrl");
 	cJSON_AddStringToObject(json, "signatureProofStatus", request->proof_status);
 	cJSON_AddArrayToObject(json, "signerProfiles");
@@ -298,67 +298,67 @@ describe_context(const Request *request)
 
 /* GET /v4/signature-requests/:signatureRequestId/context */
 void
-request_context(Call *call, Answer *answer)
+sb_request_context(SbCall *call, SbResponse *response)
 {
-	Request    *request = named_request(call, answer);
+	SbRequest  *request = sb_named_request(call, response);
 
 	if (request)
-		answer_json(answer, describe_context(request));
+		sb_respond_json(response, sb_describe_context(request));
 }
 
-/* Answer with one id under its name. */
+/* Respond with one id under its name. */
 void
-answer_id(Answer *answer, const char *name, const char *id)
+sb_respond_id(SbResponse *response, const char *name, const char *id)
 {
 	cJSON	   *json = cJSON_CreateObject();
 
 	cJSON_AddStringToObject(json, name, id);
-	answer_json(answer, json);
+	sb_respond_json(response, json);
 }
 
 /* POST /v4/signature-requests/:signatureRequestId/close */
 void
-close_request(Call *call, Answer *answer)
+sb_close_request(SbCall *call, SbResponse *response)
 {
-	Request    *request = named_request(call, answer);
+	SbRequest  *request = sb_named_request(call, response);
 	bool		any_signed = false;
 
-	if (request == NULL || !validate_no_fields(call, answer))
+	if (request == NULL || !sb_validate_no_fields(call, response))
 		return;
-	for (int i = 0; i < request->nparties; i++)
-		any_signed = any_signed || request->parties[i].signed_at != 0;
+	for (int i = 0; i < request->nparticipants; i++)
+		any_signed = any_signed || request->participants[i].signed_at != 0;
 	if (strcmp(request->status, "COMPLETED") == 0)
-		answer_error(answer, "SIGNATURE_REQUEST_ALREADY_COMPLETED", "The signature request is completed", NULL);
-	else if ((is_closed(request) && strcmp(request->status, "CANCELLED") != 0) ||
+		sb_respond_error(response, "SIGNATURE_REQUEST_ALREADY_COMPLETED", "The signature request is completed", NULL);
+	else if ((sb_is_closed(request) && strcmp(request->status, "CANCELLED") != 0) ||
 			 strcmp(request->status, "CHILDREN_GENERATED") == 0)
-		answer_error(answer, "SIGNATURE_REQUEST_BAD_STATUS", "The signature request is closed", NULL);
+		sb_respond_error(response, "SIGNATURE_REQUEST_BAD_STATUS", "The signature request is closed", NULL);
 	else
 	{
-		if (!is_closed(request))
+		if (!sb_is_closed(request))
 		{
 			request->status = any_signed ? "COMPLETED" : "CANCELLED";
-			request->closed_at = now_ms();
-			emit_request(request, request->status);
-			advance(request);
+			request->closed_at = sb_now_ms();
+			sb_emit_request(request, request->status);
+			sb_update_status(request);
 		}
-		answer_id(answer, "signatureRequestId", request->id);
+		sb_respond_id(response, "signatureRequestId", request->id);
 	}
 }
 
 /* POST /v4/signature-requests/:signatureRequestId/check-signers-can-be-added */
 void
-check_signers_can_be_added(Call *call, Answer *answer)
+sb_check_signers_can_be_added(SbCall *call, SbResponse *response)
 {
-	Request    *request = named_request(call, answer);
+	SbRequest  *request = sb_named_request(call, response);
 	cJSON	   *body;
 	cJSON	   *json;
 	cJSON	   *list;
 	const cJSON *email;
 	bool		all = true;
 
-	if (request == NULL || (body = parse_body(call, answer)) == NULL)
+	if (request == NULL || (body = sb_parse_body(call, response)) == NULL)
 		return;
-	if (!validate_emails(body, answer))
+	if (!sb_validate_emails(body, response))
 	{
 		cJSON_Delete(body);
 		return;
@@ -369,10 +369,10 @@ check_signers_can_be_added(Call *call, Answer *answer)
 	{
 		bool		there = false;
 
-		for (int i = 0; i < request->nparties; i++)
-			there = there || strcasecmp(request->parties[i].signer->inputs[SIGNER_EMAIL], email->valuestring) == 0;
+		for (int i = 0; i < request->nparticipants; i++)
+			there = there || strcasecmp(request->participants[i].signer->inputs[SB_SIGNER_EMAIL], email->valuestring) == 0;
 		for (int i = 0; i < request->napprovers; i++)
-			there = there || strcasecmp(request->approvers[i].signer->inputs[SIGNER_EMAIL], email->valuestring) == 0;
+			there = there || strcasecmp(request->approvers[i].signer->inputs[SB_SIGNER_EMAIL], email->valuestring) == 0;
 		if (there)
 			all = false;
 		else
@@ -380,56 +380,56 @@ check_signers_can_be_added(Call *call, Answer *answer)
 	}
 	cJSON_AddBoolToObject(json, "canBeAdded", all);
 	cJSON_Delete(body);
-	answer_json(answer, json);
+	sb_respond_json(response, json);
 }
 
 /* POST /v4/signature-requests/:signatureRequestId/:signerId/resend-email */
 void
-resend_email(Call *call, Answer *answer)
+sb_resend_email(SbCall *call, SbResponse *response)
 {
-	Request    *request = named_request(call, answer);
-	const Party *party = NULL;
+	SbRequest  *request = sb_named_request(call, response);
+	const SbParticipant *participant = NULL;
 
 	if (request == NULL)
 		return;
-	for (int i = 0; i < request->nparties; i++)
+	for (int i = 0; i < request->nparticipants; i++)
 	{
-		if (strcmp(request->parties[i].signer->id, call->arguments[1]) == 0)
-			party = &request->parties[i];
+		if (strcmp(request->participants[i].signer->id, call->arguments[1]) == 0)
+			participant = &request->participants[i];
 	}
 	for (int i = 0; i < request->napprovers; i++)
 	{
 		if (strcmp(request->approvers[i].signer->id, call->arguments[1]) == 0)
-			party = &request->approvers[i];
+			participant = &request->approvers[i];
 	}
-	if (party == NULL)
-		answer_error(answer, is_id(call->arguments[1]) ? "SIGNER_NOT_FOUND" : "PARAMS_VALIDATION_FAILED",
-					 "Signer not found", NULL);
-	else if (party->signed_at != 0)
-		answer_error(answer, "SIGNER_ALREADY_SIGNED", "The signer has signed", NULL);
+	if (participant == NULL)
+		sb_respond_error(response, sb_is_id(call->arguments[1]) ? "SIGNER_NOT_FOUND" : "PARAMS_VALIDATION_FAILED",
+						 "Signer not found", NULL);
+	else if (participant->signed_at != 0)
+		sb_respond_error(response, "SIGNER_ALREADY_SIGNED", "The signer has signed", NULL);
 	else if (strcmp(request->status, "IN_PROGRESS") != 0)
-		answer_error(answer, "SIGNATURE_REQUEST_NOT_IN_PROGRESS", "The signature request is not in progress", NULL);
+		sb_respond_error(response, "SIGNATURE_REQUEST_NOT_IN_PROGRESS", "The signature request is not in progress", NULL);
 	else
 	{
 		cJSON	   *json = cJSON_CreateObject();
 
 		call->emails = 1;
 		cJSON_AddStringToObject(json, "signatureRequestId", request->id);
-		cJSON_AddStringToObject(json, "signerId", party->signer->id);
-		answer_json(answer, json);
+		cJSON_AddStringToObject(json, "signerId", participant->signer->id);
+		sb_respond_json(response, json);
 	}
 }
 
 /* GET /v4/applications/:appId/context */
 void
-application_context(Call *call, Answer *answer)
+sb_application_context(SbCall *call, SbResponse *response)
 {
 	cJSON	   *json;
 	cJSON	   *settings;
 
 	if (strcmp(call->arguments[0], call->app->app_id) != 0)
 	{
-		answer_error(answer, "INVALID_CONTEXT_RIGHT_NOT_ALLOWED", "The key is not of this application", NULL);
+		sb_respond_error(response, "INVALID_CONTEXT_RIGHT_NOT_ALLOWED", "The key is not of this application", NULL);
 		return;
 	}
 	json = cJSON_CreateObject();
@@ -446,6 +446,6 @@ application_context(Call *call, Answer *answer)
 	cJSON_AddFalseToObject(settings, "onlineProofsEnabled");
 	cJSON_AddStringToObject(cJSON_AddObjectToObject(json, "settings"), "defaultLanguage", "EN");
 	cJSON_AddItemToObject(cJSON_AddObjectToObject(json, "signerProfiles"), call->app->app_env,
-						  describe_profiles(call->app));
-	answer_json(answer, json);
+						  sb_describe_profiles(call->app));
+	sb_respond_json(response, json);
 }

@@ -12,14 +12,14 @@
 #include <strings.h>
 
 /* Find the document that the path names and that may still be changed. */
-static Document *
-open_document(Call *call, Answer *answer)
+static SbDocument *
+open_document(SbCall *call, SbResponse *response)
 {
-	Document   *document = named_document(call, answer);
+	SbDocument *document = sb_named_document(call, response);
 
 	if (document != NULL && document->request != NULL && strcmp(document->request->status, "DRAFT") != 0)
 	{
-		answer_error(answer, "DOCUMENT_LOCKED", "The document's signature request is published", NULL);
+		sb_respond_error(response, "DOCUMENT_LOCKED", "The document's signature request is published", NULL);
 		return NULL;
 	}
 	return document;
@@ -27,23 +27,23 @@ open_document(Call *call, Answer *answer)
 
 /* Give a document its content, which is taken over. */
 static void
-set_content(Document *document, const char *nature, void *content, size_t size)
+set_content(SbDocument *document, const char *nature, void *content, size_t size)
 {
 	free(document->content);
 	document->content = content;
 	document->size = size;
 	document->nature = nature;
 	if (content != NULL)
-		sha256(content, size, document->hash);
+		sb_sha256(content, size, document->hash);
 }
 
 /*
  * Whether content can be given to a document: it has none yet, or the same, as
- * when an answer was lost and the call is made again.  Else there is an error.
+ * when a response was lost and the call is made again.  Else there is an error.
  * For any file the nature is FILE.
  */
 static bool
-may_get(const Document *document, const char *nature, const uint8_t hash[32], Answer *answer)
+may_get(const SbDocument *document, const char *nature, const uint8_t hash[32], SbResponse *response)
 {
 	const char *given = document->nature;
 
@@ -53,38 +53,38 @@ may_get(const Document *document, const char *nature, const uint8_t hash[32], An
 		given = "FILE";
 	if (strcmp(given, nature) == 0 && memcmp(document->hash, hash, 32) == 0)
 		return true;
-	answer_error(answer, "DOCUMENT_BAD_STATUS", "The document has other content", NULL);
+	sb_respond_error(response, "DOCUMENT_BAD_STATUS", "The document has other content", NULL);
 	return false;
 }
 
 /* Give a document the file that was uploaded; false, with the error, if it is bad. */
 static bool
-set_file(Document *document, Upload *upload, Answer *answer)
+set_file(SbDocument *document, SbUpload *upload, SbResponse *response)
 {
 	bool		pdf = strcmp(upload->mime_type, "application/pdf") == 0;
 	uint8_t		hash[32];
 
 	if (pdf && (upload->content.length < 5 || memcmp(upload->content.data, "%PDF-", 5) != 0))
 	{
-		buffer_free(&upload->content);
-		answer_error(answer, "PDF_CORRUPTED", "The file is not a PDF", NULL);
+		sb_buffer_free(&upload->content);
+		sb_respond_error(response, "PDF_CORRUPTED", "The file is not a PDF", NULL);
 		return false;
 	}
-	sha256(upload->content.data, upload->content.length, hash);
-	if (!may_get(document, "FILE", hash, answer))
+	sb_sha256(upload->content.data, upload->content.length, hash);
+	if (!may_get(document, "FILE", hash, response))
 	{
-		buffer_free(&upload->content);
+		sb_buffer_free(&upload->content);
 		return false;
 	}
-	set_text(&document->file_name, upload->file_name);
-	set_text(&document->mime_type, upload->mime_type);
+	sb_set_text(&document->file_name, upload->file_name);
+	sb_set_text(&document->mime_type, upload->mime_type);
 	set_content(document, "FILE", upload->content.data, upload->content.length);
-	document->nature = file_nature(document);
+	document->nature = sb_file_nature(document);
 	return true;
 }
 
 static void
-free_names(Upload *upload)
+free_names(SbUpload *upload)
 {
 	free(upload->file_name);
 	free(upload->mime_type);
@@ -92,20 +92,20 @@ free_names(Upload *upload)
 
 /* POST .../documents */
 void
-upload_document(Call *call, Answer *answer)
+sb_upload_document(SbCall *call, SbResponse *response)
 {
-	Upload		upload;
-	Document   *document;
+	SbUpload	upload;
+	SbDocument *document;
 
-	if (!check_app(call, answer) || !read_upload(call, "document", &upload, answer))
+	if (!sb_check_app(call, response) || !sb_read_upload(call, "document", &upload, response))
 		return;
-	document = make_document(call->app);
-	if (set_file(document, &upload, answer))
+	document = sb_make_document(call->app);
+	if (set_file(document, &upload, response))
 	{
-		cJSON	   *json = describe_document(document, false);
+		cJSON	   *json = sb_describe_document(document, false);
 
 		cJSON_AddStringToObject(json, "documentId", document->id);
-		answer_json(answer, json);
+		sb_respond_json(response, json);
 	}
 	else
 		document->deleted = true;
@@ -118,61 +118,61 @@ upload_document(Call *call, Answer *answer)
 
 /* Set what a body says of a document. */
 static void
-set_metadata(Document *document, const cJSON *body)
+set_metadata(SbDocument *document, const cJSON *body)
 {
-	if (get_text(body, "externalId"))
-		set_text(&document->external_id, get_text(body, "externalId"));
-	if (get_text(body, "label"))
-		set_text(&document->label, get_text(body, "label"));
-	if (get_text(body, "description"))
-		set_text(&document->description, get_text(body, "description"));
+	if (sb_get_text(body, "externalId"))
+		sb_set_text(&document->external_id, sb_get_text(body, "externalId"));
+	if (sb_get_text(body, "label"))
+		sb_set_text(&document->label, sb_get_text(body, "label"));
+	if (sb_get_text(body, "description"))
+		sb_set_text(&document->description, sb_get_text(body, "description"));
 }
 
 /* POST .../init-documents */
 void
-init_document(Call *call, Answer *answer)
+sb_init_document(SbCall *call, SbResponse *response)
 {
-	static const Field fields[] = {{"signatureRequestId", 'i', true}, METADATA, {NULL, 0, false}};
+	static const SbField fields[] = {{"signatureRequestId", 'i', true}, METADATA, {NULL, 0, false}};
 	cJSON	   *body;
-	Request    *request;
+	SbRequest  *request;
 
-	if (!check_app(call, answer) || (body = parse_fields(call, fields, answer)) == NULL)
+	if (!sb_check_app(call, response) || (body = sb_parse_fields(call, fields, response)) == NULL)
 		return;
-	request = find_request(call->app, get_text(body, "signatureRequestId"), answer);
+	request = sb_find_request(call->app, sb_get_text(body, "signatureRequestId"), response);
 	if (request != NULL && strcmp(request->status, "DRAFT") != 0)
-		answer_error(answer, "SIGNATURE_REQUEST_BAD_STATUS", "The signature request is not a draft", NULL);
+		sb_respond_error(response, "SIGNATURE_REQUEST_BAD_STATUS", "The signature request is not a draft", NULL);
 	else if (request != NULL)
 	{
-		Document   *document = make_document(call->app);
+		SbDocument *document = sb_make_document(call->app);
 
 		document->request = request;
 		set_metadata(document, body);
-		answer_id(answer, "documentId", document->id);
+		sb_respond_id(response, "documentId", document->id);
 	}
 	cJSON_Delete(body);
 }
 
 /* POST /v4/documents/:documentId/file */
 void
-provide_file(Call *call, Answer *answer)
+sb_provide_file(SbCall *call, SbResponse *response)
 {
-	Document   *document = open_document(call, answer);
-	Upload		upload;
+	SbDocument *document = open_document(call, response);
+	SbUpload	upload;
 
-	if (document == NULL || !read_upload(call, "file", &upload, answer))
+	if (document == NULL || !sb_read_upload(call, "file", &upload, response))
 		return;
-	if (set_file(document, &upload, answer))
-		answer_json(answer, describe_document(document, false));
+	if (set_file(document, &upload, response))
+		sb_respond_json(response, sb_describe_document(document, false));
 	free_names(&upload);
 }
 
 /* Whether another document of the same request is data in JSON. */
 static bool
-has_data_beside(const Document *document)
+has_data_beside(const SbDocument *document)
 {
-	for (size_t i = 0; document->request != NULL && i < document_count(); i++)
+	for (size_t i = 0; document->request != NULL && i < sb_document_count(); i++)
 	{
-		const Document *other = document_by_number(i);
+		const SbDocument *other = sb_document_by_number(i);
 
 		if (other != document && other->request == document->request && !other->deleted &&
 			other->nature != NULL && strcmp(other->nature, "DATA_JSON") == 0)
@@ -183,52 +183,52 @@ has_data_beside(const Document *document)
 
 /* POST /v4/documents/:documentId/data-json-content */
 void
-provide_json(Call *call, Answer *answer)
+sb_provide_json(SbCall *call, SbResponse *response)
 {
-	static const Field fields[] = {{"jsonContent", '*', true}, {NULL, 0, false}};
-	Document   *document = open_document(call, answer);
+	static const SbField fields[] = {{"jsonContent", '*', true}, {NULL, 0, false}};
+	SbDocument *document = open_document(call, response);
 	cJSON	   *body;
 	char	   *text;
 	uint8_t		hash[32];
 
-	if (document == NULL || (body = parse_fields(call, fields, answer)) == NULL)
+	if (document == NULL || (body = sb_parse_fields(call, fields, response)) == NULL)
 		return;
 	if (has_data_beside(document))
 	{
 		cJSON_Delete(body);
-		answer_error(answer, "ONLY_ONE_JSON_PER_SIGNATURE_REQUEST_IS_ALLOWED", "The signature request has data already", NULL);
+		sb_respond_error(response, "ONLY_ONE_JSON_PER_SIGNATURE_REQUEST_IS_ALLOWED", "The signature request has data already", NULL);
 		return;
 	}
 	text = cJSON_PrintUnformatted(cJSON_GetObjectItemCaseSensitive(body, "jsonContent"));
 	cJSON_Delete(body);
-	sha256(text, strlen(text), hash);
-	if (!may_get(document, "DATA_JSON", hash, answer))
+	sb_sha256(text, strlen(text), hash);
+	if (!may_get(document, "DATA_JSON", hash, response))
 	{
 		free(text);
 		return;
 	}
-	set_text(&document->mime_type, "application/json");
+	sb_set_text(&document->mime_type, "application/json");
 	set_content(document, "DATA_JSON", text, strlen(text));
-	answer_json(answer, describe_document(document, false));
+	sb_respond_json(response, sb_describe_document(document, false));
 }
 
 /* POST /v4/documents/:documentId/private-content */
 void
-provide_hash(Call *call, Answer *answer)
+sb_provide_hash(SbCall *call, SbResponse *response)
 {
-	static const Field fields[] = {{"documentHash", 'h', true}, {NULL, 0, false}};
-	Document   *document = open_document(call, answer);
+	static const SbField fields[] = {{"documentHash", 'h', true}, {NULL, 0, false}};
+	SbDocument *document = open_document(call, response);
 	cJSON	   *body;
 	const char *text;
 	uint8_t		hash[32];
 
-	if (document == NULL || (body = parse_fields(call, fields, answer)) == NULL)
+	if (document == NULL || (body = sb_parse_fields(call, fields, response)) == NULL)
 		return;
-	text = get_text(body, "documentHash");
+	text = sb_get_text(body, "documentHash");
 	if (strlen(text) == 44)
 	{
 		size_t		size;
-		uint8_t    *bytes = from_base64(text, 44, &size);
+		uint8_t    *bytes = sb_from_base64(text, 44, &size);
 
 		memcpy(hash, bytes, 32);
 		free(bytes);
@@ -243,100 +243,100 @@ provide_hash(Call *call, Answer *answer)
 		}
 	}
 	cJSON_Delete(body);
-	if (!may_get(document, "PRIVATE_FILE", hash, answer))
+	if (!may_get(document, "PRIVATE_FILE", hash, response))
 		return;
 	set_content(document, "PRIVATE_FILE", NULL, 0);
 	memcpy(document->hash, hash, 32);
-	answer_json(answer, describe_document(document, false));
+	sb_respond_json(response, sb_describe_document(document, false));
 }
 
 /* PUT /v4/documents/:documentId */
 void
-update_document(Call *call, Answer *answer)
+sb_update_document(SbCall *call, SbResponse *response)
 {
-	static const Field fields[] = {METADATA, {NULL, 0, false}};
-	Document   *document = named_document(call, answer);
+	static const SbField fields[] = {METADATA, {NULL, 0, false}};
+	SbDocument *document = sb_named_document(call, response);
 	cJSON	   *body;
 
-	if (document == NULL || (body = parse_fields(call, fields, answer)) == NULL)
+	if (document == NULL || (body = sb_parse_fields(call, fields, response)) == NULL)
 		return;
 	set_metadata(document, body);
 	cJSON_Delete(body);
-	answer_json(answer, describe_document(document, false));
+	sb_respond_json(response, sb_describe_document(document, false));
 }
 
 /* DELETE /v4/documents/:documentId */
 void
-delete_document(Call *call, Answer *answer)
+sb_delete_document(SbCall *call, SbResponse *response)
 {
-	Document   *document = open_document(call, answer);
+	SbDocument *document = open_document(call, response);
 
 	if (document == NULL)
 		return;
 	for (int i = 0; document->request != NULL && i < document->request->ndocuments; i++)
 	{
-		Request    *request = document->request;
+		SbRequest  *request = document->request;
 
 		if (request->documents[i] == document)
 			memmove(&request->documents[i], &request->documents[i + 1],
-					(size_t) (--request->ndocuments - i) * sizeof(Document *));
-		touch_request(request);
+					(size_t) (--request->ndocuments - i) * sizeof(SbDocument *));
+		sb_touch_request(request);
 	}
 	document->deleted = true;
-	answer_id(answer, "documentId", document->id);
+	sb_respond_id(response, "documentId", document->id);
 }
 
 /* DELETE /v4/documents/:documentId/content */
 void
-delete_content(Call *call, Answer *answer)
+sb_delete_content(SbCall *call, SbResponse *response)
 {
-	Document   *document = open_document(call, answer);
+	SbDocument *document = open_document(call, response);
 
 	if (document == NULL)
 		return;
 	set_content(document, NULL, NULL, 0);
-	answer_json(answer, describe_document(document, false));
+	sb_respond_json(response, sb_describe_document(document, false));
 }
 
 /* POST /v4/documents/:documentId/check-authenticity */
 void
-check_authenticity(Call *call, Answer *answer)
+sb_check_authenticity(SbCall *call, SbResponse *response)
 {
-	Document   *document = named_document(call, answer);
-	Upload		upload;
+	SbDocument *document = sb_named_document(call, response);
+	SbUpload	upload;
 	uint8_t		hash[32];
 	cJSON	   *json;
 
-	if (document == NULL || !read_upload(call, "file", &upload, answer))
+	if (document == NULL || !sb_read_upload(call, "file", &upload, response))
 		return;
-	sha256(upload.content.data, upload.content.length, hash);
+	sb_sha256(upload.content.data, upload.content.length, hash);
 	json = cJSON_CreateObject();
 	cJSON_AddStringToObject(json, "documentId", document->id);
 	cJSON_AddBoolToObject(json, "authenticityValidated",
 						  document->nature != NULL && memcmp(hash, document->hash, 32) == 0);
-	answer_json(answer, json);
-	buffer_free(&upload.content);
+	sb_respond_json(response, json);
+	sb_buffer_free(&upload.content);
 	free_names(&upload);
 }
 
 /* POST .../log-capsules: the time stamp is one in name only. */
 void
-log_capsule(Call *call, Answer *answer)
+sb_log_capsule(SbCall *call, SbResponse *response)
 {
-	static const Field fields[] = {{"hashSha256_b64", 'h', true}, {NULL, 0, false}};
+	static const SbField fields[] = {{"hashSha256_b64", 'h', true}, {NULL, 0, false}};
 	cJSON	   *body;
 	cJSON	   *json;
 	char	   *stamp;
 	char		time[32];
 
-	if (!check_app(call, answer) || (body = parse_fields(call, fields, answer)) == NULL)
+	if (!sb_check_app(call, response) || (body = sb_parse_fields(call, fields, response)) == NULL)
 		return;
-	format_time(now_ms(), time);
-	stamp = to_base64((const uint8_t *) time, strlen(time));
+	sb_format_time(sb_now_ms(), time);
+	stamp = sb_to_base64((const uint8_t *) time, strlen(time));
 	json = cJSON_CreateObject();
-	cJSON_AddStringToObject(json, "hashSha256_b64", get_text(body, "hashSha256_b64"));
+	cJSON_AddStringToObject(json, "hashSha256_b64", sb_get_text(body, "hashSha256_b64"));
 	cJSON_AddStringToObject(json, "timestamp_b64", stamp);
 	free(stamp);
 	cJSON_Delete(body);
-	answer_json(answer, json);
+	sb_respond_json(response, json);
 }

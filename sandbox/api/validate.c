@@ -23,9 +23,9 @@ note(cJSON *errors, const char *field, const char *problem)
 	cJSON_AddItemToArray(errors, error);
 }
 
-/* Answer that the body is not valid, unless there are no errors. */
+/* Respond that the body is not valid, unless there are no errors. */
 static bool
-finish(cJSON *errors, Answer *answer)
+finish(cJSON *errors, SbResponse *response)
 {
 	cJSON	   *context;
 
@@ -36,7 +36,7 @@ finish(cJSON *errors, Answer *answer)
 	}
 	context = cJSON_CreateObject();
 	cJSON_AddItemToObject(context, "errors", errors);
-	answer_error(answer, "BODY_VALIDATION_FAILED", "Body validation failed", context);
+	sb_respond_error(response, "BODY_VALIDATION_FAILED", "Body validation failed", context);
 	return false;
 }
 
@@ -59,32 +59,32 @@ has_duplicate_key(const cJSON *item)
 
 /* Parse a call's body as a JSON object; NULL, with the error, if it is none. */
 cJSON *
-parse_body(Call *call, Answer *answer)
+sb_parse_body(SbCall *call, SbResponse *response)
 {
 	cJSON	   *body;
 
 	if (call->body_too_large)
 	{
-		answer_error(answer, "FILE_TOO_LARGE", "The body is too large", NULL);
+		sb_respond_error(response, "FILE_TOO_LARGE", "The body is too large", NULL);
 		return NULL;
 	}
 	if (call->content_type == NULL || strncasecmp(call->content_type, "application/json", 16) != 0 ||
 		(call->content_type[16] != '\0' && call->content_type[16] != ';' && call->content_type[16] != ' '))
 	{
-		answer_error(answer, "BAD_REQUEST", "Content-Type must be application/json", NULL);
+		sb_respond_error(response, "BAD_REQUEST", "Content-Type must be application/json", NULL);
 		return NULL;
 	}
-	body = valid_json(call->body, call->body_length) ? cJSON_ParseWithLength(call->body, call->body_length) : NULL;
+	body = sb_valid_json(call->body, call->body_length) ? cJSON_ParseWithLength(call->body, call->body_length) : NULL;
 	if (body == NULL || has_duplicate_key(body))
 	{
 		cJSON_Delete(body);
-		answer_error(answer, "JSON_INVALID", "The body is not valid JSON", NULL);
+		sb_respond_error(response, "JSON_INVALID", "The body is not valid JSON", NULL);
 		return NULL;
 	}
 	if (!cJSON_IsObject(body))
 	{
 		cJSON_Delete(body);
-		answer_error(answer, "BODY_VALIDATION_FAILED", "The body is not an object", NULL);
+		sb_respond_error(response, "BODY_VALIDATION_FAILED", "The body is not an object", NULL);
 		return NULL;
 	}
 	return body;
@@ -96,7 +96,7 @@ check_keys(cJSON *errors, const char *field, const cJSON *object, const char *co
 {
 	const cJSON *member;
 
-	if (options.lenient)
+	if (sb_options.lenient)
 		return;
 	cJSON_ArrayForEach(member, object)
 	{
@@ -106,7 +106,7 @@ check_keys(cJSON *errors, const char *field, const cJSON *object, const char *co
 			found = found || strcmp(known[i], member->string) == 0;
 		if (!found)
 		{
-			char	   *name = xprintf("%s%s%s", field, *field ? "." : "", member->string);
+			char	   *name = sb_psprintf("%s%s%s", field, *field ? "." : "", member->string);
 
 			note(errors, name, "unknown field");
 			free(name);
@@ -129,7 +129,7 @@ check_string(cJSON *errors, const char *field, const cJSON *object, const char *
 		problem = "must not be empty";
 	if (problem)
 	{
-		char	   *name = xprintf("%s%s%s", field, *field ? "." : "", key);
+		char	   *name = sb_psprintf("%s%s%s", field, *field ? "." : "", key);
 
 		note(errors, name, problem);
 		free(name);
@@ -139,7 +139,7 @@ check_string(cJSON *errors, const char *field, const cJSON *object, const char *
 
 /* Check the signers; returns a code of its own for what has one. */
 static const char *
-check_signers(cJSON *errors, const cJSON *signers, const App *app)
+check_signers(cJSON *errors, const cJSON *signers, const SbApp *app)
 {
 	static const char *const known[] = {"email", "firstName", "lastName", "signerProfileId", NULL};
 	const char *code = NULL;
@@ -168,13 +168,13 @@ check_signers(cJSON *errors, const cJSON *signers, const App *app)
 		check_string(errors, field, signer, "firstName", false);
 		check_string(errors, field, signer, "lastName", false);
 		profile = check_string(errors, field, signer, "signerProfileId", false);
-		if (email != NULL && !like_email(email))
+		if (email != NULL && !sb_is_email(email))
 			code = "EMAIL_INVALID";
-		if (profile != NULL && !is_id(profile))
+		if (profile != NULL && !sb_is_id(profile))
 			note(errors, field, "signerProfileId must be an id");
-		else if (profile_by_id(app, profile) == NULL)
+		else if (sb_profile_by_id(app, profile) == NULL)
 			code = "SIGNER_PROFILE_NOT_FOUND";
-		else if (missing_input(app, signer, NULL) != NULL)
+		else if (sb_missing_input(app, signer, NULL) != NULL)
 			code = "SIGNER_CREATION__INPUT_FIELD_MISSING";
 		for (const cJSON *other = signers->child; email && other != signer; other = other->next)
 		{
@@ -224,7 +224,7 @@ check_documents(cJSON *errors, const cJSON *documents)
 		if (base64 != NULL)
 		{
 			size_t		size = 0;
-			uint8_t    *content = from_base64(base64, strlen(base64), &size);
+			uint8_t    *content = sb_from_base64(base64, strlen(base64), &size);
 
 			if (content == NULL)
 				note(errors, field, "base64 is not valid");
@@ -239,27 +239,27 @@ check_documents(cJSON *errors, const cJSON *documents)
 
 /* A member's text, or NULL. */
 const char *
-get_text(const cJSON *object, const char *name)
+sb_get_text(const cJSON *object, const char *name)
 {
 	return cJSON_GetStringValue(cJSON_GetObjectItemCaseSensitive(object, name));
 }
 
 /* Note what is wrong with the members of an object, which the prefix names. */
 static void
-check_fields(cJSON *errors, const char *prefix, const cJSON *object, const Field *fields)
+check_fields(cJSON *errors, const char *prefix, const cJSON *object, const SbField *fields)
 {
 	const char *known[32];
 	int			n = 0;
 
-	for (const Field *field = fields; field->name != NULL; field++)
+	for (const SbField *field = fields; field->name != NULL; field++)
 	{
 		const cJSON *value = cJSON_GetObjectItemCaseSensitive(object, field->name);
-		char	   *name = xprintf("%s%s%s", prefix, *prefix ? "." : "", field->name);
+		char	   *name = sb_psprintf("%s%s%s", prefix, *prefix ? "." : "", field->name);
 
 		known[n++] = field->name;
 		if (value == NULL && field->required)
 			note(errors, name, "required");
-		else if (value != NULL && !value_is(field->kind, value))
+		else if (value != NULL && !sb_value_is(field->kind, value))
 			note(errors, name, "has another type or form than it must have");
 		free(name);
 	}
@@ -269,16 +269,16 @@ check_fields(cJSON *errors, const char *prefix, const cJSON *object, const Field
 
 /* Parse a body of these fields; NULL, with the error, if it is not valid. */
 cJSON *
-parse_fields(Call *call, const Field *fields, Answer *answer)
+sb_parse_fields(SbCall *call, const SbField *fields, SbResponse *response)
 {
-	cJSON	   *body = parse_body(call, answer);
+	cJSON	   *body = sb_parse_body(call, response);
 	cJSON	   *errors;
 
 	if (body == NULL)
 		return NULL;
 	errors = cJSON_CreateArray();
 	check_fields(errors, "", body, fields);
-	if (finish(errors, answer))
+	if (finish(errors, response))
 		return body;
 	cJSON_Delete(body);
 	return NULL;
@@ -286,7 +286,7 @@ parse_fields(Call *call, const Field *fields, Answer *answer)
 
 /* Check that a member of a body, if it is there, is an array of such objects. */
 bool
-validate_items(const cJSON *body, const char *name, const Field *fields, Answer *answer)
+sb_validate_items(const cJSON *body, const char *name, const SbField *fields, SbResponse *response)
 {
 	cJSON	   *errors = cJSON_CreateArray();
 	const cJSON *item;
@@ -294,7 +294,7 @@ validate_items(const cJSON *body, const char *name, const Field *fields, Answer 
 
 	cJSON_ArrayForEach(item, cJSON_GetObjectItemCaseSensitive(body, name))
 	{
-		char	   *prefix = xprintf("%s[%d]", name, n++);
+		char	   *prefix = sb_psprintf("%s[%d]", name, n++);
 
 		if (cJSON_IsObject(item))
 			check_fields(errors, prefix, item, fields);
@@ -302,26 +302,26 @@ validate_items(const cJSON *body, const char *name, const Field *fields, Answer 
 			note(errors, prefix, "must be an object");
 		free(prefix);
 	}
-	return finish(errors, answer);
+	return finish(errors, response);
 }
 
 /* Check that a body that may be missing is an empty object. */
 bool
-validate_no_fields(Call *call, Answer *answer)
+sb_validate_no_fields(SbCall *call, SbResponse *response)
 {
-	static const Field none[] = {{NULL, 0, false}};
+	static const SbField none[] = {{NULL, 0, false}};
 	cJSON	   *body;
 
 	if (call->body_length == 0 && !call->body_too_large)
 		return true;
-	body = parse_fields(call, none, answer);
+	body = sb_parse_fields(call, none, response);
 	cJSON_Delete(body);
 	return body != NULL;
 }
 
 /* Check the body of one-call-sign. */
 bool
-validate_sign(Call *call, const cJSON *body, Answer *answer)
+sb_validate_sign(SbCall *call, const cJSON *body, SbResponse *response)
 {
 	static const char *const known[] = {"title", "signatureMethod", "signers", "documents", NULL};
 	cJSON	   *errors = cJSON_CreateArray();
@@ -333,19 +333,19 @@ validate_sign(Call *call, const cJSON *body, Answer *answer)
 	check_keys(errors, "", body, known);
 	check_string(errors, "", body, "title", true);
 	title = cJSON_GetObjectItemCaseSensitive(body, "title");
-	if (cJSON_IsString(title) && title->valuestring[0] != '\0' && !value_is('t', title))
+	if (cJSON_IsString(title) && title->valuestring[0] != '\0' && !sb_value_is('t', title))
 		note(errors, "title", "must have at most 1024 characters");
 	method = cJSON_GetObjectItemCaseSensitive(body, "signatureMethod");
-	if (check_string(errors, "", body, "signatureMethod", true) && !value_is('m', method))
+	if (check_string(errors, "", body, "signatureMethod", true) && !sb_value_is('m', method))
 		note(errors, "signatureMethod", "must be one of SIMPLE_STD, ADVANCED_SMS, ADVANCED_STD, QUALIFIED_STD");
 	signer_code = check_signers(errors, cJSON_GetObjectItemCaseSensitive(body, "signers"), call->app);
 	document_code = check_documents(errors, cJSON_GetObjectItemCaseSensitive(body, "documents"));
-	if (!finish(errors, answer))
+	if (!finish(errors, response))
 		return false;
 	if (signer_code || document_code)
 	{
-		answer_error(answer, signer_code ? signer_code : document_code,
-					 signer_code ? "A signer is not valid" : "A document is not valid", NULL);
+		sb_respond_error(response, signer_code ? signer_code : document_code,
+						 signer_code ? "A signer is not valid" : "A document is not valid", NULL);
 		return false;
 	}
 	return true;
@@ -353,7 +353,7 @@ validate_sign(Call *call, const cJSON *body, Answer *answer)
 
 /* Check the body of the batch status. */
 bool
-validate_status(const cJSON *body, Answer *answer)
+sb_validate_status(const cJSON *body, SbResponse *response)
 {
 	static const char *const known[] = {"signatureRequestIds", NULL};
 	const cJSON *ids = cJSON_GetObjectItemCaseSensitive(body, "signatureRequestIds");
@@ -363,22 +363,22 @@ validate_status(const cJSON *body, Answer *answer)
 	check_keys(errors, "", body, known);
 	if (!cJSON_IsArray(ids))
 		note(errors, "signatureRequestIds", "must be an array");
-	else if (cJSON_GetArraySize(ids) > options.max_status_ids)
+	else if (cJSON_GetArraySize(ids) > sb_options.max_status_ids)
 		note(errors, "signatureRequestIds", "too many");
 	cJSON_ArrayForEach(id, ids)
 	{
-		if (!cJSON_IsString(id) || !is_id(id->valuestring))
+		if (!cJSON_IsString(id) || !sb_is_id(id->valuestring))
 		{
 			note(errors, "signatureRequestIds", "must be ids");
 			break;
 		}
 	}
-	return finish(errors, answer);
+	return finish(errors, response);
 }
 
 /* Check a body of e-mail addresses. */
 bool
-validate_emails(const cJSON *body, Answer *answer)
+sb_validate_emails(const cJSON *body, SbResponse *response)
 {
 	static const char *const known[] = {"emails", NULL};
 	const cJSON *emails = cJSON_GetObjectItemCaseSensitive(body, "emails");
@@ -393,13 +393,13 @@ validate_emails(const cJSON *body, Answer *answer)
 		if (!cJSON_IsString(email))
 			note(errors, "emails", "must be strings");
 	}
-	if (!finish(errors, answer))
+	if (!finish(errors, response))
 		return false;
 	cJSON_ArrayForEach(email, emails)
 	{
-		if (!like_email(email->valuestring))
+		if (!sb_is_email(email->valuestring))
 		{
-			answer_error(answer, "EMAIL_INVALID", "An e-mail address is not valid", NULL);
+			sb_respond_error(response, "EMAIL_INVALID", "An e-mail address is not valid", NULL);
 			return false;
 		}
 	}

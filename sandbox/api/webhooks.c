@@ -15,15 +15,15 @@
 
 /* ---- Endpoints ---- */
 
-/* Answer with all endpoints of the application, the newest last. */
+/* Respond with all endpoints of the application, the newest last. */
 static void
-answer_endpoints(const App *app, Answer *answer)
+respond_endpoints(const SbApp *app, SbResponse *response)
 {
 	cJSON	   *list = cJSON_CreateArray();
 
-	for (size_t i = 0; i < nendpoints; i++)
+	for (size_t i = 0; i < sb_nendpoints; i++)
 	{
-		const Endpoint *endpoint = endpoints[i];
+		const SbEndpoint *endpoint = sb_endpoints[i];
 		cJSON	   *json;
 
 		if (endpoint->app != app || endpoint->deleted)
@@ -34,140 +34,140 @@ answer_endpoints(const App *app, Answer *answer)
 		if (endpoint->description)
 			cJSON_AddStringToObject(json, "description", endpoint->description);
 		cJSON_AddFalseToObject(json, "isDisabled");
-		add_time(json, "_createdAt", endpoint->created_at);
+		sb_add_time(json, "_createdAt", endpoint->created_at);
 		cJSON_AddItemToArray(list, json);
 	}
-	answer_json(answer, list);
+	sb_respond_json(response, list);
 }
 
 /* Find the endpoint that the path names; NULL, with the error. */
-static Endpoint *
-named_endpoint(Call *call, Answer *answer)
+static SbEndpoint *
+named_endpoint(SbCall *call, SbResponse *response)
 {
-	for (size_t i = 0; i < nendpoints; i++)
+	for (size_t i = 0; i < sb_nendpoints; i++)
 	{
-		if (strcmp(endpoints[i]->id, call->arguments[0]) != 0 || endpoints[i]->deleted)
+		if (strcmp(sb_endpoints[i]->id, call->arguments[0]) != 0 || sb_endpoints[i]->deleted)
 			continue;
-		if (endpoints[i]->app == call->app)
-			return endpoints[i];
-		answer_error(answer, "INVALID_CONTEXT", "The webhook is of another application", NULL);
+		if (sb_endpoints[i]->app == call->app)
+			return sb_endpoints[i];
+		sb_respond_error(response, "INVALID_CONTEXT", "The webhook is of another application", NULL);
 		return NULL;
 	}
-	answer_error(answer, is_id(call->arguments[0]) ? "WEBHOOK_NOT_FOUND" : "PARAMS_VALIDATION_FAILED",
-				 "Webhook not found", NULL);
+	sb_respond_error(response, sb_is_id(call->arguments[0]) ? "WEBHOOK_NOT_FOUND" : "PARAMS_VALIDATION_FAILED",
+					 "Webhook not found", NULL);
 	return NULL;
 }
 
 /* Register an endpoint. */
 static void
-register_endpoint(Call *call, const Field *fields, Answer *answer)
+register_endpoint(SbCall *call, const SbField *fields, SbResponse *response)
 {
 	cJSON	   *body;
-	Endpoint   *endpoint;
+	SbEndpoint *endpoint;
 
-	if (!check_app(call, answer) || (body = parse_fields(call, fields, answer)) == NULL)
+	if (!sb_check_app(call, response) || (body = sb_parse_fields(call, fields, response)) == NULL)
 		return;
-	endpoint = add_endpoint();
-	make_id(endpoint->id);
+	endpoint = sb_add_endpoint();
+	sb_make_id(endpoint->id);
 	endpoint->app = call->app;
-	endpoint->created_at = now_ms();
-	set_text(&endpoint->url, get_text(body, "url"));
-	set_text(&endpoint->description, get_text(body, "description"));
+	endpoint->created_at = sb_now_ms();
+	sb_set_text(&endpoint->url, sb_get_text(body, "url"));
+	sb_set_text(&endpoint->description, sb_get_text(body, "description"));
 	endpoint->topics = cJSON_DetachItemFromObjectCaseSensitive(body, "topics");
 	cJSON_Delete(body);
-	state_note(STATE_ENDPOINT, endpoint);
-	answer_endpoints(call->app, answer);
+	sb_state_append(SB_STATE_ENDPOINT, endpoint);
+	respond_endpoints(call->app, response);
 }
 
 /* POST .../webhooks */
 void
-create_webhook(Call *call, Answer *answer)
+sb_create_webhook(SbCall *call, SbResponse *response)
 {
-	static const Field fields[] = {{"url", 'u', true}, {"description", 's', false}, {NULL, 0, false}};
+	static const SbField fields[] = {{"url", 'u', true}, {"description", 's', false}, {NULL, 0, false}};
 
-	register_endpoint(call, fields, answer);
+	register_endpoint(call, fields, response);
 }
 
 /* POST .../webhooks/endpoints */
 void
-create_webhook_for_topics(Call *call, Answer *answer)
+sb_create_webhook_for_topics(SbCall *call, SbResponse *response)
 {
-	static const Field fields[] = {
+	static const SbField fields[] = {
 		{"url", 'u', true}, {"description", 's', false}, {"topics", 'Q', false}, {NULL, 0, false}
 	};
 
-	register_endpoint(call, fields, answer);
+	register_endpoint(call, fields, response);
 }
 
 /* GET .../webhooks */
 void
-list_webhooks(Call *call, Answer *answer)
+sb_list_webhooks(SbCall *call, SbResponse *response)
 {
-	if (check_app(call, answer))
-		answer_endpoints(call->app, answer);
+	if (sb_check_app(call, response))
+		respond_endpoints(call->app, response);
 }
 
 /* PUT /v4/webhooks/:webhookId */
 void
-update_webhook(Call *call, Answer *answer)
+sb_update_webhook(SbCall *call, SbResponse *response)
 {
-	static const Field fields[] = {{"url", 'u', true}, {"description", 's', false}, {NULL, 0, false}};
-	Endpoint   *endpoint = named_endpoint(call, answer);
+	static const SbField fields[] = {{"url", 'u', true}, {"description", 's', false}, {NULL, 0, false}};
+	SbEndpoint *endpoint = named_endpoint(call, response);
 	cJSON	   *body;
 
-	if (endpoint == NULL || (body = parse_fields(call, fields, answer)) == NULL)
+	if (endpoint == NULL || (body = sb_parse_fields(call, fields, response)) == NULL)
 		return;
-	set_text(&endpoint->url, get_text(body, "url"));
-	if (get_text(body, "description"))
-		set_text(&endpoint->description, get_text(body, "description"));
-	state_note(STATE_ENDPOINT, endpoint);
+	sb_set_text(&endpoint->url, sb_get_text(body, "url"));
+	if (sb_get_text(body, "description"))
+		sb_set_text(&endpoint->description, sb_get_text(body, "description"));
+	sb_state_append(SB_STATE_ENDPOINT, endpoint);
 	cJSON_Delete(body);
-	answer_endpoints(call->app, answer);
+	respond_endpoints(call->app, response);
 }
 
 /* DELETE /v4/webhooks/:webhookId */
 void
-delete_webhook(Call *call, Answer *answer)
+sb_delete_webhook(SbCall *call, SbResponse *response)
 {
-	Endpoint   *endpoint = named_endpoint(call, answer);
+	SbEndpoint *endpoint = named_endpoint(call, response);
 
 	if (endpoint == NULL)
 		return;
 	endpoint->deleted = true;
-	state_note(STATE_ENDPOINT, endpoint);
-	answer_endpoints(call->app, answer);
+	sb_state_append(SB_STATE_ENDPOINT, endpoint);
+	respond_endpoints(call->app, response);
 }
 
 /* POST /v4/webhooks/:webhookId/disabled-events */
 void
-mute_webhook(Call *call, Answer *answer)
+sb_mute_webhook(SbCall *call, SbResponse *response)
 {
-	static const Field fields[] = {{"topics", 'o', true}, {NULL, 0, false}};
-	Endpoint   *endpoint = named_endpoint(call, answer);
+	static const SbField fields[] = {{"topics", 'o', true}, {NULL, 0, false}};
+	SbEndpoint *endpoint = named_endpoint(call, response);
 	cJSON	   *body;
 	const cJSON *topic;
 
-	if (endpoint == NULL || (body = parse_fields(call, fields, answer)) == NULL)
+	if (endpoint == NULL || (body = sb_parse_fields(call, fields, response)) == NULL)
 		return;
 	cJSON_ArrayForEach(topic, cJSON_GetObjectItemCaseSensitive(body, "topics"))
 	{
-		if (is_topic(topic->string) && cJSON_IsBool(topic))
+		if (sb_is_topic(topic->string) && cJSON_IsBool(topic))
 			continue;
 		cJSON_Delete(body);
-		answer_error(answer, "BODY_VALIDATION_FAILED", "topics must be true or false by topic", NULL);
+		sb_respond_error(response, "BODY_VALIDATION_FAILED", "topics must be true or false by topic", NULL);
 		return;
 	}
 	cJSON_Delete(endpoint->muted);
 	endpoint->muted = cJSON_DetachItemFromObjectCaseSensitive(body, "topics");
-	state_note(STATE_ENDPOINT, endpoint);
+	sb_state_append(SB_STATE_ENDPOINT, endpoint);
 	cJSON_Delete(body);
-	answer_json(answer, cJSON_CreateObject());
+	sb_respond_json(response, cJSON_CreateObject());
 }
 
 /* ---- The delivery log ---- */
 
 const char *
-delivery_state(const Event *event)
+sb_event_state(const SbEvent *event)
 {
 	if (event->status == 0 && event->attempts == 0)
 		return "PENDING";
@@ -175,7 +175,7 @@ delivery_state(const Event *event)
 }
 
 static cJSON *
-describe_event(const Event *event)
+describe_event(const SbEvent *event)
 {
 	cJSON	   *json = cJSON_CreateObject();
 
@@ -183,24 +183,24 @@ describe_event(const Event *event)
 	cJSON_AddStringToObject(json, "appId", event->endpoint->app->app_id);
 	cJSON_AddStringToObject(json, "appEnv", event->endpoint->app->app_env);
 	cJSON_AddStringToObject(json, "webhookId", event->endpoint->id);
-	add_message_fields(json, event);
+	sb_add_message_fields(json, event);
 	if (event->status != 0)
 	{
-		cJSON	   *response = cJSON_AddObjectToObject(json, "response");
+		cJSON	   *last = cJSON_AddObjectToObject(json, "response");
 
-		cJSON_AddNumberToObject(response, "status", event->status);
-		cJSON_AddStringToObject(response, "statusText", event->status < 300 ? "OK" : "Error");
+		cJSON_AddNumberToObject(last, "status", event->status);
+		cJSON_AddStringToObject(last, "statusText", event->status < 300 ? "OK" : "Error");
 	}
-	cJSON_AddStringToObject(json, "status", delivery_state(event));
-	add_time(json, "_createdAt", event->created_at);
+	cJSON_AddStringToObject(json, "status", sb_event_state(event));
+	sb_add_time(json, "_createdAt", event->created_at);
 	return json;
 }
 
 /* GET /v4/webhooks/:webhookId/events?filter=&page= */
 void
-webhook_events(Call *call, Answer *answer)
+sb_webhook_events(SbCall *call, SbResponse *response)
 {
-	Endpoint   *endpoint = named_endpoint(call, answer);
+	SbEndpoint *endpoint = named_endpoint(call, response);
 	char		filter[16] = "ALL";
 	size_t		page;
 	size_t		total = 0;
@@ -208,113 +208,113 @@ webhook_events(Call *call, Answer *answer)
 	cJSON	   *list;
 	cJSON	   *paging;
 
-	if (endpoint == NULL || !query_page(call, 1, &page, answer))
+	if (endpoint == NULL || !sb_query_page(call, 1, &page, response))
 		return;
-	query_value(call->query, "filter", filter, sizeof(filter));
+	sb_query_value(call->query, "filter", filter, sizeof(filter));
 	if (strcmp(filter, "ALL") != 0 && strcmp(filter, "SUCCESS") != 0 && strcmp(filter, "FAILED") != 0)
 	{
-		answer_error(answer, "QUERY_VALIDATION_FAILED", "filter must be ALL, SUCCESS or FAILED", NULL);
+		sb_respond_error(response, "QUERY_VALIDATION_FAILED", "filter must be ALL, SUCCESS or FAILED", NULL);
 		return;
 	}
 	json = cJSON_CreateObject();
 	list = cJSON_AddArrayToObject(json, "events");
-	for (size_t i = nevents; i-- > 0;)
+	for (size_t i = sb_nevents; i-- > 0;)
 	{
-		if (events[i]->endpoint != endpoint ||
-			(strcmp(filter, "ALL") != 0 && strcmp(filter, delivery_state(events[i])) != 0))
+		if (sb_events[i]->endpoint != endpoint ||
+			(strcmp(filter, "ALL") != 0 && strcmp(filter, sb_event_state(sb_events[i])) != 0))
 			continue;
 		if (total >= (page - 1) * EVENTS_PER_PAGE && total < page * EVENTS_PER_PAGE)
-			cJSON_AddItemToArray(list, describe_event(events[i]));
+			cJSON_AddItemToArray(list, describe_event(sb_events[i]));
 		total++;
 	}
 	paging = cJSON_AddObjectToObject(json, "searchData");
 	cJSON_AddNumberToObject(paging, "total", (double) total);
 	cJSON_AddNumberToObject(paging, "page", (double) page);
 	cJSON_AddNumberToObject(paging, "nbEventsPerPage", EVENTS_PER_PAGE);
-	answer_json(answer, json);
+	sb_respond_json(response, json);
 }
 
 /* Find the event that the path names; NULL, with the error. */
-static Event *
-named_event(Call *call, Answer *answer)
+static SbEvent *
+named_event(SbCall *call, SbResponse *response)
 {
-	Endpoint   *endpoint = named_endpoint(call, answer);
+	SbEndpoint *endpoint = named_endpoint(call, response);
 
 	if (endpoint == NULL)
 		return NULL;
-	for (size_t i = 0; i < nevents; i++)
+	for (size_t i = 0; i < sb_nevents; i++)
 	{
-		if (events[i]->endpoint == endpoint && strcmp(events[i]->id, call->arguments[1]) == 0)
-			return events[i];
+		if (sb_events[i]->endpoint == endpoint && strcmp(sb_events[i]->id, call->arguments[1]) == 0)
+			return sb_events[i];
 	}
-	answer_error(answer, is_id(call->arguments[1]) ? "WEBHOOK_EVENT_NOT_FOUND" : "PARAMS_VALIDATION_FAILED",
-				 "Webhook event not found", NULL);
+	sb_respond_error(response, sb_is_id(call->arguments[1]) ? "WEBHOOK_EVENT_NOT_FOUND" : "PARAMS_VALIDATION_FAILED",
+					 "Webhook event not found", NULL);
 	return NULL;
 }
 
 /* GET /v4/webhooks/:webhookId/events/:eventId */
 void
-webhook_event(Call *call, Answer *answer)
+sb_webhook_event(SbCall *call, SbResponse *response)
 {
-	Event	   *event = named_event(call, answer);
+	SbEvent    *event = named_event(call, response);
 
 	if (event)
-		answer_json(answer, describe_event(event));
+		sb_respond_json(response, describe_event(event));
 }
 
 /* POST /v4/webhooks/:webhookId/events/:eventId/resend */
 void
-resend_webhook_event(Call *call, Answer *answer)
+sb_resend_webhook_event(SbCall *call, SbResponse *response)
 {
-	static const Field none[] = {{NULL, 0, false}};
-	Event	   *event = named_event(call, answer);
+	static const SbField none[] = {{NULL, 0, false}};
+	SbEvent    *event = named_event(call, response);
 	cJSON	   *body;
 
-	if (event == NULL || (body = parse_fields(call, none, answer)) == NULL)
+	if (event == NULL || (body = sb_parse_fields(call, none, response)) == NULL)
 		return;
 	cJSON_Delete(body);
-	event->due = now_ms();
+	event->due = sb_now_ms();
 	event->attempts = 0;
-	state_note(STATE_EVENT, event);
-	answer_json(answer, cJSON_CreateObject());
+	sb_state_append(SB_STATE_EVENT, event);
+	sb_respond_json(response, cJSON_CreateObject());
 }
 
 /* ---- Verification ---- */
 
 /* POST /v4/tokens/webhook-verification/checking-consumption */
 void
-verify_webhook(Call *call, Answer *answer)
+sb_verify_webhook(SbCall *call, SbResponse *response)
 {
-	static const Field fields[] = {
+	static const SbField fields[] = {
 		{"token", 'w', false}, {"verificationToken", 'w', false}, {"appId", 'w', true},
 		{"appEnv", 'v', true}, {NULL, 0, false}
 	};
-	cJSON	   *body = parse_fields(call, fields, answer);
+	cJSON	   *body = sb_parse_fields(call, fields, response);
 	cJSON	   *json;
 	const char *text;
-	Token	   *token = NULL;
+	SbToken    *token = NULL;
 	bool		bad_target;
 	bool		expired;
 	bool		consumed;
 
 	if (body == NULL)
 		return;
-	text = get_text(body, "token") ? get_text(body, "token") : get_text(body, "verificationToken");
+	text = sb_get_text(body, "token") ? sb_get_text(body, "token") : sb_get_text(body, "verificationToken");
 	if (text == NULL)
 	{
 		cJSON_Delete(body);
-		answer_error(answer, "BODY_VALIDATION_FAILED", "token is missing", NULL);
+		sb_respond_error(response, "BODY_VALIDATION_FAILED", "token is missing", NULL);
 		return;
 	}
-	for (size_t i = ntokens; token == NULL && i-- > 0;)
+	for (size_t i = sb_ntokens; token == NULL && i-- > 0;)
 	{
-		if (strcmp(tokens[i]->text, text) == 0)
-			token = tokens[i];
+		if (strcmp(sb_tokens[i]->text, text) == 0)
+			token = sb_tokens[i];
 	}
 	bad_target = token != NULL &&
-		(token->app != call->app || strcmp(get_text(body, "appId"), token->app->app_id) != 0 ||
-		 strcmp(get_text(body, "appEnv"), token->app->app_env) != 0);
-	expired = token != NULL && token->expires_at <= now_ms();
+		(token->app != call->app || strcmp(sb_get_text(body, "appId"), token->app->app_id) != 0 ||
+		 strcmp(sb_get_text(body, "appEnv"), token->app->app_env) != 0);
+	expired = token != NULL && token->expires_at <= sb_now_ms();
 	consumed = token != NULL && token->consumed;
 	json = cJSON_CreateObject();
 	cJSON_AddBoolToObject(json, "isValid", token != NULL && !bad_target && !expired && !consumed);
@@ -328,8 +328,8 @@ verify_webhook(Call *call, Answer *answer)
 	if (token != NULL && !bad_target)
 	{
 		token->consumed = true;
-		state_note(STATE_TOKEN, token);
+		sb_state_append(SB_STATE_TOKEN, token);
 	}
 	cJSON_Delete(body);
-	answer_json(answer, json);
+	sb_respond_json(response, json);
 }

@@ -20,37 +20,37 @@
 #define TICK_MS 20
 #define DELIVERY_TIMEOUT_MS 5000L
 
-WebhookMode webhook_mode;
+SbDeliveryMode sb_delivery_mode;
 static _Atomic bool stopping;
 static pthread_t thread;
 
 /* A new token for one delivery. */
 static const char *
-make_token(App *app)
+make_token(SbApp *app)
 {
-	Token	   *token = add_token();
+	SbToken    *token = sb_add_token();
 
 	memcpy(token->text, "wt_", 3);
-	make_id(token->text + 3);
-	make_id(token->text + 3 + ID_LENGTH);
+	sb_make_id(token->text + 3);
+	sb_make_id(token->text + 3 + SB_ID_LENGTH);
 	token->app = app;
-	token->expires_at = now_ms() + options.token_lifetime;
-	state_note(STATE_TOKEN, token);
+	token->expires_at = sb_now_ms() + sb_options.token_lifetime;
+	sb_state_append(SB_STATE_TOKEN, token);
 	return token->text;
 }
 
 /* What is posted for an event. */
 static char *
-make_message(const Event *event)
+make_message(const SbEvent *event)
 {
 	cJSON	   *json = cJSON_CreateObject();
 	char	   *text;
 
 	cJSON_AddStringToObject(json, "appId", event->endpoint->app->app_id);
 	cJSON_AddStringToObject(json, "appEnv", event->endpoint->app->app_env);
-	add_message_fields(json, event);
+	sb_add_message_fields(json, event);
 	cJSON_AddStringToObject(json, "verificationToken",
-							webhook_mode.bad_token ? "wt_forged" : make_token(event->endpoint->app));
+							sb_delivery_mode.bad_token ? "wt_forged" : make_token(event->endpoint->app));
 	text = cJSON_PrintUnformatted(json);
 	cJSON_Delete(json);
 	return text;
@@ -79,8 +79,8 @@ post(const char *url, const char *message)
 	curl_easy_setopt(curl, CURLOPT_NOSIGNAL, 1L);
 	curl_easy_setopt(curl, CURLOPT_PROXY, "");
 	curl_easy_setopt(curl, CURLOPT_WRITEFUNCTION, swallow);
-	if (options.webhook_ca)
-		curl_easy_setopt(curl, CURLOPT_CAINFO, options.webhook_ca);
+	if (sb_options.webhook_ca)
+		curl_easy_setopt(curl, CURLOPT_CAINFO, sb_options.webhook_ca);
 	else
 	{
 		curl_easy_setopt(curl, CURLOPT_SSL_VERIFYPEER, 0L);
@@ -94,14 +94,14 @@ post(const char *url, const char *message)
 }
 
 /* The event to be delivered next; NULL: none is due. */
-static Event *
+static SbEvent *
 next_event(int64_t now)
 {
-	Event	   *next = NULL;
+	SbEvent    *next = NULL;
 
-	for (size_t i = 0; i < nevents; i++)
+	for (size_t i = 0; i < sb_nevents; i++)
 	{
-		Event	   *event = events[webhook_mode.reverse ? nevents - 1 - i : i];
+		SbEvent    *event = sb_events[sb_delivery_mode.reverse ? sb_nevents - 1 - i : i];
 
 		if (event->due != 0 && event->due <= now && !event->endpoint->deleted)
 		{
@@ -114,7 +114,7 @@ next_event(int64_t now)
 
 /* Print a line for a delivery. */
 static void
-print_delivery(const Event *event)
+print_delivery(const SbEvent *event)
 {
 	char		status[16] = "no answer";
 
@@ -126,23 +126,23 @@ print_delivery(const Event *event)
 
 /* Note how the delivery that has just been made, went. */
 static void
-note_delivery(Event *event, int64_t started)
+note_delivery(SbEvent *event, int64_t started)
 {
-	if (event->ndeliveries == MAX_DELIVERIES)
-		memmove(&event->deliveries[0], &event->deliveries[1], --event->ndeliveries * sizeof(Delivery));
-	event->deliveries[event->ndeliveries++] = (Delivery) {started, now_ms() - started, event->status};
+	if (event->ndeliveries == SB_MAX_DELIVERIES)
+		memmove(&event->deliveries[0], &event->deliveries[1], --event->ndeliveries * sizeof(SbDelivery));
+	event->deliveries[event->ndeliveries++] = (SbDelivery) {started, sb_now_ms() - started, event->status};
 }
 
 /* Deliver one event; the lock is held, but not while the network is waited for. */
 static void
-deliver(Event *event)
+deliver(SbEvent *event)
 {
-	int64_t		started = now_ms();
-	char	   *url = xstrdup(event->endpoint->url);
+	int64_t		started = sb_now_ms();
+	char	   *url = sb_strdup(event->endpoint->url);
 	char	   *messages[2];
-	int			count = webhook_mode.duplicate ? 2 : 1;
-	bool		drop = webhook_mode.drop;
-	char		id[ID_LENGTH + 1];
+	int			count = sb_delivery_mode.duplicate ? 2 : 1;
+	bool		drop = sb_delivery_mode.drop;
+	char		id[SB_ID_LENGTH + 1];
 	int			status = 0;
 
 	memcpy(id, event->id, sizeof(id));
@@ -151,27 +151,27 @@ deliver(Event *event)
 		messages[n] = make_message(event);
 
 	/* While there is no lock everything may be forgotten. */
-	pthread_mutex_unlock(&lock);
+	pthread_mutex_unlock(&sb_lock);
 	for (int n = 0; n < count; n++)
 	{
 		status = drop ? 0 : post(url, messages[n]);
 		cJSON_free(messages[n]);
 	}
-	pthread_mutex_lock(&lock);
+	pthread_mutex_lock(&sb_lock);
 	free(url);
-	for (size_t i = 0; i < nevents; i++)
+	for (size_t i = 0; i < sb_nevents; i++)
 	{
-		if (strcmp(events[i]->id, id) != 0)
+		if (strcmp(sb_events[i]->id, id) != 0)
 			continue;
-		event = events[i];
+		event = sb_events[i];
 		event->status = status;
 		event->attempts++;
 		note_delivery(event, started);
-		if (options.verbose)
+		if (sb_options.verbose)
 			print_delivery(event);
-		if ((status < 200 || status > 299) && event->attempts <= options.webhook_retries)
-			event->due = now_ms() + options.webhook_retry_delay;
-		state_note(STATE_EVENT, event);
+		if ((status < 200 || status > 299) && event->attempts <= sb_options.webhook_retries)
+			event->due = sb_now_ms() + sb_options.webhook_retry_delay;
+		sb_state_append(SB_STATE_EVENT, event);
 	}
 }
 
@@ -179,9 +179,9 @@ deliver(Event *event)
 static bool
 anybody_listens(void)
 {
-	for (size_t i = 0; i < nendpoints; i++)
+	for (size_t i = 0; i < sb_nendpoints; i++)
 	{
-		if (!endpoints[i]->deleted)
+		if (!sb_endpoints[i]->deleted)
 			return true;
 	}
 	return false;
@@ -194,15 +194,15 @@ run(void *arg)
 	while (!stopping)
 	{
 		struct timespec nap = {0, TICK_MS * 1000000L};
-		Event	   *event;
+		SbEvent    *event;
 
-		pthread_mutex_lock(&lock);
-		for (size_t i = 0; anybody_listens() && i < request_count(); i++)
-			advance(request_by_number(i));
-		while (!stopping && (event = next_event(now_ms())) != NULL)
+		pthread_mutex_lock(&sb_lock);
+		for (size_t i = 0; anybody_listens() && i < sb_request_count(); i++)
+			sb_update_status(sb_request_by_number(i));
+		while (!stopping && (event = next_event(sb_now_ms())) != NULL)
 			deliver(event);
-		state_flush();
-		pthread_mutex_unlock(&lock);
+		sb_state_flush();
+		pthread_mutex_unlock(&sb_lock);
 		nanosleep(&nap, NULL);
 	}
 	return NULL;
@@ -210,13 +210,13 @@ run(void *arg)
 
 /* Start to deliver. */
 bool
-webhooks_start(void)
+sb_delivery_start(void)
 {
 	return pthread_create(&thread, NULL, run, NULL) == 0;
 }
 
 void
-webhooks_stop(void)
+sb_delivery_stop(void)
 {
 	stopping = true;
 	pthread_join(thread, NULL);
@@ -224,7 +224,7 @@ webhooks_stop(void)
 
 /* How deliveries go wrong. */
 void
-webhooks_set_mode(const WebhookMode *new_mode)
+sb_delivery_set_mode(const SbDeliveryMode *new_mode)
 {
-	webhook_mode = *new_mode;
+	sb_delivery_mode = *new_mode;
 }

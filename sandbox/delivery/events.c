@@ -12,7 +12,7 @@
 #include <string.h>
 
 static bool
-wants(const Endpoint *endpoint, const App *app, const char *topic)
+wants(const SbEndpoint *endpoint, const SbApp *app, const char *topic)
 {
 	const cJSON *item;
 	bool		listed = endpoint->topics == NULL;
@@ -26,7 +26,7 @@ wants(const Endpoint *endpoint, const App *app, const char *topic)
 }
 
 void
-add_message_fields(cJSON *json, const Event *event)
+sb_add_message_fields(cJSON *json, const SbEvent *event)
 {
 	cJSON_AddStringToObject(json, "topic", event->topic);
 	cJSON_AddStringToObject(json, "action", event->action);
@@ -38,25 +38,25 @@ add_message_fields(cJSON *json, const Event *event)
 
 /* Note an event; content and error, which may be NULL, are taken over. */
 static void
-note_event(App *app, const char *topic, const char *action, const char *nature, cJSON *content, cJSON *error)
+note_event(SbApp *app, const char *topic, const char *action, const char *nature, cJSON *content, cJSON *error)
 {
-	for (size_t i = 0; i < nendpoints; i++)
+	for (size_t i = 0; i < sb_nendpoints; i++)
 	{
-		Event	   *event;
+		SbEvent    *event;
 
-		if (!wants(endpoints[i], app, topic))
+		if (!wants(sb_endpoints[i], app, topic))
 			continue;
-		event = add_event();
-		make_id(event->id);
-		event->endpoint = endpoints[i];
-		event->topic = xstrdup(topic);
-		event->action = xstrdup(action);
-		event->nature = xstrdup(nature);
+		event = sb_add_event();
+		sb_make_id(event->id);
+		event->endpoint = sb_endpoints[i];
+		event->topic = sb_strdup(topic);
+		event->action = sb_strdup(action);
+		event->nature = sb_strdup(nature);
 		event->content = cJSON_Duplicate(content, true);
 		event->error = cJSON_Duplicate(error, true);
-		event->created_at = now_ms();
-		event->due = event->created_at + webhook_mode.delay;
-		state_note(STATE_EVENT, event);
+		event->created_at = sb_now_ms();
+		event->due = event->created_at + sb_delivery_mode.delay;
+		sb_state_append(SB_STATE_EVENT, event);
 	}
 	cJSON_Delete(content);
 	cJSON_Delete(error);
@@ -64,7 +64,7 @@ note_event(App *app, const char *topic, const char *action, const char *nature, 
 
 /* Note an event; the content is taken over.  An error has the code of a failure. */
 void
-emit(App *app, const char *topic, const char *action, const char *nature, cJSON *content)
+sb_emit_event(SbApp *app, const char *topic, const char *action, const char *nature, cJSON *content)
 {
 	cJSON	   *error = NULL;
 
@@ -86,64 +86,64 @@ add_external_id(cJSON *content, const char *name, const char *id)
 
 /* What the messages about a request say. */
 static cJSON *
-request_content(const Request *request)
+request_content(const SbRequest *request)
 {
 	cJSON	   *content = cJSON_CreateObject();
-	const char *external_id = get_text(request->settings, "externalId");
+	const char *external_id = sb_get_text(request->settings, "externalId");
 
 	cJSON_AddStringToObject(content, "signatureRequestId", request->id);
 	cJSON_AddStringToObject(content, "status", request->status);
 	add_external_id(content, "signatureRequestExternalId", external_id);
-	add_external_id(content, "initialSignatureRequestId", get_text(request->settings, "initialSignatureRequestId"));
+	add_external_id(content, "initialSignatureRequestId", sb_get_text(request->settings, "initialSignatureRequestId"));
 	return content;
 }
 
 /* Note what has happened to a request. */
 void
-emit_request(Request *request, const char *action)
+sb_emit_request(SbRequest *request, const char *action)
 {
 	cJSON	   *content = request_content(request);
 
 	if (strcmp(action, "LAUNCHED") == 0)
-		cJSON_AddItemToObject(content, "signers", describe_parties(request));
-	emit(request->app, "SIGNATURE_REQUEST", action, strcmp(action, "FAILED") == 0 ? "ERROR" : "SUCCESS", content);
+		cJSON_AddItemToObject(content, "signers", sb_describe_participants(request));
+	sb_emit_event(request->app, "SIGNATURE_REQUEST", action, strcmp(action, "FAILED") == 0 ? "ERROR" : "SUCCESS", content);
 }
 
 /* What the messages about one signature, of a signer under a document, say. */
 static cJSON *
-signature_content(const Request *request, const Party *party, const Document *document)
+signature_content(const SbRequest *request, const SbParticipant *participant, const SbDocument *document)
 {
 	cJSON	   *content = cJSON_CreateObject();
-	char		id[ID_LENGTH + 1];
+	char		id[SB_ID_LENGTH + 1];
 
 	cJSON_AddStringToObject(content, "appId", request->app->app_id);
 	cJSON_AddStringToObject(content, "appEnv", request->app->app_env);
 	cJSON_AddStringToObject(content, "documentNature", document->nature);
-	cJSON_AddStringToObject(content, "signerId", party->signer->id);
+	cJSON_AddStringToObject(content, "signerId", participant->signer->id);
 	cJSON_AddStringToObject(content, "documentId", document->id);
 	cJSON_AddStringToObject(content, "signatureRequestId", request->id);
-	signature_id(document, party->signer, id);
+	sb_signature_id(document, participant->signer, id);
 	cJSON_AddStringToObject(content, "signatureId", id);
-	add_external_id(content, "signerExternalId", party->signer->external_id);
+	add_external_id(content, "signerExternalId", participant->signer->external_id);
 	add_external_id(content, "documentExternalId", document->external_id);
-	add_external_id(content, "signatureRequestExternalId", get_text(request->settings, "externalId"));
+	add_external_id(content, "signatureRequestExternalId", sb_get_text(request->settings, "externalId"));
 	return content;
 }
 
 /* Note that a signer has signed the documents of a request. */
 void
-emit_signatures(Request *request, const Party *party)
+sb_emit_signatures(SbRequest *request, const SbParticipant *participant)
 {
 	for (int i = 0; i < request->ndocuments; i++)
-		emit(request->app, "SIGNATURE", "FINALIZED", "SUCCESS", signature_content(request, party, request->documents[i]));
+		sb_emit_event(request->app, "SIGNATURE", "FINALIZED", "SUCCESS", signature_content(request, participant, request->documents[i]));
 }
 
 /* What an error says of a refusal. */
 static cJSON *
-refusal_error(const char *code, const Party *party)
+refusal_error(const char *code, const SbParticipant *participant)
 {
 	cJSON	   *error = cJSON_CreateObject();
-	char	   *message = party->reason ? xprintf("The signer refused: %s", party->reason) : xstrdup("The signer refused");
+	char	   *message = participant->reason ? sb_psprintf("The signer refused: %s", participant->reason) : sb_strdup("The signer refused");
 
 	cJSON_AddStringToObject(error, "errorCode", code);
 	cJSON_AddStringToObject(error, "message", message);
@@ -153,24 +153,24 @@ refusal_error(const char *code, const Party *party)
 
 /* Note that a signer or approver has refused, and that the request has failed. */
 void
-emit_refusal(Request *request, const Party *party)
+sb_emit_refusal(SbRequest *request, const SbParticipant *participant)
 {
-	for (int i = 0; i < request->ndocuments && !is_approver(request, party); i++)
-		note_event(request->app, "SIGNATURE", "FAILED", "ERROR", signature_content(request, party, request->documents[i]),
-				   refusal_error("DOCUMENT_SIGNATURE_FAILED", party));
+	for (int i = 0; i < request->ndocuments && !sb_is_approver(request, participant); i++)
+		note_event(request->app, "SIGNATURE", "FAILED", "ERROR", signature_content(request, participant, request->documents[i]),
+				   refusal_error("DOCUMENT_SIGNATURE_FAILED", participant));
 	note_event(request->app, "SIGNATURE_REQUEST", "FAILED", "ERROR", request_content(request),
-			   refusal_error("SIGNATURE_REQUEST_FAILED", party));
+			   refusal_error("SIGNATURE_REQUEST_FAILED", participant));
 }
 
 /* Where people can look at a proof: a token, and a page of the vendor's. */
 static void
-add_proof_link(cJSON *json, const char *token_name, const char *url_name, const Request *request)
+add_proof_link(cJSON *json, const char *token_name, const char *url_name, const SbRequest *request)
 {
-	char		token[ID_LENGTH + 1];
+	char		token[SB_ID_LENGTH + 1];
 	char	   *url;
 
-	make_id(token);
-	url = xprintf("https://sign.ignisign.io/signature-requests/%s/proofs?t=%s", request->id, token);
+	sb_make_id(token);
+	url = sb_psprintf("https://sign.ignisign.io/signature-requests/%s/proofs?t=%s", request->id, token);
 	cJSON_AddStringToObject(json, token_name, token);
 	cJSON_AddStringToObject(json, url_name, url);
 	free(url);
@@ -178,7 +178,7 @@ add_proof_link(cJSON *json, const char *token_name, const char *url_name, const 
 
 /* Note that the proofs of a request are there. */
 void
-emit_proof(Request *request)
+sb_emit_proof(SbRequest *request)
 {
 	cJSON	   *content = cJSON_CreateObject();
 	cJSON	   *list;
@@ -197,5 +197,5 @@ emit_proof(Request *request)
 		cJSON_AddItemToArray(list, document);
 	}
 	add_proof_link(content, "signatureProofToken", "signatureProofUrl", request);
-	emit(request->app, "SIGNATURE_PROOF", "GENERATED", "SUCCESS", content);
+	sb_emit_event(request->app, "SIGNATURE_PROOF", "GENERATED", "SUCCESS", content);
 }

@@ -10,155 +10,155 @@
 #include <stdlib.h>
 #include <string.h>
 
-Endpoint  **endpoints;
-size_t		nendpoints;
-Event	  **events;
-size_t		nevents;
-Token	  **tokens;
-size_t		ntokens;
+SbEndpoint **sb_endpoints;
+size_t		sb_nendpoints;
+SbEvent   **sb_events;
+size_t		sb_nevents;
+SbToken   **sb_tokens;
+size_t		sb_ntokens;
 
 /* Make room for one more pointer. */
 static void *
 grown(void *array, size_t n)
 {
-	return (n & (n + 1)) == 0 ? xrealloc(array, (n + 1) * 2 * sizeof(void *)) : array;
+	return (n & (n + 1)) == 0 ? sb_realloc(array, (n + 1) * 2 * sizeof(void *)) : array;
 }
 
-Endpoint *
-add_endpoint(void)
+SbEndpoint *
+sb_add_endpoint(void)
 {
-	endpoints = grown(endpoints, nendpoints);
-	return endpoints[nendpoints++] = xcalloc(1, sizeof(Endpoint));
+	sb_endpoints = grown(sb_endpoints, sb_nendpoints);
+	return sb_endpoints[sb_nendpoints++] = sb_calloc(1, sizeof(SbEndpoint));
 }
 
-Event *
-add_event(void)
+SbEvent *
+sb_add_event(void)
 {
-	events = grown(events, nevents);
-	return events[nevents++] = xcalloc(1, sizeof(Event));
+	sb_events = grown(sb_events, sb_nevents);
+	return sb_events[sb_nevents++] = sb_calloc(1, sizeof(SbEvent));
 }
 
-Token *
-add_token(void)
+SbToken *
+sb_add_token(void)
 {
-	tokens = grown(tokens, ntokens);
-	return tokens[ntokens++] = xcalloc(1, sizeof(Token));
+	sb_tokens = grown(sb_tokens, sb_ntokens);
+	return sb_tokens[sb_ntokens++] = sb_calloc(1, sizeof(SbToken));
 }
 
 /* Forget all endpoints, events and tokens. */
 void
-webhooks_reset(void)
+sb_webhooks_reset(void)
 {
-	for (size_t i = 0; i < nevents; i++)
+	for (size_t i = 0; i < sb_nevents; i++)
 	{
-		free(events[i]->topic);
-		free(events[i]->action);
-		free(events[i]->nature);
-		cJSON_Delete(events[i]->content);
-		cJSON_Delete(events[i]->error);
-		free(events[i]);
+		free(sb_events[i]->topic);
+		free(sb_events[i]->action);
+		free(sb_events[i]->nature);
+		cJSON_Delete(sb_events[i]->content);
+		cJSON_Delete(sb_events[i]->error);
+		free(sb_events[i]);
 	}
-	for (size_t i = 0; i < nendpoints; i++)
+	for (size_t i = 0; i < sb_nendpoints; i++)
 	{
-		free(endpoints[i]->url);
-		free(endpoints[i]->description);
-		cJSON_Delete(endpoints[i]->topics);
-		cJSON_Delete(endpoints[i]->muted);
-		free(endpoints[i]);
+		free(sb_endpoints[i]->url);
+		free(sb_endpoints[i]->description);
+		cJSON_Delete(sb_endpoints[i]->topics);
+		cJSON_Delete(sb_endpoints[i]->muted);
+		free(sb_endpoints[i]);
 	}
-	for (size_t i = 0; i < ntokens; i++)
-		free(tokens[i]);
-	free(events);
-	free(endpoints);
-	free(tokens);
-	events = NULL;
-	endpoints = NULL;
-	tokens = NULL;
-	nevents = nendpoints = ntokens = 0;
-	memset(&webhook_mode, 0, sizeof(webhook_mode));
+	for (size_t i = 0; i < sb_ntokens; i++)
+		free(sb_tokens[i]);
+	free(sb_events);
+	free(sb_endpoints);
+	free(sb_tokens);
+	sb_events = NULL;
+	sb_endpoints = NULL;
+	sb_tokens = NULL;
+	sb_nevents = sb_nendpoints = sb_ntokens = 0;
+	memset(&sb_delivery_mode, 0, sizeof(sb_delivery_mode));
 }
 
 /* Find an endpoint; NULL: it is not there. */
-static Endpoint *
+static SbEndpoint *
 endpoint_by_id(const char *id)
 {
-	for (size_t i = 0; i < nendpoints; i++)
+	for (size_t i = 0; i < sb_nendpoints; i++)
 	{
-		if (strcmp(endpoints[i]->id, id) == 0)
-			return endpoints[i];
+		if (strcmp(sb_endpoints[i]->id, id) == 0)
+			return sb_endpoints[i];
 	}
 	return NULL;
 }
 
 void
-record_endpoint(Record *record, void *object)
+sb_record_endpoint(SbRecord *record, void *object)
 {
-	Endpoint   *endpoint = object;
-	char		id[ID_LENGTH + 1] = "";
+	SbEndpoint *endpoint = object;
+	char		id[SB_ID_LENGTH + 1] = "";
 
 	if (endpoint != NULL)
 		memcpy(id, endpoint->id, sizeof(id));
-	record_id(record, id);
+	sb_record_id(record, id);
 	if (endpoint == NULL && (endpoint = endpoint_by_id(id)) == NULL)
 	{
-		endpoint = add_endpoint();
+		endpoint = sb_add_endpoint();
 		memcpy(endpoint->id, id, sizeof(id));
 	}
-	record_app(record, &endpoint->app);
-	record_text(record, &endpoint->url);
-	record_text(record, &endpoint->description);
-	record_json(record, &endpoint->topics);
-	record_json(record, &endpoint->muted);
-	record_number(record, &endpoint->created_at);
-	record_flag(record, &endpoint->deleted);
+	sb_record_app(record, &endpoint->app);
+	sb_record_text(record, &endpoint->url);
+	sb_record_text(record, &endpoint->description);
+	sb_record_json(record, &endpoint->topics);
+	sb_record_json(record, &endpoint->muted);
+	sb_record_number(record, &endpoint->created_at);
+	sb_record_flag(record, &endpoint->deleted);
 }
 
 void
-record_event(Record *record, void *object)
+sb_record_event(SbRecord *record, void *object)
 {
-	Event	   *event = object;
-	char		id[ID_LENGTH + 1] = "";
-	char		endpoint[ID_LENGTH + 1] = "";
+	SbEvent    *event = object;
+	char		id[SB_ID_LENGTH + 1] = "";
+	char		endpoint[SB_ID_LENGTH + 1] = "";
 
 	if (event != NULL)
 	{
 		memcpy(id, event->id, sizeof(id));
 		memcpy(endpoint, event->endpoint->id, sizeof(endpoint));
 	}
-	record_id(record, id);
-	for (size_t i = nevents; event == NULL && i-- > 0;)
+	sb_record_id(record, id);
+	for (size_t i = sb_nevents; event == NULL && i-- > 0;)
 	{
-		if (strcmp(events[i]->id, id) == 0)
-			event = events[i];
+		if (strcmp(sb_events[i]->id, id) == 0)
+			event = sb_events[i];
 	}
 	if (event == NULL)
 	{
-		event = add_event();
+		event = sb_add_event();
 		memcpy(event->id, id, sizeof(id));
 	}
-	record_id(record, endpoint);
-	record_text(record, &event->topic);
-	record_text(record, &event->action);
-	record_text(record, &event->nature);
-	record_json(record, &event->content);
-	record_number(record, &event->created_at);
-	record_number(record, &event->due);
-	record_int(record, &event->attempts);
-	record_int(record, &event->status);
+	sb_record_id(record, endpoint);
+	sb_record_text(record, &event->topic);
+	sb_record_text(record, &event->action);
+	sb_record_text(record, &event->nature);
+	sb_record_json(record, &event->content);
+	sb_record_number(record, &event->created_at);
+	sb_record_number(record, &event->due);
+	sb_record_int(record, &event->attempts);
+	sb_record_int(record, &event->status);
 	if (record->version >= 2)
 	{
-		record_json(record, &event->error);
-		record_int(record, &event->ndeliveries);
-		if (event->ndeliveries < 0 || event->ndeliveries > MAX_DELIVERIES)
+		sb_record_json(record, &event->error);
+		sb_record_int(record, &event->ndeliveries);
+		if (event->ndeliveries < 0 || event->ndeliveries > SB_MAX_DELIVERIES)
 		{
 			record->bad = true;
 			event->ndeliveries = 0;
 		}
 		for (int i = 0; i < event->ndeliveries; i++)
 		{
-			record_number(record, &event->deliveries[i].time);
-			record_number(record, &event->deliveries[i].duration);
-			record_int(record, &event->deliveries[i].status);
+			sb_record_number(record, &event->deliveries[i].time);
+			sb_record_number(record, &event->deliveries[i].duration);
+			sb_record_int(record, &event->deliveries[i].status);
 		}
 	}
 	if (record->reading && (event->endpoint = endpoint_by_id(endpoint)) == NULL)
@@ -166,36 +166,36 @@ record_event(Record *record, void *object)
 }
 
 void
-record_token(Record *record, void *object)
+sb_record_token(SbRecord *record, void *object)
 {
-	Token	   *token = object;
-	char	   *text = token ? xstrdup(token->text) : NULL;
+	SbToken    *token = object;
+	char	   *text = token ? sb_strdup(token->text) : NULL;
 
-	record_text(record, &text);
-	for (size_t i = ntokens; token == NULL && text != NULL && i-- > 0;)
+	sb_record_text(record, &text);
+	for (size_t i = sb_ntokens; token == NULL && text != NULL && i-- > 0;)
 	{
-		if (strcmp(tokens[i]->text, text) == 0)
-			token = tokens[i];
+		if (strcmp(sb_tokens[i]->text, text) == 0)
+			token = sb_tokens[i];
 	}
 	if (token == NULL)
 	{
-		token = add_token();
+		token = sb_add_token();
 		strncpy(token->text, text ? text : "", sizeof(token->text) - 1);
 	}
 	free(text);
-	record_app(record, &token->app);
-	record_number(record, &token->expires_at);
-	record_flag(record, &token->consumed);
+	sb_record_app(record, &token->app);
+	sb_record_number(record, &token->expires_at);
+	sb_record_flag(record, &token->consumed);
 }
 
 /* Note all endpoints, events and tokens. */
 void
-note_webhooks(void)
+sb_note_webhooks(void)
 {
-	for (size_t i = 0; i < nendpoints; i++)
-		state_note(STATE_ENDPOINT, endpoints[i]);
-	for (size_t i = 0; i < nevents; i++)
-		state_note(STATE_EVENT, events[i]);
-	for (size_t i = 0; i < ntokens; i++)
-		state_note(STATE_TOKEN, tokens[i]);
+	for (size_t i = 0; i < sb_nendpoints; i++)
+		sb_state_append(SB_STATE_ENDPOINT, sb_endpoints[i]);
+	for (size_t i = 0; i < sb_nevents; i++)
+		sb_state_append(SB_STATE_EVENT, sb_events[i]);
+	for (size_t i = 0; i < sb_ntokens; i++)
+		sb_state_append(SB_STATE_TOKEN, sb_tokens[i]);
 }

@@ -10,33 +10,33 @@
 
 #include "model/state.h"
 
-typedef struct Endpoint
+typedef struct SbEndpoint
 {
-	char		id[ID_LENGTH + 1];
-	App		   *app;
+	char		id[SB_ID_LENGTH + 1];
+	SbApp	   *app;
 	char	   *url;
 	char	   *description;	/* or NULL */
 	cJSON	   *topics;			/* those that it wants, or NULL: all */
 	cJSON	   *muted;			/* {"TOPIC": true}, or NULL */
 	int64_t		created_at;
 	bool		deleted;
-} Endpoint;
+} SbEndpoint;
 
 /* One delivery of an event. */
-typedef struct Delivery
+typedef struct SbDelivery
 {
 	int64_t		time;
 	int64_t		duration;
-	int			status;			/* 0: no answer */
-} Delivery;
+	int			status;			/* 0: no response */
+} SbDelivery;
 
 /* So many are kept of each event. */
-#define MAX_DELIVERIES 10
+#define SB_MAX_DELIVERIES 10
 
-typedef struct Event
+typedef struct SbEvent
 {
-	char		id[ID_LENGTH + 1];
-	Endpoint   *endpoint;
+	char		id[SB_ID_LENGTH + 1];
+	SbEndpoint *endpoint;
 	char	   *topic;
 	char	   *action;
 	char	   *nature;
@@ -46,36 +46,36 @@ typedef struct Event
 	int64_t		due;			/* 0: nothing to deliver */
 	int			attempts;
 	int			status;			/* of the last delivery; 0: there was none */
-	Delivery	deliveries[MAX_DELIVERIES]; /* the latest, oldest first */
+	SbDelivery	deliveries[SB_MAX_DELIVERIES];	/* the latest, oldest first */
 	int			ndeliveries;
-} Event;
+} SbEvent;
 
-typedef struct Token
+typedef struct SbToken
 {
-	char		text[2 * ID_LENGTH + 8];
-	App		   *app;
+	char		text[2 * SB_ID_LENGTH + 8];
+	SbApp	   *app;
 	int64_t		expires_at;
 	bool		consumed;
-} Token;
+} SbToken;
 
-extern Endpoint **endpoints;
-extern size_t nendpoints;
-extern Event **events;
-extern size_t nevents;
-extern Token **tokens;
-extern size_t ntokens;
+extern SbEndpoint **sb_endpoints;
+extern size_t sb_nendpoints;
+extern SbEvent **sb_events;
+extern size_t sb_nevents;
+extern SbToken **sb_tokens;
+extern size_t sb_ntokens;
 
 /* A new one, empty, at the end of the others. */
-extern Endpoint *add_endpoint(void);
-extern Event *add_event(void);
-extern Token *add_token(void);
+extern SbEndpoint *sb_add_endpoint(void);
+extern SbEvent *sb_add_event(void);
+extern SbToken *sb_add_token(void);
 
 /* How deliveries go wrong (delivery.c). */
-extern WebhookMode webhook_mode;
+extern SbDeliveryMode sb_delivery_mode;
 
-extern const char *delivery_state(const Event *event);
+extern const char *sb_event_state(const SbEvent *event);
 
 /* Add what an event is about, as its message and the list of events have it (events.c). */
-extern void add_message_fields(cJSON *json, const Event *event);
+extern void sb_add_message_fields(cJSON *json, const SbEvent *event);
 
 #endif							/* SANDBOX_WEBHOOKS_H */

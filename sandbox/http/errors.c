@@ -1,7 +1,7 @@
 /*-------------------------------------------------------------------------
  *
  * errors.c
- *	  Answers, and the API's errors with their HTTP status.
+ *	  Responses, and the API's errors with their HTTP status.
  *
  *-------------------------------------------------------------------------
  */
@@ -56,24 +56,24 @@ status_of_code(const char *code)
 	return 400;
 }
 
-/* Answer with JSON, which is taken over. */
+/* Respond with JSON, which is taken over. */
 void
-answer_json(Answer *answer, cJSON *json)
+sb_respond_json(SbResponse *response, cJSON *json)
 {
 	char	   *text = cJSON_PrintUnformatted(json);
 
-	if (answer->status == 0)
-		answer->status = 200;
-	answer->content_type = "application/json; charset=utf-8";
-	buffer_free(&answer->body);
-	buffer_add(&answer->body, text, strlen(text));
+	if (response->status == 0)
+		response->status = 200;
+	response->content_type = "application/json; charset=utf-8";
+	sb_buffer_free(&response->body);
+	sb_buffer_add(&response->body, text, strlen(text));
 	cJSON_free(text);
 	cJSON_Delete(json);
 }
 
-/* Add a header, beyond those that all answers have. */
+/* Add a header, beyond those that all responses have. */
 void
-answer_header(Answer *answer, const char *name, const char *format,...)
+sb_response_header(SbResponse *response, const char *name, const char *format,...)
 {
 	va_list		args;
 	char	   *value;
@@ -82,30 +82,30 @@ answer_header(Answer *answer, const char *name, const char *format,...)
 	if (vasprintf(&value, format, args) < 0)
 		abort();
 	va_end(args);
-	answer->headers[answer->nheaders].name = name;
-	answer->headers[answer->nheaders++].value = value;
+	response->headers[response->nheaders].name = name;
+	response->headers[response->nheaders++].value = value;
 }
 
-/* Answer with an error in the API's shape; context, which is taken over, may be NULL. */
+/* Respond with an error in the API's shape; context, which is taken over, may be NULL. */
 void
-answer_error(Answer *answer, const char *code, const char *message, cJSON *context)
+sb_respond_error(SbResponse *response, const char *code, const char *message, cJSON *context)
 {
-	answer_error_as(answer, status_of_code(code), code, message, context);
+	sb_respond_error_as(response, status_of_code(code), code, message, context);
 }
 
 /* The same with a status that is not the code's own. */
 void
-answer_error_as(Answer *answer, int status, const char *code, const char *message, cJSON *context)
+sb_respond_error_as(SbResponse *response, int status, const char *code, const char *message, cJSON *context)
 {
 	cJSON	   *json = cJSON_CreateObject();
 	char		time[32];
 
-	format_time(now_ms(), time);
-	answer->status = status;
+	sb_format_time(sb_now_ms(), time);
+	response->status = status;
 	cJSON_AddStringToObject(json, "message", message);
 	cJSON_AddStringToObject(json, "timestamp", time);
-	cJSON_AddNumberToObject(json, "status", answer->status);
+	cJSON_AddNumberToObject(json, "status", response->status);
 	cJSON_AddStringToObject(json, "code", code);
 	cJSON_AddItemToObject(json, "context", context ? context : cJSON_CreateObject());
-	answer_json(answer, json);
+	sb_respond_json(response, json);
 }

@@ -5,7 +5,7 @@
  *
  * A fault is one line of words: the operation it is for ("*": any), whose calls
  * (for=TEXT: those whose bearer has it), how often (count=N, or share=0..1 of the
- * calls, chosen by seed=N), and what is to happen.  A body to answer with may be given
+ * calls, chosen by seed=N), and what is to happen.  A body to respond with may be given
  * beside it.
  *
  *-------------------------------------------------------------------------
@@ -23,7 +23,7 @@ typedef struct Rule
 	int64_t		count;			/* -1: by share */
 	double		share;
 	uint64_t	state;			/* of the generator */
-	Fault		fault;
+	SbFault		fault;
 	struct Rule *next;
 } Rule;
 
@@ -74,7 +74,7 @@ read_text(const char *text, char *kept, size_t size)
 static bool
 read_word(Rule *rule, const char *word)
 {
-	Fault	   *fault = &rule->fault;
+	SbFault    *fault = &rule->fault;
 	const char *value = strchr(word, '=');
 	int			length = value ? (int) (value - word) : (int) strlen(word);
 	const char *text = value ? value + 1 : "";
@@ -145,7 +145,7 @@ read_word(Rule *rule, const char *word)
 	else if (IS("replace"))
 		ok = strchr(text, ':') > text && read_text(text, fault->replace, sizeof(fault->replace));
 	else if (IS("raw"))
-		ok = hostile_known(text) && read_text(text, fault->raw, sizeof(fault->raw));
+		ok = sb_malformed_known(text) && read_text(text, fault->raw, sizeof(fault->raw));
 	if (ok && !IS("count") && !IS("share") && !IS("seed"))
 	{
 		size_t		used = strlen(fault->words);
@@ -158,11 +158,11 @@ read_word(Rule *rule, const char *word)
 
 /* Add a rule; false, with the error, if it cannot be read. */
 bool
-fault_add(const char *spec, const char *answer, char *error, size_t size)
+sb_fault_add(const char *spec, const char *response, char *error, size_t size)
 {
-	Rule	   *rule = xcalloc(1, sizeof(Rule));
+	Rule	   *rule = sb_calloc(1, sizeof(Rule));
 	Rule	  **last = &rules;
-	char	   *copy = xstrdup(spec);
+	char	   *copy = sb_strdup(spec);
 	char	   *rest = NULL;
 	char	   *word = strtok_r(copy, " \t\n", &rest);
 
@@ -187,7 +187,7 @@ fault_add(const char *spec, const char *answer, char *error, size_t size)
 		return false;
 	}
 
-	rule->fault.answer = answer ? xstrdup(answer) : NULL;
+	rule->fault.response = response ? sb_strdup(response) : NULL;
 
 	/* With neither, it is for the next call only. */
 	if (rule->count < 0 && rule->share == 0)
@@ -200,23 +200,23 @@ fault_add(const char *spec, const char *answer, char *error, size_t size)
 
 /* Forget all rules. */
 void
-fault_clear(void)
+sb_fault_clear(void)
 {
 	while (rules != NULL)
 	{
 		Rule	   *next = rules->next;
 
-		free(rules->fault.answer);
+		free(rules->fault.response);
 		free(rules);
 		rules = next;
 	}
 }
 
-/* What is to go wrong with a call; the caller frees its answer. */
-Fault
-fault_take(const Call *call)
+/* What is to go wrong with a call; the caller frees its response. */
+SbFault
+sb_fault_take(const SbCall *call)
 {
-	Fault		fault;
+	SbFault		fault;
 
 	for (Rule *rule = rules; call->operation != NULL && rule != NULL; rule = rule->next)
 	{
@@ -231,7 +231,7 @@ fault_take(const Call *call)
 		if (rule->count > 0)
 			rule->count--;
 		fault = rule->fault;
-		fault.answer = fault.answer ? xstrdup(fault.answer) : NULL;
+		fault.response = fault.response ? sb_strdup(fault.response) : NULL;
 		return fault;
 	}
 	memset(&fault, 0, sizeof(fault));

@@ -1,7 +1,7 @@
 /*-------------------------------------------------------------------------
  *
  * http.c
- *	  The HTTP server: collects a call, has it handled, sends the answer, and
+ *	  The HTTP server: collects a call, has it handled, sends the response, and
  *	  breaks on the way what a fault says.
  *
  * Each connection has a thread, so that a slow call delays no other.
@@ -29,15 +29,15 @@ typedef struct Incoming
 {
 	char	   *path;
 	char	   *query;			/* in path's memory, or NULL */
-	Buffer		body;
+	SbBuffer	body;
 	bool		too_large;
 	bool		headers_seen;
 } Incoming;
 
-/* An answer that is sent in a special way. */
+/* A response that is sent in a special way. */
 typedef struct Outgoing
 {
-	Buffer		body;
+	SbBuffer	body;
 	bool		cut;			/* break off in the middle */
 	int64_t		rate;			/* bytes a second, 0: no limit */
 	int64_t		filler;			/* instead of the body, so many bytes */
@@ -51,13 +51,13 @@ static char *key;
 
 /* Sleep, but not beyond the end of the server; false: that has come. */
 bool
-pause_ms(int64_t ms)
+sb_pause_ms(int64_t ms)
 {
-	int64_t		end = now_ms() + ms;
+	int64_t		end = sb_now_ms() + ms;
 
-	while (!stopping && now_ms() < end)
+	while (!stopping && sb_now_ms() < end)
 	{
-		int64_t		left = end - now_ms();
+		int64_t		left = end - sb_now_ms();
 		struct timespec nap = {0, (long) (left < 20 ? left : 20) * 1000000};
 
 		if (left > 0)
@@ -66,7 +66,7 @@ pause_ms(int64_t ms)
 	return !stopping;
 }
 
-/* libmicrohttpd's callback: the next bytes of an answer. */
+/* libmicrohttpd's callback: the next bytes of a response. */
 static ssize_t
 read_outgoing(void *closure, uint64_t position, char *buffer, size_t max)
 {
@@ -88,7 +88,7 @@ read_outgoing(void *closure, uint64_t position, char *buffer, size_t max)
 
 		if (length > share)
 			length = share;
-		pause_ms(100);
+		sb_pause_ms(100);
 	}
 	if (out->filler || out->endless)
 		memset(buffer, ' ', length);
@@ -102,109 +102,109 @@ free_outgoing(void *closure)
 {
 	Outgoing   *out = closure;
 
-	buffer_free(&out->body);
+	sb_buffer_free(&out->body);
 	free(out);
 }
 
 /* Add the date, by the clock of the sandbox. */
 static void
-add_date(struct MHD_Response *response)
+add_date(struct MHD_Response *mhd_response)
 {
-	time_t		seconds = now_ms() / 1000;
+	time_t		seconds = sb_now_ms() / 1000;
 	struct tm	tm;
 	char		text[64];
 
 	gmtime_r(&seconds, &tm);
 	strftime(text, sizeof(text), "%a, %d %b %Y %H:%M:%S GMT", &tm);
-	MHD_add_response_header(response, "Date", text);
+	MHD_add_response_header(mhd_response, "Date", text);
 }
 
-/* Turn an answer into a response; its body is taken over. */
+/* Turn a response into a response of libmicrohttpd; its body is taken over. */
 static struct MHD_Response *
-make_response(Answer *answer, const Fault *fault)
+make_mhd_response(SbResponse *response, const SbFault *fault)
 {
-	struct MHD_Response *response;
+	struct MHD_Response *mhd_response;
 
 	if (fault->close == 'm' || fault->slow > 0 || fault->huge > 0 || fault->endless)
 	{
-		Outgoing   *out = xcalloc(1, sizeof(Outgoing));
+		Outgoing   *out = sb_calloc(1, sizeof(Outgoing));
 
-		out->body = answer->body;
+		out->body = response->body;
 		out->cut = fault->close == 'm';
 		out->rate = fault->slow;
 		out->filler = fault->huge;
 		out->endless = fault->endless;
-		response = MHD_create_response_from_callback(out->endless ? MHD_SIZE_UNKNOWN : out->filler ? (uint64_t) out->filler : out->body.length,
-													 CHUNK, read_outgoing, out, free_outgoing);
+		mhd_response = MHD_create_response_from_callback(out->endless ? MHD_SIZE_UNKNOWN : out->filler ? (uint64_t) out->filler : out->body.length,
+														 CHUNK, read_outgoing, out, free_outgoing);
 	}
 	else
-		response = MHD_create_response_from_buffer(answer->body.length, answer->body.data, MHD_RESPMEM_MUST_FREE);
-	memset(&answer->body, 0, sizeof(answer->body));
+		mhd_response = MHD_create_response_from_buffer(response->body.length, response->body.data, MHD_RESPMEM_MUST_FREE);
+	memset(&response->body, 0, sizeof(response->body));
 
 	if (fault->type[0])
-		MHD_add_response_header(response, "Content-Type", fault->type);
-	else if (answer->content_type != NULL)
-		MHD_add_response_header(response, "Content-Type", answer->content_type);
-	add_date(response);
+		MHD_add_response_header(mhd_response, "Content-Type", fault->type);
+	else if (response->content_type != NULL)
+		MHD_add_response_header(mhd_response, "Content-Type", response->content_type);
+	add_date(mhd_response);
 	if (fault->bomb > 0)
-		MHD_add_response_header(response, "Content-Encoding", "gzip");
+		MHD_add_response_header(mhd_response, "Content-Encoding", "gzip");
 	if (fault->retry_after[0])
-		MHD_add_response_header(response, "Retry-After", fault->retry_after);
+		MHD_add_response_header(mhd_response, "Retry-After", fault->retry_after);
 	if (fault->redirect[0])
-		MHD_add_response_header(response, "Location", fault->redirect);
-	for (int i = 0; i < answer->nheaders; i++)
+		MHD_add_response_header(mhd_response, "Location", fault->redirect);
+	for (int i = 0; i < response->nheaders; i++)
 	{
-		MHD_add_response_header(response, answer->headers[i].name, answer->headers[i].value);
-		free(answer->headers[i].value);
+		MHD_add_response_header(mhd_response, response->headers[i].name, response->headers[i].value);
+		free(response->headers[i].value);
 	}
-	return response;
+	return mhd_response;
 }
 
-/* Answer with a fault's status, without having processed the call. */
+/* Respond with a fault's status, without having processed the call. */
 static void
-answer_fault(Answer *answer, const Fault *fault)
+respond_fault(SbResponse *response, const SbFault *fault)
 {
-	if (fault->answer != NULL)
+	if (fault->response != NULL)
 	{
-		buffer_add(&answer->body, fault->answer, strlen(fault->answer));
-		answer->content_type = "application/json";
+		sb_buffer_add(&response->body, fault->response, strlen(fault->response));
+		response->content_type = "application/json";
 	}
 	else if (fault->text_body == 't')
 	{
-		buffer_printf(&answer->body, "the service is not available\n");
-		answer->content_type = "text/plain";
+		sb_buffer_printf(&response->body, "the service is not available\n");
+		response->content_type = "text/plain";
 	}
 	else if (fault->text_body != 'n')
-		answer_error_as(answer, fault->status,
-						fault->status == 401 ? "API_KEY_NOT_FOUND" :
-						fault->status == 403 ? "ORG_BLOCKED" :
-						fault->status < 500 ? "BAD_REQUEST" : "INTERNAL_ERROR", "a fault on demand", NULL);
-	answer->status = fault->status;
+		sb_respond_error_as(response, fault->status,
+							fault->status == 401 ? "API_KEY_NOT_FOUND" :
+							fault->status == 403 ? "ORG_BLOCKED" :
+							fault->status < 500 ? "BAD_REQUEST" : "INTERNAL_ERROR", "a fault on demand", NULL);
+	response->status = fault->status;
 }
 
-/* Change an answer as a fault says; returns how it was broken, or NULL. */
+/* Change a response as a fault says; returns how it was broken, or NULL. */
 static const char *
-damage(Answer *answer, const Fault *fault)
+damage(SbResponse *response, const SbFault *fault)
 {
-	const char *hostile = hostile_body(answer, fault);
+	const char *name = sb_malformed_body(response, fault);
 
-	if (hostile != NULL)
-		return hostile;
+	if (name != NULL)
+		return name;
 	if (fault->replace[0])
-		hostile_replace(answer, fault->replace);
+		sb_replace_text(response, fault->replace);
 	if (fault->raw[0])
 		return fault->raw;
 	if (fault->garbage)
 	{
-		buffer_free(&answer->body);
-		buffer_printf(&answer->body, "{\"this\": is not JSON");
-		answer->status = 200;
+		sb_buffer_free(&response->body);
+		sb_buffer_printf(&response->body, "{\"this\": is not JSON");
+		response->status = 200;
 		return "garbage";
 	}
 	if (fault->empty)
 	{
-		buffer_free(&answer->body);
-		answer->status = 200;
+		sb_buffer_free(&response->body);
+		response->status = 200;
 		return "empty";
 	}
 	return fault->close == 'm' ? "cut" : fault->huge ? "huge" : fault->endless ? "endless" : fault->slow ? "slow" :
@@ -230,7 +230,7 @@ static bool
 names_here(const char *host)
 {
 	size_t		length = host ? strcspn(host, ":") : 0;
-	const char *name = options.public_url ? strstr(options.public_url, "://") : NULL;
+	const char *name = sb_options.public_url ? strstr(sb_options.public_url, "://") : NULL;
 
 	return host == NULL || (length == 9 && strncasecmp(host, "localhost", 9) == 0) ||
 		(strncmp(host, "127.", 4) == 0 && strspn(host, "0123456789.") == length) ||
@@ -239,7 +239,7 @@ names_here(const char *host)
 
 /* Whether a call that changes something does not come from a page of another site. */
 bool
-same_site(const Call *call)
+sb_same_site(const SbCall *call)
 {
 	const char *host = call->origin ? strstr(call->origin, "://") : NULL;
 
@@ -250,7 +250,7 @@ same_site(const Call *call)
 
 /* Handle a call that is not one of the API; false: it is one. */
 static bool
-handle_other(Call *call, Answer *answer)
+handle_other(SbCall *call, SbResponse *response)
 {
 	bool		here = from_here(call->connection) && names_here(call->host);
 	bool		told = strncmp(call->path, "/_sandbox/", 10) == 0;
@@ -258,60 +258,60 @@ handle_other(Call *call, Answer *answer)
 
 	if (!told && !console && strncmp(call->path, "/sign/", 6) != 0 && strncmp(call->path, "/page/", 6) != 0)
 		return false;
-	pthread_mutex_lock(&lock);
-	if (told && (!here || (strcmp(call->method, "GET") != 0 && !same_site(call))))
-		answer_error(answer, "INVALID_CONTEXT", "only from this machine", NULL);
+	pthread_mutex_lock(&sb_lock);
+	if (told && (!here || (strcmp(call->method, "GET") != 0 && !sb_same_site(call))))
+		sb_respond_error(response, "INVALID_CONTEXT", "only from this machine", NULL);
 	else if (told)
-		control(call, answer);
-	else if (console && !here && !options.open_console)
-		answer_notice(answer, 403, "The console is closed", "It is open to this machine only, or with --open-console.");
+		sb_admin_call(call, response);
+	else if (console && !here && !sb_options.open_console)
+		sb_respond_notice(response, 403, "The console is closed", "It is open to this machine only, or with --open-console.");
 	else if (console)
-		console_page(call, answer);
+		sb_console_page(call, response);
 	else if (call->path[1] == 's')
-		signing_page(call, answer);
+		sb_signing_page(call, response);
 	else
-		answer_asset(call, answer);
-	state_flush();
-	pthread_mutex_unlock(&lock);
+		sb_respond_asset(call, response);
+	sb_state_flush();
+	pthread_mutex_unlock(&sb_lock);
 	return true;
 }
 
 /* Handle a call of the API; false: the connection is to be closed. */
 static bool
-handle_api(Call *call, Answer *answer, Fault *fault)
+handle_api(SbCall *call, SbResponse *response, SbFault *fault)
 {
-	int64_t		started = now_ms();
+	int64_t		started = sb_now_ms();
 	const char *broken = NULL;
 	bool		processed = false;
 
-	pthread_mutex_lock(&lock);
-	call->operation = find_operation(call);
-	*fault = fault_take(call);
-	pthread_mutex_unlock(&lock);
+	pthread_mutex_lock(&sb_lock);
+	call->operation = sb_find_operation(call);
+	*fault = sb_fault_take(call);
+	pthread_mutex_unlock(&sb_lock);
 
-	pause_ms(fault->delay);
+	sb_pause_ms(fault->delay);
 
-	pthread_mutex_lock(&lock);
+	pthread_mutex_lock(&sb_lock);
 	if (fault->close == 'b')
 		broken = "closed before";
 	else if (fault->redirect[0])
-		answer->status = fault->status ? fault->status : 302;
+		response->status = fault->status ? fault->status : 302;
 	else if (fault->status != 0)
-		answer_fault(answer, fault);
+		respond_fault(response, fault);
 	else
 	{
-		route(call, answer);
+		sb_route(call, response);
 		processed = true;
-		broken = fault->close == 'a' ? "closed after" : damage(answer, fault);
+		broken = fault->close == 'a' ? "closed after" : damage(response, fault);
 	}
-	journal_add(call, fault->close == 'b' || fault->close == 'a' ? 0 : answer->status,
-				broken, fault->words, processed, now_ms() - started);
-	state_flush();
-	pthread_mutex_unlock(&lock);
+	sb_journal_add(call, fault->close == 'b' || fault->close == 'a' ? 0 : response->status,
+				   broken, fault->words, processed, sb_now_ms() - started);
+	sb_state_flush();
+	pthread_mutex_unlock(&sb_lock);
 
-	free(fault->answer);
-	fault->answer = NULL;
-	pause_ms(fault->delay_after);
+	free(fault->response);
+	fault->response = NULL;
+	sb_pause_ms(fault->delay_after);
 	return fault->close != 'b' && fault->close != 'a';
 }
 
@@ -319,7 +319,7 @@ handle_api(Call *call, Answer *answer, Fault *fault)
 typedef struct Wanted
 {
 	const char *part;
-	Upload	   *upload;
+	SbUpload   *upload;
 	bool		other;			/* there are parts that the API does not take */
 } Wanted;
 
@@ -329,7 +329,7 @@ take_part(void *closure, enum MHD_ValueKind kind, const char *key, const char *f
 		  const char *transfer_encoding, const char *data, uint64_t offset, size_t size)
 {
 	Wanted	   *wanted = closure;
-	Upload	   *upload = wanted->upload;
+	SbUpload   *upload = wanted->upload;
 
 	(void) kind;
 	(void) transfer_encoding;
@@ -341,16 +341,16 @@ take_part(void *closure, enum MHD_ValueKind kind, const char *key, const char *f
 	if (!upload->present)
 	{
 		upload->present = true;
-		upload->file_name = xstrdup(file_name);
-		upload->mime_type = xstrdup(content_type ? content_type : "application/octet-stream");
+		upload->file_name = sb_strdup(file_name);
+		upload->mime_type = sb_strdup(content_type ? content_type : "application/octet-stream");
 	}
-	buffer_add(&upload->content, data, size);
+	sb_buffer_add(&upload->content, data, size);
 	return MHD_YES;
 }
 
 /* Take a file out of a call's body. */
 bool
-read_upload(Call *call, const char *part, Upload *upload, Answer *answer)
+sb_read_upload(SbCall *call, const char *part, SbUpload *upload, SbResponse *response)
 {
 	Wanted		wanted = {part, upload, false};
 	struct MHD_PostProcessor *processor = NULL;
@@ -359,7 +359,7 @@ read_upload(Call *call, const char *part, Upload *upload, Answer *answer)
 	memset(upload, 0, sizeof(*upload));
 	if (call->body_too_large)
 	{
-		answer_error(answer, "FILE_TOO_LARGE", "The body is too large", NULL);
+		sb_respond_error(response, "FILE_TOO_LARGE", "The body is too large", NULL);
 		return false;
 	}
 	if (call->content_type != NULL && strncasecmp(call->content_type, "multipart/form-data", 19) == 0)
@@ -369,17 +369,17 @@ read_upload(Call *call, const char *part, Upload *upload, Answer *answer)
 		whole = MHD_post_process(processor, call->body, call->body_length) == MHD_YES;
 		whole = MHD_destroy_post_processor(processor) == MHD_YES && whole;
 	}
-	if (whole && upload->present && upload->content.length > 0 && (!wanted.other || options.lenient))
+	if (whole && upload->present && upload->content.length > 0 && (!wanted.other || sb_options.lenient))
 		return true;
 	free(upload->file_name);
 	free(upload->mime_type);
-	buffer_free(&upload->content);
+	sb_buffer_free(&upload->content);
 	if (processor == NULL)
-		answer_error(answer, "BAD_REQUEST", "Content-Type must be multipart/form-data", NULL);
+		sb_respond_error(response, "BAD_REQUEST", "Content-Type must be multipart/form-data", NULL);
 	else if (!whole || wanted.other)
-		answer_error(answer, "BODY_VALIDATION_FAILED", "The form data are not valid or have unknown parts", NULL);
+		sb_respond_error(response, "BODY_VALIDATION_FAILED", "The form data are not valid or have unknown parts", NULL);
 	else
-		answer_error(answer, "DOCUMENT_NOT_PROVIDED", "The file is missing", NULL);
+		sb_respond_error(response, "DOCUMENT_NOT_PROVIDED", "The file is missing", NULL);
 	return false;
 }
 
@@ -387,10 +387,10 @@ read_upload(Call *call, const char *part, Upload *upload, Answer *answer)
 static enum MHD_Result
 finish_call(struct MHD_Connection *connection, const char *method, Incoming *incoming)
 {
-	Call		call = {0};
-	Answer		answer = {0};
-	Fault		fault = {0};
-	struct MHD_Response *response;
+	SbCall		call = {0};
+	SbResponse	response = {0};
+	SbFault		fault = {0};
+	struct MHD_Response *mhd_response;
 	enum MHD_Result result;
 
 	call.method = method;
@@ -407,23 +407,23 @@ finish_call(struct MHD_Connection *connection, const char *method, Incoming *inc
 	call.origin = MHD_lookup_connection_value(connection, MHD_HEADER_KIND, "Origin");
 	call.fetch_site = MHD_lookup_connection_value(connection, MHD_HEADER_KIND, "Sec-Fetch-Site");
 
-	if (!handle_other(&call, &answer) && !handle_api(&call, &answer, &fault))
+	if (!handle_other(&call, &response) && !handle_api(&call, &response, &fault))
 	{
-		buffer_free(&answer.body);
+		sb_buffer_free(&response.body);
 		return MHD_NO;
 	}
 	if (fault.raw[0])
 	{
 		/* As it is; over TLS the connection is only closed. */
-		if (!options.tls)
-			hostile_answer(MHD_get_connection_info(connection, MHD_CONNECTION_INFO_CONNECTION_FD)->connect_fd,
-						   &answer, &fault);
-		buffer_free(&answer.body);
+		if (!sb_options.tls)
+			sb_malformed_write(MHD_get_connection_info(connection, MHD_CONNECTION_INFO_CONNECTION_FD)->connect_fd,
+							   &response, &fault);
+		sb_buffer_free(&response.body);
 		return MHD_NO;
 	}
-	response = make_response(&answer, &fault);
-	result = MHD_queue_response(connection, (unsigned int) answer.status, response);
-	MHD_destroy_response(response);
+	mhd_response = make_mhd_response(&response, &fault);
+	result = MHD_queue_response(connection, (unsigned int) response.status, mhd_response);
+	MHD_destroy_response(mhd_response);
 	return result;
 }
 
@@ -431,11 +431,11 @@ finish_call(struct MHD_Connection *connection, const char *method, Incoming *inc
 static void *
 begin_call(void *closure, const char *uri, struct MHD_Connection *connection)
 {
-	Incoming   *incoming = xcalloc(1, sizeof(Incoming));
+	Incoming   *incoming = sb_calloc(1, sizeof(Incoming));
 
 	(void) closure;
 	(void) connection;
-	incoming->path = xstrdup(uri);
+	incoming->path = sb_strdup(uri);
 	incoming->query = strchr(incoming->path, '?');
 	if (incoming->query != NULL)
 		*incoming->query++ = '\0';
@@ -459,13 +459,13 @@ continue_call(void *closure, struct MHD_Connection *connection, const char *url,
 	}
 	if (*length > 0)
 	{
-		if ((int64_t) (incoming->body.length + *length) > options.max_body)
+		if ((int64_t) (incoming->body.length + *length) > sb_options.max_body)
 		{
 			incoming->too_large = true;
-			buffer_free(&incoming->body);
+			sb_buffer_free(&incoming->body);
 		}
 		if (!incoming->too_large)
-			buffer_add(&incoming->body, data, *length);
+			sb_buffer_add(&incoming->body, data, *length);
 		*length = 0;
 		return MHD_YES;
 	}
@@ -483,7 +483,7 @@ end_call(void *closure, struct MHD_Connection *connection, void **state, enum MH
 	(void) code;
 	if (incoming == NULL)
 		return;
-	buffer_free(&incoming->body);
+	sb_buffer_free(&incoming->body);
 	free(incoming->path);
 	free(incoming);
 	*state = NULL;
@@ -491,46 +491,46 @@ end_call(void *closure, struct MHD_Connection *connection, void **state, enum MH
 
 /* Start to listen. */
 bool
-http_start(void)
+sb_http_start(void)
 {
-	struct sockaddr_in address = {.sin_family = AF_INET, .sin_port = htons((uint16_t) options.port)};
+	struct sockaddr_in address = {.sin_family = AF_INET, .sin_port = htons((uint16_t) sb_options.port)};
 	struct MHD_OptionItem tls[] = {
 		{MHD_OPTION_HTTPS_MEM_CERT, 0, NULL},
 		{MHD_OPTION_HTTPS_MEM_KEY, 0, NULL},
 		{MHD_OPTION_END, 0, NULL}
 	};
 
-	if (inet_pton(AF_INET, options.bind, &address.sin_addr) != 1)
+	if (inet_pton(AF_INET, sb_options.bind, &address.sin_addr) != 1)
 	{
-		fprintf(stderr, "ignisign-sandbox: \"%s\" is not an IPv4 address\n", options.bind);
+		fprintf(stderr, "ignisign-sandbox: \"%s\" is not an IPv4 address\n", sb_options.bind);
 		return false;
 	}
-	if (options.tls)
+	if (sb_options.tls)
 	{
-		if (!tls_make(options.tls_dir, &certificate, &key))
+		if (!sb_tls_make(sb_options.tls_dir, &certificate, &key))
 			return false;
 		tls[0].ptr_value = certificate;
 		tls[1].ptr_value = key;
 	}
 	daemon_handle = MHD_start_daemon(MHD_USE_THREAD_PER_CONNECTION | MHD_USE_INTERNAL_POLLING_THREAD |
-									 MHD_USE_POLL | MHD_USE_SUPPRESS_DATE_NO_CLOCK | (options.tls ? MHD_USE_TLS : 0),
-									 (uint16_t) options.port, NULL, NULL, continue_call, NULL,
+									 MHD_USE_POLL | MHD_USE_SUPPRESS_DATE_NO_CLOCK | (sb_options.tls ? MHD_USE_TLS : 0),
+									 (uint16_t) sb_options.port, NULL, NULL, continue_call, NULL,
 									 MHD_OPTION_SOCK_ADDR, &address,
 									 MHD_OPTION_URI_LOG_CALLBACK, begin_call, NULL,
 									 MHD_OPTION_NOTIFY_COMPLETED, end_call, NULL,
 									 MHD_OPTION_CONNECTION_LIMIT, (unsigned int) MAX_CONNECTIONS,
 									 MHD_OPTION_CONNECTION_TIMEOUT, (unsigned int) IDLE_SECONDS,
 									 MHD_OPTION_LISTENING_ADDRESS_REUSE, 1u,
-									 MHD_OPTION_ARRAY, options.tls ? tls : &tls[2],
+									 MHD_OPTION_ARRAY, sb_options.tls ? tls : &tls[2],
 									 MHD_OPTION_END);
 	if (daemon_handle == NULL)
-		fprintf(stderr, "ignisign-sandbox: could not listen on %s:%d\n", options.bind, options.port);
+		fprintf(stderr, "ignisign-sandbox: could not listen on %s:%d\n", sb_options.bind, sb_options.port);
 	return daemon_handle != NULL;
 }
 
 /* Stop, and end all connections. */
 void
-http_stop(void)
+sb_http_stop(void)
 {
 	stopping = true;
 	MHD_stop_daemon(daemon_handle);

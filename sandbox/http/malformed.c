@@ -1,7 +1,7 @@
 /*-------------------------------------------------------------------------
  *
  * malformed.c
- *	  Answers that no server of good will sends.
+ *	  Responses that no server of good will sends.
  *
  * Some are ordinary HTTP around a body that is hard to digest.  The others are
  * not HTTP that libmicrohttpd would speak: they are written to the socket as
@@ -23,13 +23,13 @@ static la_ssize_t
 take(struct archive *archive, void *buffer, const void *data, size_t length)
 {
 	(void) archive;
-	buffer_add(buffer, data, length);
+	sb_buffer_add(buffer, data, length);
 	return (la_ssize_t) length;
 }
 
 /* So many spaces, compressed with gzip. */
 static void
-make_bomb(int64_t size, Buffer *bomb)
+make_bomb(int64_t size, SbBuffer *bomb)
 {
 	static const char spaces[65536];
 	struct archive *archive = archive_write_new();
@@ -57,56 +57,56 @@ make_bomb(int64_t size, Buffer *bomb)
 
 /* A page of a list without an end: new requests, all with one title. */
 static void
-add_flood(Buffer *body, int64_t n)
+add_flood(SbBuffer *body, int64_t n)
 {
-	char		id[ID_LENGTH + 1];
+	char		id[SB_ID_LENGTH + 1];
 	char		time[32];
 
-	format_time(now_ms(), time);
-	buffer_printf(body, "{\"signatureRequests\":[");
+	sb_format_time(sb_now_ms(), time);
+	sb_buffer_printf(body, "{\"signatureRequests\":[");
 	for (int64_t i = 0; i < n; i++)
 	{
-		make_id(id);
-		buffer_printf(body, "%s{\"_id\":\"%s\",\"_createdAt\":\"%s\",\"title\":\"flood\",\"status\":\"IN_PROGRESS\"}",
-					  i == 0 ? "" : ",", id, time);
+		sb_make_id(id);
+		sb_buffer_printf(body, "%s{\"_id\":\"%s\",\"_createdAt\":\"%s\",\"title\":\"flood\",\"status\":\"IN_PROGRESS\"}",
+						 i == 0 ? "" : ",", id, time);
 	}
-	buffer_printf(body, "],\"paginationData\":{\"total\":1000000000000,\"page\":1,\"nbEventsPerPage\":%lld}}", (long long) n);
+	sb_buffer_printf(body, "],\"paginationData\":{\"total\":1000000000000,\"page\":1,\"nbEventsPerPage\":%lld}}", (long long) n);
 }
 
 /* Replace a text of the body wherever it is: "TEXT:OTHER". */
 void
-hostile_replace(Answer *answer, const char *words)
+sb_replace_text(SbResponse *response, const char *words)
 {
-	Buffer		old = answer->body;
+	SbBuffer	old = response->body;
 	size_t		length = strcspn(words, ":");
 	const char *other = words + length + 1;
 	size_t		at = 0;
 
-	memset(&answer->body, 0, sizeof(answer->body));
+	memset(&response->body, 0, sizeof(response->body));
 	while (at < old.length)
 	{
 		if (old.length - at >= length && memcmp(old.data + at, words, length) == 0)
 		{
-			buffer_add(&answer->body, other, strlen(other));
+			sb_buffer_add(&response->body, other, strlen(other));
 			at += length;
 		}
 		else
-			buffer_add(&answer->body, old.data + at++, 1);
+			sb_buffer_add(&response->body, old.data + at++, 1);
 	}
-	buffer_free(&old);
+	sb_buffer_free(&old);
 }
 
-/* Put a body into the answer that is hard to digest; returns its name, or NULL. */
+/* Put a body into the response that is hard to digest; returns its name, or NULL. */
 const char *
-hostile_body(Answer *answer, const Fault *fault)
+sb_malformed_body(SbResponse *response, const SbFault *fault)
 {
-	Buffer	   *body = &answer->body;
+	SbBuffer   *body = &response->body;
 
-	if (fault->deep == 0 && fault->wide == 0 && fault->bomb == 0 && fault->flood == 0 && fault->answer == NULL)
+	if (fault->deep == 0 && fault->wide == 0 && fault->bomb == 0 && fault->flood == 0 && fault->response == NULL)
 		return NULL;
-	buffer_free(body);
-	answer->status = 200;
-	answer->content_type = "application/json";
+	sb_buffer_free(body);
+	response->status = 200;
+	response->content_type = "application/json";
 	if (fault->bomb > 0)
 	{
 		make_bomb(fault->bomb, body);
@@ -117,24 +117,24 @@ hostile_body(Answer *answer, const Fault *fault)
 		add_flood(body, fault->flood);
 		return "flood";
 	}
-	if (fault->answer != NULL)
+	if (fault->response != NULL)
 	{
-		buffer_add(body, fault->answer, strlen(fault->answer));
+		sb_buffer_add(body, fault->response, strlen(fault->response));
 		return "answer";
 	}
-	buffer_printf(body, "{\"value\":");
+	sb_buffer_printf(body, "{\"value\":");
 	for (int64_t i = 0; i < fault->deep; i++)
-		buffer_add(body, "[", 1);
+		sb_buffer_add(body, "[", 1);
 	for (int64_t i = 0; i < fault->deep; i++)
-		buffer_add(body, "]", 1);
+		sb_buffer_add(body, "]", 1);
 	if (fault->wide > 0)
 	{
-		buffer_add(body, "[", 1);
+		sb_buffer_add(body, "[", 1);
 		for (int64_t i = 0; i < fault->wide; i++)
-			buffer_add(body, i == 0 ? "[]" : ",[]", i == 0 ? 2 : 3);
-		buffer_add(body, "]", 1);
+			sb_buffer_add(body, i == 0 ? "[]" : ",[]", i == 0 ? 2 : 3);
+		sb_buffer_add(body, "]", 1);
 	}
-	buffer_add(body, "}", 1);
+	sb_buffer_add(body, "}", 1);
 	return fault->deep > 0 ? "deep" : "wide";
 }
 
@@ -162,18 +162,18 @@ write_slowly(int fd, const char *text, int64_t pause)
 		return write_all(fd, text, strlen(text));
 	for (; *text; text++)
 	{
-		if (!write_all(fd, text, 1) || !pause_ms(pause))
+		if (!write_all(fd, text, 1) || !sb_pause_ms(pause))
 			return false;
 	}
 	return true;
 }
 
-/* Answer in a way that is not HTTP, or too much of it. */
+/* Respond in a way that is not HTTP, or too much of it. */
 void
-hostile_answer(int fd, const Answer *answer, const Fault *fault)
+sb_malformed_write(int fd, const SbResponse *response, const SbFault *fault)
 {
 	static const char ok[] = "HTTP/1.1 200 OK\r\nContent-Type: application/json\r\n";
-	const Buffer *body = &answer->body;
+	const SbBuffer *body = &response->body;
 	char		line[1024];
 	bool		going = true;
 
@@ -218,7 +218,7 @@ hostile_answer(int fd, const Answer *answer, const Fault *fault)
 
 /* Whether it is one of these. */
 bool
-hostile_known(const char *name)
+sb_malformed_known(const char *name)
 {
 	static const char *const names[] = {
 		"http09", "bad-chunks", "informational", "headers", "slow-headers", "too-long", "too-short"

@@ -18,7 +18,7 @@
 static bool
 write_file(const char *dir, const char *name, const char *text)
 {
-	char	   *path = xprintf("%s/%s", dir, name);
+	char	   *path = sb_psprintf("%s/%s", dir, name);
 	FILE	   *file = fopen(path, "w");
 	bool		done = file != NULL && fputs(text, file) >= 0;
 
@@ -35,12 +35,12 @@ write_file(const char *dir, const char *name, const char *text)
  * authority, which goes into the file ca.pem in dir.
  */
 bool
-tls_make(const char *dir, char **certificate, char **key)
+sb_tls_make(const char *dir, char **certificate, char **key)
 {
 	EVP_PKEY   *ca_key = EVP_EC_gen("P-256");
 	EVP_PKEY   *server_key = EVP_EC_gen("P-256");
-	X509	   *ca = ca_key ? make_certificate(ca_key, "ignisign-sandbox CA", NULL, ca_key, NULL) : NULL;
-	X509	   *server = ca && server_key ? make_certificate(server_key, "localhost", ca, ca_key, "serverAuth") : NULL;
+	X509	   *ca = ca_key ? sb_make_certificate(ca_key, "ignisign-sandbox CA", NULL, ca_key, NULL) : NULL;
+	X509	   *server = ca && server_key ? sb_make_certificate(server_key, "localhost", ca, ca_key, "serverAuth") : NULL;
 	bool		done = false;
 
 	if (server != NULL)
@@ -49,13 +49,13 @@ tls_make(const char *dir, char **certificate, char **key)
 		char	   *ca_text;
 
 		PEM_write_bio_X509(bio, ca);
-		ca_text = take_text(bio);
+		ca_text = sb_take_bio_text(bio);
 		bio = BIO_new(BIO_s_mem());
 		PEM_write_bio_X509(bio, server);
-		*certificate = take_text(bio);
+		*certificate = sb_take_bio_text(bio);
 		bio = BIO_new(BIO_s_mem());
 		PEM_write_bio_PrivateKey(bio, server_key, NULL, NULL, 0, NULL, NULL);
-		*key = take_text(bio);
+		*key = sb_take_bio_text(bio);
 		done = write_file(dir, "ca.pem", ca_text);
 		free(ca_text);
 	}

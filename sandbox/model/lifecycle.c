@@ -15,7 +15,7 @@
 
 /* Whether the request will never change again, except for its proof. */
 bool
-is_closed(const Request *request)
+sb_is_closed(const SbRequest *request)
 {
 	static const char *const closed[] = {
 		"COMPLETED", "EXPIRED", "FAILED", "CANCELLED", "LAUNCH_ERROR"
@@ -31,35 +31,35 @@ is_closed(const Request *request)
 
 /* When the last signer signed; 0: some have not. */
 static int64_t
-all_signed_at(const Request *request)
+all_signed_at(const SbRequest *request)
 {
 	int64_t		last = 0;
 
-	for (int i = 0; i < request->nparties; i++)
+	for (int i = 0; i < request->nparticipants; i++)
 	{
-		if (request->parties[i].signed_at == 0)
+		if (request->participants[i].signed_at == 0)
 			return 0;
-		if (request->parties[i].signed_at > last)
-			last = request->parties[i].signed_at;
+		if (request->participants[i].signed_at > last)
+			last = request->participants[i].signed_at;
 	}
 	return last;
 }
 
 /* Whether somebody signs only when told to. */
 static bool
-signs_by_hand(const Signer *signer)
+signs_manually(const SbSigner *signer)
 {
-	for (int i = 0; i < options.nby_hand; i++)
+	for (int i = 0; i < sb_options.nmanual_signers; i++)
 	{
-		if (signer->inputs[SIGNER_EMAIL] && strcasecmp(options.by_hand[i], signer->inputs[SIGNER_EMAIL]) == 0)
+		if (signer->inputs[SB_SIGNER_EMAIL] && strcasecmp(sb_options.manual_signers[i], signer->inputs[SB_SIGNER_EMAIL]) == 0)
 			return true;
 	}
-	return options.sign_after < 0;
+	return sb_options.sign_after < 0;
 }
 
 /* When the signers could sign a published request: once all had approved.  0: not yet. */
 int64_t
-opened_at(const Request *request)
+sb_opened_at(const SbRequest *request)
 {
 	int64_t		last = request->launched_at;
 
@@ -75,47 +75,47 @@ opened_at(const Request *request)
 
 /* One has signed. */
 static void
-sign(Request *request, Party *party, int64_t time)
+sign(SbRequest *request, SbParticipant *participant, int64_t time)
 {
-	party->signed_at = time;
-	touch_request(request);
-	emit_signatures(request, party);
+	participant->signed_at = time;
+	sb_touch_request(request);
+	sb_emit_signatures(request, participant);
 }
 
 /* One has approved. */
 static void
-approve(Request *request, Party *approver, int64_t time)
+approve(SbRequest *request, SbParticipant *approver, int64_t time)
 {
 	approver->signed_at = time;
-	touch_request(request);
-	emit_request(request, "APPROVER_STEP");
-	if (opened_at(request) != 0)
-		invite(request, request->parties, request->nparties);
+	sb_touch_request(request);
+	sb_emit_request(request, "APPROVER_STEP");
+	if (sb_opened_at(request) != 0)
+		sb_invite(request, request->participants, request->nparticipants);
 }
 
 /* Its time is over: what was signed by some is completed. */
 static void
-expire(Request *request)
+expire(SbRequest *request)
 {
 	bool		any = false;
 
-	for (int i = 0; i < request->nparties; i++)
-		any = any || request->parties[i].signed_at != 0;
+	for (int i = 0; i < request->nparticipants; i++)
+		any = any || request->participants[i].signed_at != 0;
 	request->status = any ? "COMPLETED" : "EXPIRED";
 	request->closed_at = request->expires_at;
-	emit_request(request, request->status);
+	sb_emit_request(request, request->status);
 }
 
 /* Let those approve, one after another, who do so by themselves and whose time has come. */
 static void
-approve_due(Request *request, int64_t now)
+approve_due(SbRequest *request, int64_t now)
 {
 	for (int i = 0; i < request->napprovers; i++)
 	{
-		Party	   *approver = &request->approvers[i];
-		int64_t		due = request->launched_at + (i + 1) * options.sign_after;
+		SbParticipant *approver = &request->approvers[i];
+		int64_t		due = request->launched_at + (i + 1) * sb_options.sign_after;
 
-		if (approver->signed_at == 0 && !signs_by_hand(approver->signer) && now >= due)
+		if (approver->signed_at == 0 && !signs_manually(approver->signer) && now >= due)
 			approve(request, approver, due);
 		if (approver->signed_at == 0)
 			return;
@@ -124,33 +124,33 @@ approve_due(Request *request, int64_t now)
 
 /* The request is due: tell the signers. */
 static void
-launch(Request *request, int64_t time)
+launch(SbRequest *request, int64_t time)
 {
 	request->launched_at = time;
 	request->status = "IN_PROGRESS";
-	emit_request(request, "LAUNCHED");
-	invite(request, request->approvers, request->napprovers);
+	sb_emit_request(request, "LAUNCHED");
+	sb_invite(request, request->approvers, request->napprovers);
 	if (request->napprovers == 0)
-		invite(request, request->parties, request->nparties);
+		sb_invite(request, request->participants, request->nparticipants);
 }
 
 /* Bring a request up to date. */
 void
-advance(Request *request)
+sb_update_status(SbRequest *request)
 {
-	int64_t		now = now_ms();
+	int64_t		now = sb_now_ms();
 	const char *old_status = request->status;
 	const char *old_proof_status = request->proof_status;
 
 	if (strcmp(request->status, "LAUNCHING") == 0 &&
-		now >= request->published_at + options.launch_delay)
+		now >= request->published_at + sb_options.launch_delay)
 	{
-		if (request->diffusion_at <= request->published_at + options.launch_delay)
-			launch(request, request->published_at + options.launch_delay);
+		if (request->diffusion_at <= request->published_at + sb_options.launch_delay)
+			launch(request, request->published_at + sb_options.launch_delay);
 		else
 		{
 			request->status = "READY";
-			emit_request(request, "READY");
+			sb_emit_request(request, "READY");
 		}
 	}
 	if (strcmp(request->status, "READY") == 0)
@@ -165,13 +165,13 @@ advance(Request *request)
 		int64_t		start;
 
 		approve_due(request, now);
-		start = opened_at(request);
-		for (int i = 0; start != 0 && i < request->nparties; i++)
+		start = sb_opened_at(request);
+		for (int i = 0; start != 0 && i < request->nparticipants; i++)
 		{
-			int64_t		due = start + (i + 1) * options.sign_after;
+			int64_t		due = start + (i + 1) * sb_options.sign_after;
 
-			if (request->parties[i].signed_at == 0 && !signs_by_hand(request->parties[i].signer) && now >= due)
-				sign(request, &request->parties[i], due);
+			if (request->participants[i].signed_at == 0 && !signs_manually(request->participants[i].signer) && now >= due)
+				sign(request, &request->participants[i], due);
 		}
 		request->signed_at = all_signed_at(request);
 		if (request->signed_at != 0)
@@ -180,50 +180,50 @@ advance(Request *request)
 			expire(request);
 	}
 	if (strcmp(request->status, "PROCESSING") == 0 &&
-		now >= request->signed_at + options.process_delay)
+		now >= request->signed_at + sb_options.process_delay)
 	{
-		request->closed_at = request->signed_at + options.process_delay;
+		request->closed_at = request->signed_at + sb_options.process_delay;
 		request->status = "COMPLETED";
-		emit_request(request, "COMPLETED");
+		sb_emit_request(request, "COMPLETED");
 	}
 	if (strcmp(request->status, "COMPLETED") == 0 &&
 		(strcmp(request->proof_status, "NOT_INITIALIZED") == 0 ||
 		 strcmp(request->proof_status, "IN_PROGRESS") == 0))
 	{
-		bool		ready = now >= request->closed_at + options.proof_delay;
+		bool		ready = now >= request->closed_at + sb_options.proof_delay;
 
 		request->proof_status = ready ? "CREATED" : "IN_PROGRESS";
 		if (ready)
-			emit_proof(request);
+			sb_emit_proof(request);
 	}
 	if (request->status != old_status || request->proof_status != old_proof_status)
-		touch_request(request);
+		sb_touch_request(request);
 }
 
 /* Whether one of the request's approvers is meant, rather than of its signers. */
 bool
-is_approver(const Request *request, const Party *party)
+sb_is_approver(const SbRequest *request, const SbParticipant *participant)
 {
-	return request->napprovers > 0 && party >= request->approvers && party < request->approvers + request->napprovers;
+	return request->napprovers > 0 && participant >= request->approvers && participant < request->approvers + request->napprovers;
 }
 
 /* Whether somebody may sign or approve a request, which is up to date, now. */
 bool
-may_act(const Request *request, const Party *party)
+sb_may_sign(const SbRequest *request, const SbParticipant *participant)
 {
-	return strcmp(request->status, "IN_PROGRESS") == 0 && party->signed_at == 0 &&
-		(is_approver(request, party) || opened_at(request) != 0);
+	return strcmp(request->status, "IN_PROGRESS") == 0 && participant->signed_at == 0 &&
+		(sb_is_approver(request, participant) || sb_opened_at(request) != 0);
 }
 
 /* Let one who may do so sign, or approve. */
 void
-act(Request *request, Party *party)
+sb_sign_or_approve(SbRequest *request, SbParticipant *participant)
 {
-	if (is_approver(request, party))
-		approve(request, party, now_ms());
+	if (sb_is_approver(request, participant))
+		approve(request, participant, sb_now_ms());
 	else
-		sign(request, party, now_ms());
-	advance(request);
+		sign(request, participant, sb_now_ms());
+	sb_update_status(request);
 }
 
 /*
@@ -231,72 +231,72 @@ act(Request *request, Party *party)
  * the request.  The API has no status for that; it fails.
  */
 void
-refuse(Request *request, Party *party, const char *reason)
+sb_refuse(SbRequest *request, SbParticipant *participant, const char *reason)
 {
-	party->refused_at = now_ms();
-	set_text(&party->reason, reason);
+	participant->refused_at = sb_now_ms();
+	sb_set_text(&participant->reason, reason);
 	request->status = "FAILED";
-	request->closed_at = party->refused_at;
-	touch_request(request);
-	emit_refusal(request, party);
+	request->closed_at = participant->refused_at;
+	sb_touch_request(request);
+	sb_emit_refusal(request, participant);
 }
 
 /* Find an approver or a signer by e-mail. */
-static Party *
-party_by_email(Party *parties, int count, const char *email)
+static SbParticipant *
+participant_by_email(SbParticipant *participants, int count, const char *email)
 {
 	for (int i = 0; i < count; i++)
 	{
-		if (strcasecmp(parties[i].signer->inputs[SIGNER_EMAIL], email) == 0)
-			return &parties[i];
+		if (strcasecmp(participants[i].signer->inputs[SB_SIGNER_EMAIL], email) == 0)
+			return &participants[i];
 	}
 	return NULL;
 }
 
 /* Let one signer sign or approver approve, or all (NULL); false: not possible. */
 bool
-sign_party(Request *request, const char *email)
+sb_sign_participant(SbRequest *request, const char *email)
 {
 	bool		found = false;
 
-	advance(request);
+	sb_update_status(request);
 	if (strcmp(request->status, "IN_PROGRESS") != 0)
 		return false;
 	for (int i = 0; i < request->napprovers; i++)
 	{
-		Party	   *approver = &request->approvers[i];
+		SbParticipant *approver = &request->approvers[i];
 
-		if (email != NULL && strcasecmp(approver->signer->inputs[SIGNER_EMAIL], email) != 0)
+		if (email != NULL && strcasecmp(approver->signer->inputs[SB_SIGNER_EMAIL], email) != 0)
 			continue;
 		found = true;
 		if (approver->signed_at == 0)
-			approve(request, approver, now_ms());
+			approve(request, approver, sb_now_ms());
 	}
-	for (int i = 0; opened_at(request) != 0 && i < request->nparties; i++)
+	for (int i = 0; sb_opened_at(request) != 0 && i < request->nparticipants; i++)
 	{
-		Party	   *party = &request->parties[i];
+		SbParticipant *participant = &request->participants[i];
 
-		if (email != NULL && strcasecmp(party->signer->inputs[SIGNER_EMAIL], email) != 0)
+		if (email != NULL && strcasecmp(participant->signer->inputs[SB_SIGNER_EMAIL], email) != 0)
 			continue;
 		found = true;
-		if (party->signed_at == 0)
-			sign(request, party, now_ms());
+		if (participant->signed_at == 0)
+			sign(request, participant, sb_now_ms());
 	}
-	advance(request);
+	sb_update_status(request);
 	return found;
 }
 
 /* Let the one with this e-mail refuse; false: not possible. */
 bool
-refuse_party(Request *request, const char *email, const char *reason)
+sb_refuse_participant(SbRequest *request, const char *email, const char *reason)
 {
-	Party	   *party = email ? party_by_email(request->approvers, request->napprovers, email) : NULL;
+	SbParticipant *participant = email ? participant_by_email(request->approvers, request->napprovers, email) : NULL;
 
-	advance(request);
-	if (email != NULL && (party == NULL || party->signed_at != 0))
-		party = party_by_email(request->parties, request->nparties, email);
-	if (party == NULL || !may_act(request, party))
+	sb_update_status(request);
+	if (email != NULL && (participant == NULL || participant->signed_at != 0))
+		participant = participant_by_email(request->participants, request->nparticipants, email);
+	if (participant == NULL || !sb_may_sign(request, participant))
 		return false;
-	refuse(request, party, reason);
+	sb_refuse(request, participant, reason);
 	return true;
 }

@@ -4,8 +4,8 @@
  *	  What the sandbox holds, in a file, so that it outlives a restart.
  *
  * The file is a log of records: an object that a call made or changed is
- * appended as it is then, before the call is answered; a later record of the
- * same object takes the place of an earlier one.  So nothing that was answered is
+ * appended as it is then, before the response is sent; a later record of the
+ * same object takes the place of an earlier one.  So no change that was confirmed is
  * lost, however the sandbox ends.  What was being written at its end is passed
  * over.  At the start the log is read and written anew without what is outdated.
  *
@@ -47,7 +47,7 @@ typedef struct Touched
 } Touched;
 
 static int	fd = -1;
-static Buffer log_buffer;
+static SbBuffer log_buffer;
 static Touched signers;
 static Touched documents;
 static Touched requests;
@@ -56,10 +56,10 @@ static Touched requests;
 
 /* Read or write bytes of a known number. */
 static void
-record_bytes(Record *record, void *data, size_t size)
+record_bytes(SbRecord *record, void *data, size_t size)
 {
 	if (!record->reading)
-		buffer_add(record->out, data, size);
+		sb_buffer_add(record->out, data, size);
 	else if (record->bad || record->left < size)
 	{
 		record->bad = true;
@@ -74,36 +74,36 @@ record_bytes(Record *record, void *data, size_t size)
 }
 
 void
-record_number(Record *record, int64_t *number)
+sb_record_number(SbRecord *record, int64_t *number)
 {
 	record_bytes(record, number, sizeof(*number));
 }
 
 void
-record_int(Record *record, int *number)
+sb_record_int(SbRecord *record, int *number)
 {
 	record_bytes(record, number, sizeof(*number));
 }
 
 void
-record_flag(Record *record, bool *flag)
+sb_record_flag(SbRecord *record, bool *flag)
 {
 	record_bytes(record, flag, sizeof(*flag));
 }
 
 void
-record_id(Record *record, char id[ID_LENGTH + 1])
+sb_record_id(SbRecord *record, char id[SB_ID_LENGTH + 1])
 {
-	record_bytes(record, id, ID_LENGTH + 1);
+	record_bytes(record, id, SB_ID_LENGTH + 1);
 }
 
 /* Bytes of any number, or NULL; a NUL follows those that were read. */
 void
-record_blob(Record *record, void **data, size_t *size)
+sb_record_blob(SbRecord *record, void **data, size_t *size)
 {
 	int64_t		length = *data ? (int64_t) *size : -1;
 
-	record_number(record, &length);
+	sb_record_number(record, &length);
 	if (!record->reading)
 	{
 		if (length > 0)
@@ -118,18 +118,18 @@ record_blob(Record *record, void **data, size_t *size)
 		record->bad = record->bad || length >= 0;
 		return;
 	}
-	*data = xcalloc(1, (size_t) length + 1);
+	*data = sb_calloc(1, (size_t) length + 1);
 	*size = (size_t) length;
 	record_bytes(record, *data, *size);
 }
 
 /* Text, or NULL. */
 void
-record_text(Record *record, char **text)
+sb_record_text(SbRecord *record, char **text)
 {
 	size_t		size = *text ? strlen(*text) : 0;
 
-	record_blob(record, (void **) text, &size);
+	sb_record_blob(record, (void **) text, &size);
 }
 
 /* The one copy of a word; there are few of them. */
@@ -148,7 +148,7 @@ keep_word(const char *text)
 		if (strcmp(word->text, text) == 0)
 			return word->text;
 	}
-	word = xcalloc(1, sizeof(*word) + strlen(text) + 1);
+	word = sb_calloc(1, sizeof(*word) + strlen(text) + 1);
 	memcpy(word->text, text, strlen(text));
 	word->next = words;
 	words = word;
@@ -157,22 +157,22 @@ keep_word(const char *text)
 
 /* Text that nobody frees, such as a status. */
 void
-record_word(Record *record, const char **word)
+sb_record_word(SbRecord *record, const char **word)
 {
-	char	   *text = record->reading || *word == NULL ? NULL : xstrdup(*word);
+	char	   *text = record->reading || *word == NULL ? NULL : sb_strdup(*word);
 
-	record_text(record, &text);
+	sb_record_text(record, &text);
 	if (record->reading)
 		*word = text ? keep_word(text) : NULL;
 	free(text);
 }
 
 void
-record_json(Record *record, cJSON **json)
+sb_record_json(SbRecord *record, cJSON **json)
 {
 	char	   *text = record->reading || *json == NULL ? NULL : cJSON_PrintUnformatted(*json);
 
-	record_text(record, &text);
+	sb_record_text(record, &text);
 	if (record->reading)
 	{
 		cJSON_Delete(*json);
@@ -183,7 +183,7 @@ record_json(Record *record, cJSON **json)
 
 /* An application, by its id; it has to be one that still has a key. */
 void
-record_app(Record *record, App **app)
+sb_record_app(SbRecord *record, SbApp **app)
 {
 	char		id[sizeof((*app)->app_id)] = "";
 	char		env[sizeof((*app)->app_env)] = "";
@@ -197,7 +197,7 @@ record_app(Record *record, App **app)
 	record_bytes(record, env, sizeof(env));
 	if (record->reading)
 	{
-		*app = app_by_id(id, env);
+		*app = sb_app_by_id(id, env);
 		record->bad = record->bad || *app == NULL;
 	}
 }
@@ -205,11 +205,11 @@ record_app(Record *record, App **app)
 /* ---- Objects ---- */
 
 static void
-record_signer(Record *record, void *object)
+record_signer(SbRecord *record, void *object)
 {
-	Signer	   *signer = object;
-	char		id[ID_LENGTH + 1] = "";
-	char		profile[ID_LENGTH + 1] = "";
+	SbSigner   *signer = object;
+	char		id[SB_ID_LENGTH + 1] = "";
+	char		profile[SB_ID_LENGTH + 1] = "";
 	bool		new = false;
 
 	if (signer != NULL)
@@ -217,37 +217,37 @@ record_signer(Record *record, void *object)
 		memcpy(id, signer->id, sizeof(id));
 		memcpy(profile, signer->profile->id, sizeof(profile));
 	}
-	record_id(record, id);
-	if (signer == NULL && (signer = signer_by_id(id)) == NULL)
+	sb_record_id(record, id);
+	if (signer == NULL && (signer = sb_signer_by_id(id)) == NULL)
 	{
-		signer = xcalloc(1, sizeof(Signer));
+		signer = sb_calloc(1, sizeof(SbSigner));
 		memcpy(signer->id, id, sizeof(id));
 		new = true;
 	}
-	record_app(record, &signer->app);
-	record_id(record, profile);
-	for (int k = 0; k < NINPUTS; k++)
-		record_text(record, &signer->inputs[k]);
-	record_text(record, &signer->external_id);
-	record_text(record, &signer->auth_secret);
-	record_flag(record, &signer->revoked);
+	sb_record_app(record, &signer->app);
+	sb_record_id(record, profile);
+	for (int k = 0; k < SB_NINPUTS; k++)
+		sb_record_text(record, &signer->inputs[k]);
+	sb_record_text(record, &signer->external_id);
+	sb_record_text(record, &signer->auth_secret);
+	sb_record_flag(record, &signer->revoked);
 	if (record->reading && !record->bad)
 	{
-		signer->profile = profile_by_id(signer->app, profile);
+		signer->profile = sb_profile_by_id(signer->app, profile);
 		record->bad = signer->profile == NULL;
 		if (new)
-			add_signer(signer);
+			sb_add_signer(signer);
 	}
 	else if (new)
 		free(signer);
 }
 
 static void
-record_document(Record *record, void *object)
+record_document(SbRecord *record, void *object)
 {
-	Document   *document = object;
-	char		id[ID_LENGTH + 1] = "";
-	char		request[ID_LENGTH + 1] = "";
+	SbDocument *document = object;
+	char		id[SB_ID_LENGTH + 1] = "";
+	char		request[SB_ID_LENGTH + 1] = "";
 	bool		new = false;
 
 	if (document != NULL)
@@ -256,33 +256,33 @@ record_document(Record *record, void *object)
 		if (document->request)
 			memcpy(request, document->request->id, sizeof(request));
 	}
-	record_id(record, id);
-	if (document == NULL && (document = document_by_id(id)) == NULL)
+	sb_record_id(record, id);
+	if (document == NULL && (document = sb_document_by_id(id)) == NULL)
 	{
-		document = xcalloc(1, sizeof(Document));
+		document = sb_calloc(1, sizeof(SbDocument));
 		memcpy(document->id, id, sizeof(id));
 		new = true;
 	}
-	record_app(record, &document->app);
-	record_id(record, request);
-	record_number(record, &document->created_at);
-	record_word(record, &document->nature);
-	record_text(record, &document->file_name);
-	record_text(record, &document->mime_type);
-	record_text(record, &document->external_id);
-	record_text(record, &document->label);
-	record_text(record, &document->description);
-	record_blob(record, (void **) &document->content, &document->size);
+	sb_record_app(record, &document->app);
+	sb_record_id(record, request);
+	sb_record_number(record, &document->created_at);
+	sb_record_word(record, &document->nature);
+	sb_record_text(record, &document->file_name);
+	sb_record_text(record, &document->mime_type);
+	sb_record_text(record, &document->external_id);
+	sb_record_text(record, &document->label);
+	sb_record_text(record, &document->description);
+	sb_record_blob(record, (void **) &document->content, &document->size);
 	record_bytes(record, document->hash, sizeof(document->hash));
-	record_flag(record, &document->deleted);
-	record_flag(record, &document->cleaned);
-	record_blob(record, (void **) &document->proof.data, &document->proof.length);
+	sb_record_flag(record, &document->deleted);
+	sb_record_flag(record, &document->cleaned);
+	sb_record_blob(record, (void **) &document->proof.data, &document->proof.length);
 	if (record->reading && !record->bad)
 	{
 		document->proof.capacity = document->proof.length;
-		document->request = request_by_id(request);
+		document->request = sb_request_by_id(request);
 		if (new)
-			add_document(document);
+			sb_add_document(document);
 	}
 	else if (new)
 		free(document);
@@ -290,55 +290,55 @@ record_document(Record *record, void *object)
 
 /* Whom a request asks; the signers have been read before. */
 static void
-record_parties(Record *record, Party **parties, int *count)
+record_participants(SbRecord *record, SbParticipant **participants, int *count)
 {
 	int			old_count = *count;
 
-	record_int(record, count);
+	sb_record_int(record, count);
 	if (record->reading)
 	{
-		free_parties(*parties, old_count);
-		*parties = xcalloc((size_t) *count + 1, sizeof(Party));
+		sb_free_participants(*participants, old_count);
+		*participants = sb_calloc((size_t) *count + 1, sizeof(SbParticipant));
 	}
 	for (int i = 0; i < *count; i++)
 	{
-		Party	   *party = &(*parties)[i];
-		char		id[ID_LENGTH + 1] = "";
+		SbParticipant *participant = &(*participants)[i];
+		char		id[SB_ID_LENGTH + 1] = "";
 
-		if (party->signer)
-			memcpy(id, party->signer->id, sizeof(id));
-		record_id(record, id);
-		record_number(record, &party->signed_at);
-		record_text(record, &party->token);
+		if (participant->signer)
+			memcpy(id, participant->signer->id, sizeof(id));
+		sb_record_id(record, id);
+		sb_record_number(record, &participant->signed_at);
+		sb_record_text(record, &participant->token);
 		if (record->version >= 2)
 		{
-			record_number(record, &party->refused_at);
-			record_text(record, &party->reason);
+			sb_record_number(record, &participant->refused_at);
+			sb_record_text(record, &participant->reason);
 		}
-		if (record->reading && (party->signer = signer_by_id(id)) == NULL)
+		if (record->reading && (participant->signer = sb_signer_by_id(id)) == NULL)
 			record->bad = true;
 	}
 }
 
 /* What it is about; the documents have been read before, and belong to it. */
 static void
-record_contents(Record *record, Request *request)
+record_contents(SbRecord *record, SbRequest *request)
 {
 	if (record->reading)
 	{
 		free(request->documents);
-		request->documents = xcalloc((size_t) request->ndocuments + 1, sizeof(Document *));
+		request->documents = sb_calloc((size_t) request->ndocuments + 1, sizeof(SbDocument *));
 	}
 	for (int i = 0; i < request->ndocuments; i++)
 	{
-		char		id[ID_LENGTH + 1] = "";
+		char		id[SB_ID_LENGTH + 1] = "";
 
 		if (!record->reading)
 			memcpy(id, request->documents[i]->id, sizeof(id));
-		record_id(record, id);
+		sb_record_id(record, id);
 		if (!record->reading)
 			continue;
-		request->documents[i] = document_by_id(id);
+		request->documents[i] = sb_document_by_id(id);
 		if (request->documents[i] == NULL)
 			record->bad = true;
 		else
@@ -347,41 +347,41 @@ record_contents(Record *record, Request *request)
 }
 
 static void
-record_request(Record *record, void *object)
+record_request(SbRecord *record, void *object)
 {
-	Request    *request = object;
-	char		id[ID_LENGTH + 1] = "";
+	SbRequest  *request = object;
+	char		id[SB_ID_LENGTH + 1] = "";
 	bool		new = false;
 
 	if (request != NULL)
 		memcpy(id, request->id, sizeof(id));
-	record_id(record, id);
-	if (request == NULL && (request = request_by_id(id)) == NULL)
+	sb_record_id(record, id);
+	if (request == NULL && (request = sb_request_by_id(id)) == NULL)
 	{
-		request = xcalloc(1, sizeof(Request));
+		request = sb_calloc(1, sizeof(SbRequest));
 		memcpy(request->id, id, sizeof(id));
 		new = true;
 	}
-	record_app(record, &request->app);
-	record_word(record, &request->type);
-	record_json(record, &request->settings);
-	record_text(record, &request->title);
-	record_text(record, &request->method);
-	record_word(record, &request->status);
-	record_word(record, &request->proof_status);
-	record_number(record, &request->created_at);
-	record_number(record, &request->published_at);
-	record_number(record, &request->launched_at);
-	record_number(record, &request->expires_at);
-	record_number(record, &request->diffusion_at);
-	record_number(record, &request->signed_at);
-	record_number(record, &request->closed_at);
-	record_parties(record, &request->parties, &request->nparties);
-	record_parties(record, &request->approvers, &request->napprovers);
-	record_int(record, &request->ndocuments);
+	sb_record_app(record, &request->app);
+	sb_record_word(record, &request->type);
+	sb_record_json(record, &request->settings);
+	sb_record_text(record, &request->title);
+	sb_record_text(record, &request->method);
+	sb_record_word(record, &request->status);
+	sb_record_word(record, &request->proof_status);
+	sb_record_number(record, &request->created_at);
+	sb_record_number(record, &request->published_at);
+	sb_record_number(record, &request->launched_at);
+	sb_record_number(record, &request->expires_at);
+	sb_record_number(record, &request->diffusion_at);
+	sb_record_number(record, &request->signed_at);
+	sb_record_number(record, &request->closed_at);
+	record_participants(record, &request->participants, &request->nparticipants);
+	record_participants(record, &request->approvers, &request->napprovers);
+	sb_record_int(record, &request->ndocuments);
 	record_contents(record, request);
 	if (record->reading && !record->bad && new)
-		add_request(request);
+		sb_add_request(request);
 	else if (new)
 		free(request);
 }
@@ -390,22 +390,22 @@ record_request(Record *record, void *object)
 static const struct
 {
 	char		kind;
-	RecordFunction function;
+	SbRecordFunction function;
 }			kinds[] = {
-	{STATE_SIGNER, record_signer},
-	{STATE_DOCUMENT, record_document},
-	{STATE_REQUEST, record_request},
-	{STATE_ENTRY, record_entry},
-	{STATE_LOGIN_KEY, record_login_key},
-	{STATE_AUTHORITY, record_authority},
-	{STATE_ENDPOINT, record_endpoint},
-	{STATE_EVENT, record_event},
-	{STATE_TOKEN, record_token},
-	{STATE_CLEAR_JOURNAL, record_clear_journal},
-	{STATE_RESET, record_reset}
+	{SB_STATE_SIGNER, record_signer},
+	{SB_STATE_DOCUMENT, record_document},
+	{SB_STATE_REQUEST, record_request},
+	{SB_STATE_ENTRY, sb_record_entry},
+	{SB_STATE_LOGIN_KEY, sb_record_login_key},
+	{SB_STATE_AUTHORITY, sb_record_authority},
+	{SB_STATE_ENDPOINT, sb_record_endpoint},
+	{SB_STATE_EVENT, sb_record_event},
+	{SB_STATE_TOKEN, sb_record_token},
+	{SB_STATE_CLEAR_JOURNAL, sb_record_clear_journal},
+	{SB_STATE_RESET, sb_record_reset}
 };
 
-static RecordFunction
+static SbRecordFunction
 function_of(char kind)
 {
 	for (size_t i = 0; i < sizeof(kinds) / sizeof(kinds[0]); i++)
@@ -420,15 +420,15 @@ function_of(char kind)
 
 /* Append a record of an object, to be written with the next flush. */
 void
-state_note(char kind, void *object)
+sb_state_append(char kind, void *object)
 {
-	Record		record = {.out = &log_buffer, .version = STATE_VERSION};
+	SbRecord	record = {.out = &log_buffer, .version = STATE_VERSION};
 	Head		head = {.kind = kind};
 	size_t		start = log_buffer.length;
 
 	if (fd < 0)
 		return;
-	buffer_add(&log_buffer, &head, sizeof(head));
+	sb_buffer_add(&log_buffer, &head, sizeof(head));
 	function_of(kind) (&record, object);
 	head.length = log_buffer.length - start - sizeof(head);
 	memcpy(log_buffer.data + start, &head, sizeof(head));
@@ -442,24 +442,24 @@ touch(Touched *touched, bool *mark, void *object)
 		return;
 	*mark = true;
 	if ((touched->n & (touched->n + 1)) == 0)
-		touched->objects = xrealloc(touched->objects, (touched->n + 1) * 2 * sizeof(void *));
+		touched->objects = sb_realloc(touched->objects, (touched->n + 1) * 2 * sizeof(void *));
 	touched->objects[touched->n++] = object;
 }
 
 void
-touch_signer(Signer *signer)
+sb_touch_signer(SbSigner *signer)
 {
 	touch(&signers, &signer->touched, signer);
 }
 
 void
-touch_document(Document *document)
+sb_touch_document(SbDocument *document)
 {
 	touch(&documents, &document->touched, document);
 }
 
 void
-touch_request(Request *request)
+sb_touch_request(SbRequest *request)
 {
 	touch(&requests, &request->touched, request);
 }
@@ -470,25 +470,25 @@ note_touched(void)
 {
 	for (size_t i = 0; i < signers.n; i++)
 	{
-		((Signer *) signers.objects[i])->touched = false;
-		state_note(STATE_SIGNER, signers.objects[i]);
+		((SbSigner *) signers.objects[i])->touched = false;
+		sb_state_append(SB_STATE_SIGNER, signers.objects[i]);
 	}
 	for (size_t i = 0; i < documents.n; i++)
 	{
-		((Document *) documents.objects[i])->touched = false;
-		state_note(STATE_DOCUMENT, documents.objects[i]);
+		((SbDocument *) documents.objects[i])->touched = false;
+		sb_state_append(SB_STATE_DOCUMENT, documents.objects[i]);
 	}
 	for (size_t i = 0; i < requests.n; i++)
 	{
-		((Request *) requests.objects[i])->touched = false;
-		state_note(STATE_REQUEST, requests.objects[i]);
+		((SbRequest *) requests.objects[i])->touched = false;
+		sb_state_append(SB_STATE_REQUEST, requests.objects[i]);
 	}
 	signers.n = documents.n = requests.n = 0;
 }
 
 /* Write what was noted; a sandbox that cannot keep its word ends. */
 void
-state_flush(void)
+sb_state_flush(void)
 {
 	size_t		done = 0;
 
@@ -501,7 +501,7 @@ state_flush(void)
 
 		if (n < 0 && errno != EINTR)
 		{
-			fprintf(stderr, "ignisign-sandbox: could not write \"%s\": %s\n", options.state_file, strerror(errno));
+			fprintf(stderr, "ignisign-sandbox: could not write \"%s\": %s\n", sb_options.state_file, strerror(errno));
 			abort();
 		}
 		done += n > 0 ? (size_t) n : 0;
@@ -511,10 +511,10 @@ state_flush(void)
 
 /* All is forgotten. */
 void
-state_reset(void)
+sb_state_reset(void)
 {
 	signers.n = documents.n = requests.n = 0;
-	state_note(STATE_RESET, NULL);
+	sb_state_append(SB_STATE_RESET, NULL);
 }
 
 /* ---- Start ---- */
@@ -541,8 +541,8 @@ read_records(const char *data, size_t size)
 	size -= (size_t) length;
 	while (size >= sizeof(head))
 	{
-		Record		record = {.reading = true, .version = version};
-		RecordFunction function;
+		SbRecord	record = {.reading = true, .version = version};
+		SbRecordFunction function;
 
 		memcpy(&head, data, sizeof(head));
 		data += sizeof(head);
@@ -565,7 +565,7 @@ read_records(const char *data, size_t size)
 
 /* Read a file whole; false, with errno, if it cannot be. */
 static bool
-read_file(const char *name, Buffer *content)
+read_file(const char *name, SbBuffer *content)
 {
 	char		chunk[65536];
 	size_t		n;
@@ -575,7 +575,7 @@ read_file(const char *name, Buffer *content)
 	if (file == NULL)
 		return false;
 	while ((n = fread(chunk, 1, sizeof(chunk), file)) > 0)
-		buffer_add(content, chunk, n);
+		sb_buffer_add(content, chunk, n);
 	done = !ferror(file);
 	fclose(file);
 	return done;
@@ -583,9 +583,9 @@ read_file(const char *name, Buffer *content)
 
 /* Whether the request of a document lists it. */
 static bool
-is_listed(const Document *document)
+is_listed(const SbDocument *document)
 {
-	const Request *request = document->request;
+	const SbRequest *request = document->request;
 
 	for (int i = 0; request != NULL && i < request->ndocuments; i++)
 	{
@@ -599,51 +599,51 @@ is_listed(const Document *document)
 static void
 note_all(void)
 {
-	for (size_t i = 0; i < signer_count(); i++)
-		touch_signer(signer_by_number(i));
-	for (size_t i = 0; i < document_count(); i++)
-		touch_document(document_by_number(i));
-	for (size_t i = 0; i < request_count(); i++)
-		touch_request(request_by_number(i));
+	for (size_t i = 0; i < sb_signer_count(); i++)
+		sb_touch_signer(sb_signer_by_number(i));
+	for (size_t i = 0; i < sb_document_count(); i++)
+		sb_touch_document(sb_document_by_number(i));
+	for (size_t i = 0; i < sb_request_count(); i++)
+		sb_touch_request(sb_request_by_number(i));
 
 	note_touched();
 
 	/* What a request does not list is tied to it once it is there. */
-	for (size_t i = 0; i < document_count(); i++)
+	for (size_t i = 0; i < sb_document_count(); i++)
 	{
-		if (!is_listed(document_by_number(i)))
-			touch_document(document_by_number(i));
+		if (!is_listed(sb_document_by_number(i)))
+			sb_touch_document(sb_document_by_number(i));
 	}
-	note_login_key();
-	note_authority();
-	note_journal();
-	note_webhooks();
+	sb_note_login_key();
+	sb_note_authority();
+	sb_note_journal();
+	sb_note_webhooks();
 }
 
 /* Read the state, if there is one, and go on with it; false: not possible. */
 bool
-state_start(void)
+sb_state_start(void)
 {
-	Buffer		content = {0};
+	SbBuffer	content = {0};
 	char	   *name;
 
-	if (options.state_file == NULL)
+	if (sb_options.state_file == NULL)
 		return true;
-	if (!read_file(options.state_file, &content) && errno != ENOENT)
+	if (!read_file(sb_options.state_file, &content) && errno != ENOENT)
 	{
-		fprintf(stderr, "ignisign-sandbox: could not read \"%s\": %s\n", options.state_file, strerror(errno));
-		buffer_free(&content);
+		fprintf(stderr, "ignisign-sandbox: could not read \"%s\": %s\n", sb_options.state_file, strerror(errno));
+		sb_buffer_free(&content);
 		return false;
 	}
 	if (content.length > 0 && !read_records(content.data, content.length))
 	{
-		fprintf(stderr, "ignisign-sandbox: \"%s\" is not a state of these applications\n", options.state_file);
-		buffer_free(&content);
+		fprintf(stderr, "ignisign-sandbox: \"%s\" is not a state of these applications\n", sb_options.state_file);
+		sb_buffer_free(&content);
 		return false;
 	}
-	buffer_free(&content);
+	sb_buffer_free(&content);
 
-	name = xprintf("%s.new", options.state_file);
+	name = sb_psprintf("%s.new", sb_options.state_file);
 	fd = open(name, O_WRONLY | O_CREAT | O_TRUNC | O_APPEND | O_CLOEXEC, S_IRUSR | S_IWUSR);
 	if (fd < 0)
 	{
@@ -651,12 +651,12 @@ state_start(void)
 		free(name);
 		return false;
 	}
-	buffer_printf(&log_buffer, magic, STATE_VERSION);
+	sb_buffer_printf(&log_buffer, magic, STATE_VERSION);
 	note_all();
-	state_flush();
-	if (rename(name, options.state_file) != 0)
+	sb_state_flush();
+	if (rename(name, sb_options.state_file) != 0)
 	{
-		fprintf(stderr, "ignisign-sandbox: could not write \"%s\": %s\n", options.state_file, strerror(errno));
+		fprintf(stderr, "ignisign-sandbox: could not write \"%s\": %s\n", sb_options.state_file, strerror(errno));
 		free(name);
 		return false;
 	}

@@ -25,13 +25,13 @@ static Table requests_by_id;
 static Table documents_by_id;
 static Table signers_by_email;
 static Table signers_by_id;
-static Signer **signers;
+static SbSigner **signers;
 static size_t nsigners;
-static Document **documents;
+static SbDocument **documents;
 static size_t ndocuments;
-static Request **requests;
+static SbRequest **requests;
 static size_t nrequests;
-static App *apps;
+static SbApp *apps;
 static int	napps;
 
 static size_t
@@ -70,8 +70,8 @@ table_add(Table *table, const char *key, void *value)
 		Table		old = *table;
 
 		table->size = old.size ? old.size * 2 : 1024;
-		table->keys = xcalloc(table->size, sizeof(char *));
-		table->values = xcalloc(table->size, sizeof(void *));
+		table->keys = sb_calloc(table->size, sizeof(char *));
+		table->values = sb_calloc(table->size, sizeof(void *));
 		for (size_t i = 0; i < old.size; i++)
 		{
 			if (old.keys[i] != NULL)
@@ -100,9 +100,9 @@ table_clear(Table *table)
 
 /* An application for each key: skv2_<env>_<uuid>_<secret>. */
 void
-add_app(const char *key)
+sb_add_app(const char *key)
 {
-	App		   *app;
+	SbApp	   *app;
 	char		env[16];
 	char		uuid[37];
 	uint8_t		hash[32];
@@ -118,22 +118,22 @@ add_app(const char *key)
 		fprintf(stderr, "ignisign-sandbox: invalid API key, expected skv2_<environment>_<uuid>_<secret>\n");
 		exit(2);
 	}
-	apps = xrealloc(apps, (size_t) (napps + 1) * sizeof(App));
+	apps = sb_realloc(apps, (size_t) (napps + 1) * sizeof(SbApp));
 	app = &apps[napps++];
 	memset(app, 0, sizeof(*app));
 	snprintf(app->app_id, sizeof(app->app_id), "appId_%s", uuid);
 	for (int i = 0; env[i]; i++)
 		app->app_env[i] = (char) toupper((unsigned char) env[i]);
-	app->key = xstrdup(key);
+	app->key = sb_strdup(key);
 
 	/* The same at every start, for those who write it into their settings. */
-	sha256(key, strlen(key), hash);
-	for (int i = 0; i < NPROFILES; i++)
+	sb_sha256(key, strlen(key), hash);
+	for (int i = 0; i < SB_NPROFILES; i++)
 	{
-		Profile    *profile = &app->profiles[i];
-		char	   *hex = to_hex(hash + 10 * i % 25, ID_LENGTH / 2);
+		SbProfile  *profile = &app->profiles[i];
+		char	   *hex = sb_to_hex(hash + 10 * i % 25, SB_ID_LENGTH / 2);
 
-		memcpy(profile->id, hex, ID_LENGTH + 1);
+		memcpy(profile->id, hex, SB_ID_LENGTH + 1);
 		free(hex);
 		profile->name = names[i];
 		profile->inputs_needed = i == 1 ? with_phone : i == 3 ? with_names : email;
@@ -143,10 +143,10 @@ add_app(const char *key)
 }
 
 /* Find a signer profile; NULL for id: the default one. */
-const Profile *
-profile_by_id(const App *app, const char *id)
+const SbProfile *
+sb_profile_by_id(const SbApp *app, const char *id)
 {
-	for (int i = 0; i < NPROFILES; i++)
+	for (int i = 0; i < SB_NPROFILES; i++)
 	{
 		if (id == NULL || strcmp(app->profiles[i].id, id) == 0)
 			return &app->profiles[i];
@@ -155,21 +155,21 @@ profile_by_id(const App *app, const char *id)
 }
 
 /* The application of the last key. */
-App *
-last_app(void)
+SbApp *
+sb_last_app(void)
 {
 	return &apps[napps - 1];
 }
 
 /* The application of the first key. */
-App *
-first_app(void)
+SbApp *
+sb_first_app(void)
 {
 	return &apps[0];
 }
 
-App *
-app_by_id(const char *app_id, const char *app_env)
+SbApp *
+sb_app_by_id(const char *app_id, const char *app_env)
 {
 	for (int i = 0; i < napps; i++)
 	{
@@ -179,8 +179,8 @@ app_by_id(const char *app_id, const char *app_env)
 	return NULL;
 }
 
-App *
-app_by_key(const char *key)
+SbApp *
+sb_app_by_key(const char *key)
 {
 	for (int i = 0; i < napps; i++)
 	{
@@ -192,20 +192,20 @@ app_by_key(const char *key)
 
 /* The key of a signer by e-mail: application and address in lower case. */
 static char *
-email_key(const App *app, const char *email)
+email_key(const SbApp *app, const char *email)
 {
-	char	   *key = xprintf("%s %s %s", app->app_id, app->app_env, email);
+	char	   *key = sb_psprintf("%s %s %s", app->app_id, app->app_env, email);
 
 	for (char *c = key; *c; c++)
 		*c = (char) tolower((unsigned char) *c);
 	return key;
 }
 
-Signer *
-signer_by_email(App *app, const char *email)
+SbSigner *
+sb_signer_by_email(SbApp *app, const char *email)
 {
 	char	   *key = email_key(app, email);
-	Signer	   *signer = table_find(&signers_by_email, key);
+	SbSigner   *signer = table_find(&signers_by_email, key);
 
 	free(key);
 	return signer;
@@ -219,152 +219,152 @@ is_full(size_t n)
 }
 
 void
-add_signer(Signer *signer)
+sb_add_signer(SbSigner *signer)
 {
 	if (is_full(nsigners))
-		signers = xrealloc(signers, (nsigners + 1) * 2 * sizeof(Signer *));
+		signers = sb_realloc(signers, (nsigners + 1) * 2 * sizeof(SbSigner *));
 	signers[nsigners++] = signer;
 	table_add(&signers_by_id, signer->id, signer);
-	if (signer->inputs[SIGNER_EMAIL])
-		table_add(&signers_by_email, email_key(signer->app, signer->inputs[SIGNER_EMAIL]), signer);
+	if (signer->inputs[SB_SIGNER_EMAIL])
+		table_add(&signers_by_email, email_key(signer->app, signer->inputs[SB_SIGNER_EMAIL]), signer);
 }
 
-Signer *
-signer_by_id(const char *id)
+SbSigner *
+sb_signer_by_id(const char *id)
 {
 	return table_find(&signers_by_id, id);
 }
 
 /* Signers in the order in which they were made, counted from 0. */
-Signer *
-signer_by_number(size_t number)
+SbSigner *
+sb_signer_by_number(size_t number)
 {
 	return signers[number];
 }
 
 size_t
-signer_count(void)
+sb_signer_count(void)
 {
 	return nsigners;
 }
 
-Request *
-request_by_id(const char *id)
+SbRequest *
+sb_request_by_id(const char *id)
 {
 	return table_find(&requests_by_id, id);
 }
 
 void
-add_request(Request *request)
+sb_add_request(SbRequest *request)
 {
 	if (is_full(nrequests))
-		requests = xrealloc(requests, (nrequests + 1) * 2 * sizeof(Request *));
+		requests = sb_realloc(requests, (nrequests + 1) * 2 * sizeof(SbRequest *));
 	requests[nrequests++] = request;
 	table_add(&requests_by_id, request->id, request);
 }
 
 /* Requests in the order in which they were made, counted from 0. */
-Request *
-request_by_number(size_t number)
+SbRequest *
+sb_request_by_number(size_t number)
 {
 	return requests[number];
 }
 
 size_t
-request_count(void)
+sb_request_count(void)
 {
 	return nrequests;
 }
 
-Document *
-document_by_id(const char *id)
+SbDocument *
+sb_document_by_id(const char *id)
 {
 	return table_find(&documents_by_id, id);
 }
 
 /* Documents in the order in which they were made, counted from 0. */
-Document *
-document_by_number(size_t number)
+SbDocument *
+sb_document_by_number(size_t number)
 {
 	return documents[number];
 }
 
 size_t
-document_count(void)
+sb_document_count(void)
 {
 	return ndocuments;
 }
 
 void
-add_document(Document *document)
+sb_add_document(SbDocument *document)
 {
 	if (is_full(ndocuments))
-		documents = xrealloc(documents, (ndocuments + 1) * 2 * sizeof(Document *));
+		documents = sb_realloc(documents, (ndocuments + 1) * 2 * sizeof(SbDocument *));
 	documents[ndocuments++] = document;
 	table_add(&documents_by_id, document->id, document);
 }
 
 /* A new request, as a draft. */
-Request *
-make_request(App *app, const char *type)
+SbRequest *
+sb_make_request(SbApp *app, const char *type)
 {
-	Request    *request = xcalloc(1, sizeof(Request));
+	SbRequest  *request = sb_calloc(1, sizeof(SbRequest));
 
-	make_id(request->id);
+	sb_make_id(request->id);
 	request->app = app;
 	request->type = type;
 	request->status = "DRAFT";
 	request->proof_status = "NOT_INITIALIZED";
-	request->created_at = now_ms();
-	add_request(request);
-	touch_request(request);
+	request->created_at = sb_now_ms();
+	sb_add_request(request);
+	sb_touch_request(request);
 	return request;
 }
 
 /* A new document, without content. */
-Document *
-make_document(App *app)
+SbDocument *
+sb_make_document(SbApp *app)
 {
-	Document   *document = xcalloc(1, sizeof(Document));
+	SbDocument *document = sb_calloc(1, sizeof(SbDocument));
 
-	make_id(document->id);
+	sb_make_id(document->id);
 	document->app = app;
-	document->created_at = now_ms();
-	add_document(document);
-	touch_document(document);
+	document->created_at = sb_now_ms();
+	sb_add_document(document);
+	sb_touch_document(document);
 	return document;
 }
 
 /* Set a field to a copy of the text, which may be NULL. */
 void
-set_text(char **field, const char *text)
+sb_set_text(char **field, const char *text)
 {
 	free(*field);
-	*field = text ? xstrdup(text) : NULL;
+	*field = text ? sb_strdup(text) : NULL;
 }
 
-/* Free the parties of a request. */
+/* Free the participants of a request. */
 void
-free_parties(Party *parties, int count)
+sb_free_participants(SbParticipant *participants, int count)
 {
 	for (int i = 0; i < count; i++)
 	{
-		free(parties[i].token);
-		free(parties[i].reason);
+		free(participants[i].token);
+		free(participants[i].reason);
 	}
-	free(parties);
+	free(participants);
 }
 
 /* Forget all requests, signers and documents. */
 void
-store_reset(void)
+sb_store_reset(void)
 {
 	for (size_t i = 0; i < nrequests; i++)
 	{
-		Request    *request = requests[i];
+		SbRequest  *request = requests[i];
 
-		free_parties(request->parties, request->nparties);
-		free_parties(request->approvers, request->napprovers);
+		sb_free_participants(request->participants, request->nparticipants);
+		sb_free_participants(request->approvers, request->napprovers);
 		free(request->documents);
 		free(request->title);
 		free(request->method);
@@ -373,7 +373,7 @@ store_reset(void)
 	}
 	for (size_t i = 0; i < ndocuments; i++)
 	{
-		Document   *document = documents[i];
+		SbDocument *document = documents[i];
 
 		free(document->file_name);
 		free(document->mime_type);
@@ -381,14 +381,14 @@ store_reset(void)
 		free(document->label);
 		free(document->description);
 		free(document->content);
-		buffer_free(&document->proof);
+		sb_buffer_free(&document->proof);
 		free(document);
 	}
 	for (size_t i = 0; i < signers_by_email.size; i++)
 		free((char *) signers_by_email.keys[i]);
 	for (size_t i = 0; i < nsigners; i++)
 	{
-		for (int k = 0; k < NINPUTS; k++)
+		for (int k = 0; k < SB_NINPUTS; k++)
 			free(signers[i]->inputs[k]);
 		free(signers[i]->external_id);
 		free(signers[i]->auth_secret);

@@ -19,16 +19,16 @@
 			".byte 0\n" \
 			".previous\n")
 
-EMBED(style_css, "pages/style.css");
-EMBED(console_js, "pages/console.js");
-EMBED(icon_svg, "pages/icon.svg");
+EMBED(sb_style_css, "pages/style.css");
+EMBED(sb_console_js, "pages/console.js");
+EMBED(sb_icon_svg, "pages/icon.svg");
 
-extern const char style_css[],
-			style_css_end[],
-			console_js[],
-			console_js_end[],
-			icon_svg[],
-			icon_svg_end[];
+extern const char sb_style_css[],
+			sb_style_css_end[],
+			sb_console_js[],
+			sb_console_js_end[],
+			sb_icon_svg[],
+			sb_icon_svg_end[];
 
 static const struct
 {
@@ -37,14 +37,14 @@ static const struct
 	const char *data;
 	const char *end;
 }			assets[] = {
-	{"/page/style.css", "text/css; charset=utf-8", style_css, style_css_end},
-	{"/page/console.js", "text/javascript; charset=utf-8", console_js, console_js_end},
-	{"/page/icon.svg", "image/svg+xml", icon_svg, icon_svg_end}
+	{"/page/style.css", "text/css; charset=utf-8", sb_style_css, sb_style_css_end},
+	{"/page/console.js", "text/javascript; charset=utf-8", sb_console_js, sb_console_js_end},
+	{"/page/icon.svg", "image/svg+xml", sb_icon_svg, sb_icon_svg_end}
 };
 
 /* GET or HEAD /page/... */
 void
-answer_asset(Call *call, Answer *answer)
+sb_respond_asset(SbCall *call, SbResponse *response)
 {
 	for (size_t i = 0; i < sizeof(assets) / sizeof(assets[0]); i++)
 	{
@@ -52,12 +52,12 @@ answer_asset(Call *call, Answer *answer)
 			continue;
 		if (strcmp(call->method, "GET") != 0 && strcmp(call->method, "HEAD") != 0)
 			break;
-		answer->status = 200;
-		answer->content_type = assets[i].type;
-		buffer_add(&answer->body, assets[i].data, (size_t) (assets[i].end - assets[i].data));
-		answer_header(answer, "X-Content-Type-Options", "nosniff");
-		answer_header(answer, "Cache-Control", "max-age=60");
+		response->status = 200;
+		response->content_type = assets[i].type;
+		sb_buffer_add(&response->body, assets[i].data, (size_t) (assets[i].end - assets[i].data));
+		sb_response_header(response, "X-Content-Type-Options", "nosniff");
+		sb_response_header(response, "Cache-Control", "max-age=60");
 		return;
 	}
-	answer_notice(answer, 404, "There is no such file", "Nothing of the pages has this name.");
+	sb_respond_notice(response, 404, "There is no such file", "Nothing of the pages has this name.");
 }

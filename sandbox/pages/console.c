@@ -22,7 +22,7 @@ static const char *const statuses[] = {
 /* ---- What the pages share ---- */
 
 static void
-begin(Buffer *html, const char *path, const char *title)
+begin(SbBuffer *html, const char *path, const char *title)
 {
 	static const struct
 	{
@@ -30,32 +30,32 @@ begin(Buffer *html, const char *path, const char *title)
 		const char *name;
 	}			parts[] = {{"/console", "Requests"}, {"/console/events", "Events"}, {"/console/calls", "Calls"}};
 
-	page_begin(html, "Console", title, true);
-	html_add(html, "<nav class=\"tabs\" aria-label=\"Console\"><ul class=\"wide\">\n");
+	sb_page_begin(html, "Console", title, true);
+	sb_html_add(html, "<nav class=\"tabs\" aria-label=\"Console\"><ul class=\"wide\">\n");
 	for (size_t i = 0; i < sizeof(parts) / sizeof(parts[0]); i++)
-		html_add(html, strcmp(path, parts[i].path) == 0 ? "<li><a href=\"%s\" aria-current=\"page\">%s</a></li>\n" :
-				 "<li><a href=\"%s\">%s</a></li>\n", parts[i].path, parts[i].name);
-	html_add(html, "<li class=\"last\"><button id=\"live\" type=\"button\" hidden></button></li>\n</ul></nav>\n"
-			 "<main id=\"main\" class=\"wide console\">\n");
+		sb_html_add(html, strcmp(path, parts[i].path) == 0 ? "<li><a href=\"%s\" aria-current=\"page\">%s</a></li>\n" :
+					"<li><a href=\"%s\">%s</a></li>\n", parts[i].path, parts[i].name);
+	sb_html_add(html, "<li class=\"last\"><button id=\"live\" type=\"button\" hidden></button></li>\n</ul></nav>\n"
+				"<main id=\"main\" class=\"wide console\">\n");
 }
 
 static void
-end(Answer *answer, Buffer *html)
+end(SbResponse *response, SbBuffer *html)
 {
-	html_add(html, "</main>\n");
-	answer_policy(answer, "default-src 'none'; style-src 'self'; img-src 'self'; script-src 'self'; connect-src 'self'; "
-				  "base-uri 'none'; form-action 'self'; frame-ancestors 'none'");
-	page_end(answer, 200, html);
+	sb_html_add(html, "</main>\n");
+	sb_response_policy(response, "default-src 'none'; style-src 'self'; img-src 'self'; script-src 'self'; connect-src 'self'; "
+					   "base-uri 'none'; form-action 'self'; frame-ancestors 'none'");
+	sb_page_end(response, 200, html);
 }
 
 /* The page of the query; one that there is not, is the last or the first. */
-Rows
-rows_of(Call *call, size_t total)
+SbRows
+sb_rows_of(SbCall *call, size_t total)
 {
-	Rows		rows = {.total = total, .page = 1, .pages = (total + ROWS_PER_PAGE - 1) / ROWS_PER_PAGE};
+	SbRows		rows = {.total = total, .page = 1, .pages = (total + SB_ROWS_PER_PAGE - 1) / SB_ROWS_PER_PAGE};
 	char		value[16];
 
-	if (query_value(call->query, "page", value, sizeof(value)))
+	if (sb_query_value(call->query, "page", value, sizeof(value)))
 		rows.page = isdigit((unsigned char) value[0]) ? strtoul(value, NULL, 10) : 1;
 	if (rows.pages == 0)
 		rows.pages = 1;
@@ -63,82 +63,82 @@ rows_of(Call *call, size_t total)
 		rows.page = rows.pages;
 	if (rows.page == 0)
 		rows.page = 1;
-	rows.first = (rows.page - 1) * ROWS_PER_PAGE;
-	rows.count = total - rows.first < ROWS_PER_PAGE ? total - rows.first : ROWS_PER_PAGE;
+	rows.first = (rows.page - 1) * SB_ROWS_PER_PAGE;
+	rows.count = total - rows.first < SB_ROWS_PER_PAGE ? total - rows.first : SB_ROWS_PER_PAGE;
 	return rows;
 }
 
 /* Add links to the pages around; "query" is what else the query has, with an & at its end. */
 void
-add_pager(Buffer *html, const Rows *rows, const char *query)
+sb_add_pager(SbBuffer *html, const SbRows *rows, const char *query)
 {
 	if (rows->pages == 1)
 		return;
-	html_add(html, "<nav class=\"pager\" aria-label=\"Pages\">\n");
+	sb_html_add(html, "<nav class=\"pager\" aria-label=\"Pages\">\n");
 	if (rows->page > 1)
-		html_add(html, "<a class=\"button\" rel=\"prev\" href=\"?%spage=%zu\">Newer</a>\n", query, rows->page - 1);
-	html_add(html, "<span>Page %zu of %zu</span>\n", rows->page, rows->pages);
+		sb_html_add(html, "<a class=\"button\" rel=\"prev\" href=\"?%spage=%zu\">Newer</a>\n", query, rows->page - 1);
+	sb_html_add(html, "<span>Page %zu of %zu</span>\n", rows->page, rows->pages);
 	if (rows->page < rows->pages)
-		html_add(html, "<a class=\"button\" rel=\"next\" href=\"?%spage=%zu\">Older</a>\n", query, rows->page + 1);
-	html_add(html, "</nav>\n");
+		sb_html_add(html, "<a class=\"button\" rel=\"next\" href=\"?%spage=%zu\">Older</a>\n", query, rows->page + 1);
+	sb_html_add(html, "</nav>\n");
 }
 
 static const char *
-title_of(const Request *request)
+title_of(const SbRequest *request)
 {
 	return request->title && request->title[0] ? request->title : "(no title)";
 }
 
 void
-add_request_link(Buffer *html, const Request *request)
+sb_add_request_link(SbBuffer *html, const SbRequest *request)
 {
-	html_add(html, "<a href=\"/console/requests/%s\"><bdi>%s</bdi></a>", request->id, title_of(request));
+	sb_html_add(html, "<a href=\"/console/requests/%s\"><bdi>%s</bdi></a>", request->id, title_of(request));
 }
 
 /* ---- The list of requests ---- */
 
 /* Add a form that chooses a status. */
 static void
-add_filter(Buffer *html, const char *status)
+add_filter(SbBuffer *html, const char *status)
 {
-	html_add(html, "<form method=\"get\" action=\"/console\" class=\"filter\">\n<label for=\"status\">Status</label>\n"
-			 "<select id=\"status\" name=\"status\">\n<option value=\"\">all</option>\n");
+	sb_html_add(html, "<form method=\"get\" action=\"/console\" class=\"filter\">\n<label for=\"status\">Status</label>\n"
+				"<select id=\"status\" name=\"status\">\n<option value=\"\">all</option>\n");
 	for (size_t i = 0; i < sizeof(statuses) / sizeof(statuses[0]); i++)
-		html_add(html, strcmp(statuses[i], status) == 0 ? "<option selected>%s</option>\n" : "<option>%s</option>\n", statuses[i]);
-	html_add(html, "</select>\n<button>Show</button>\n</form>\n");
+		sb_html_add(html, strcmp(statuses[i], status) == 0 ? "<option selected>%s</option>\n" : "<option>%s</option>\n", statuses[i]);
+	sb_html_add(html, "</select>\n<button>Show</button>\n</form>\n");
 }
 
 static void
-add_request_row(Buffer *html, const Request *request)
+add_request_row(SbBuffer *html, const SbRequest *request)
 {
 	int			signatures = 0;
 
-	for (int i = 0; i < request->nparties; i++)
-		signatures += request->parties[i].signed_at != 0;
-	html_add(html, "<tr><th scope=\"row\" data-label=\"Title\">");
-	add_request_link(html, request);
-	html_add(html, "</th><td data-label=\"Status\">");
-	html_status(html, request->status);
-	html_add(html, "</td><td data-label=\"Signed\">%d of %d</td><td data-label=\"Proof\">", signatures, request->nparties);
-	html_status(html, request->proof_status);
-	html_add(html, "</td><td data-label=\"Made\">");
-	html_time(html, request->created_at, true);
-	html_add(html, "</td></tr>\n");
+	for (int i = 0; i < request->nparticipants; i++)
+		signatures += request->participants[i].signed_at != 0;
+	sb_html_add(html, "<tr><th scope=\"row\" data-label=\"Title\">");
+	sb_add_request_link(html, request);
+	sb_html_add(html, "</th><td data-label=\"Status\">");
+	sb_html_status(html, request->status);
+	sb_html_add(html, "</td><td data-label=\"Signed\">%d of %d</td><td data-label=\"Proof\">", signatures, request->nparticipants);
+	sb_html_status(html, request->proof_status);
+	sb_html_add(html, "</td><td data-label=\"Made\">");
+	sb_html_time(html, request->created_at, true);
+	sb_html_add(html, "</td></tr>\n");
 }
 
 /* The requests of a status ("": of any), newest first, to be freed. */
-static Request **
+static SbRequest **
 find_requests(const char *status, size_t *total)
 {
-	Request   **list = xcalloc(request_count(), sizeof(Request *));
+	SbRequest **list = sb_calloc(sb_request_count(), sizeof(SbRequest *));
 
 	*total = 0;
-	for (size_t i = request_count(); i-- > 0;)
+	for (size_t i = sb_request_count(); i-- > 0;)
 	{
-		Request    *request = request_by_number(i);
+		SbRequest  *request = sb_request_by_number(i);
 
 		if (status[0])
-			advance(request);
+			sb_update_status(request);
 		if (!status[0] || strcmp(request->status, status) == 0)
 			list[(*total)++] = request;
 	}
@@ -146,113 +146,113 @@ find_requests(const char *status, size_t *total)
 }
 
 static void
-show_requests(Call *call, Answer *answer)
+show_requests(SbCall *call, SbResponse *response)
 {
-	Buffer		html = {0};
+	SbBuffer	html = {0};
 	char		status[32] = "";
 	char	   *query;
 	size_t		total;
-	Request   **list;
-	Rows		rows;
+	SbRequest **list;
+	SbRows		rows;
 
-	query_value(call->query, "status", status, sizeof(status));
+	sb_query_value(call->query, "status", status, sizeof(status));
 	if (strspn(status, "ABCDEFGHIJKLMNOPQRSTUVWXYZ_") != strlen(status))
 		status[0] = '\0';
 	list = find_requests(status, &total);
-	rows = rows_of(call, total);
+	rows = sb_rows_of(call, total);
 	begin(&html, "/console", "Requests");
-	html_add(&html, "<div class=\"heading\"><h1>Requests</h1> <p class=\"minor\">%zu%s%s</p></div>\n", total, status[0] ? " are " : "", status);
+	sb_html_add(&html, "<div class=\"heading\"><h1>Requests</h1> <p class=\"minor\">%zu%s%s</p></div>\n", total, status[0] ? " are " : "", status);
 	add_filter(&html, status);
 	if (total == 0)
-		html_add(&html, "<p class=\"nothing\">%s</p>\n", status[0] ? "There are none of this status." :
-				 "There are none yet: a call of the API makes one.");
+		sb_html_add(&html, "<p class=\"nothing\">%s</p>\n", status[0] ? "There are none of this status." :
+					"There are none yet: a call of the API makes one.");
 	else
 	{
-		html_add(&html, "<table>\n<thead><tr><th scope=\"col\">Title</th><th scope=\"col\">Status</th><th scope=\"col\">Signed</th>"
-				 "<th scope=\"col\">Proof</th><th scope=\"col\">Made (UTC)</th></tr></thead>\n<tbody>\n");
+		sb_html_add(&html, "<table>\n<thead><tr><th scope=\"col\">Title</th><th scope=\"col\">Status</th><th scope=\"col\">Signed</th>"
+					"<th scope=\"col\">Proof</th><th scope=\"col\">Made (UTC)</th></tr></thead>\n<tbody>\n");
 		for (size_t i = rows.first; i < rows.first + rows.count; i++)
 		{
-			advance(list[i]);
+			sb_update_status(list[i]);
 			add_request_row(&html, list[i]);
 		}
-		html_add(&html, "</tbody>\n</table>\n");
+		sb_html_add(&html, "</tbody>\n</table>\n");
 	}
-	query = status[0] ? xprintf("status=%s&", status) : xstrdup("");
-	add_pager(&html, &rows, query);
+	query = status[0] ? sb_psprintf("status=%s&", status) : sb_strdup("");
+	sb_add_pager(&html, &rows, query);
 	free(query);
 	free(list);
-	end(answer, &html);
+	end(response, &html);
 }
 
 /* ---- One request ---- */
 
 static void
-add_fact(Buffer *html, const char *name, const char *value)
+add_fact(SbBuffer *html, const char *name, const char *value)
 {
 	if (value)
-		html_add(html, "<div><dt>%s</dt><dd><bdi>%s</bdi></dd></div>\n", name, value);
+		sb_html_add(html, "<div><dt>%s</dt><dd><bdi>%s</bdi></dd></div>\n", name, value);
 }
 
 static void
-add_facts(Buffer *html, const Request *request)
+add_facts(SbBuffer *html, const SbRequest *request)
 {
-	html_add(html, "<dl class=\"facts\">\n");
+	sb_html_add(html, "<dl class=\"facts\">\n");
 	add_fact(html, "Id", request->id);
-	add_fact(html, "External id", get_text(request->settings, "externalId"));
-	add_fact(html, "Made of", get_text(request->settings, "initialSignatureRequestId"));
+	add_fact(html, "External id", sb_get_text(request->settings, "externalId"));
+	add_fact(html, "Made of", sb_get_text(request->settings, "initialSignatureRequestId"));
 	add_fact(html, "Application", request->app->app_id);
 	add_fact(html, "Environment", request->app->app_env);
 	add_fact(html, "Type", request->type);
 	add_fact(html, "Method", request->method);
-	add_fact(html, "Language", get_text(request->settings, "language"));
-	add_fact(html, "Description", get_text(request->settings, "description"));
+	add_fact(html, "Language", sb_get_text(request->settings, "language"));
+	add_fact(html, "Description", sb_get_text(request->settings, "description"));
 	if (request->expires_at != 0)
 	{
-		html_add(html, "<div><dt>Open until</dt><dd>");
-		html_time(html, request->expires_at, true);
-		html_add(html, "</dd></div>\n");
+		sb_html_add(html, "<div><dt>Open until</dt><dd>");
+		sb_html_time(html, request->expires_at, true);
+		sb_html_add(html, "</dd></div>\n");
 	}
-	html_add(html, "</dl>\n");
+	sb_html_add(html, "</dl>\n");
 }
 
 static void
-add_parties(Buffer *html, const Party *parties, int count, const char *role, const char *done)
+add_participants(SbBuffer *html, const SbParticipant *participants, int count, const char *role, const char *done)
 {
 	for (int i = 0; i < count; i++)
 	{
-		const Party *party = &parties[i];
-		const Signer *signer = party->signer;
+		const SbParticipant *participant = &participants[i];
+		const SbSigner *signer = participant->signer;
 
-		html_add(html, "<tr><th scope=\"row\" data-label=\"E-mail\"><bdi>%s</bdi></th><td data-label=\"Name\"><bdi>%s %s</bdi></td>"
-				 "<td data-label=\"Part\">%s, %s</td><td data-label=\"State\">",
-				 signer->inputs[SIGNER_EMAIL] ? signer->inputs[SIGNER_EMAIL] : signer->id,
-				 signer->inputs[SIGNER_FIRST_NAME] ? signer->inputs[SIGNER_FIRST_NAME] : "",
-				 signer->inputs[SIGNER_LAST_NAME] ? signer->inputs[SIGNER_LAST_NAME] : "",
-				 role, signer->profile->embedded && strcmp(role, "signs") == 0 ? "embedded" : "by e-mail");
-		html_add(html, "<span class=\"chip %s\">%s</span></td></tr>\n",
-				 party->refused_at ? "bad" : party->signed_at ? "good" : "plain",
-				 party->refused_at ? "refused" : party->signed_at ? done : "not yet");
+		sb_html_add(html, "<tr><th scope=\"row\" data-label=\"E-mail\"><bdi>%s</bdi></th><td data-label=\"Name\"><bdi>%s %s</bdi></td>"
+					"<td data-label=\"Part\">%s, %s</td><td data-label=\"State\">",
+					signer->inputs[SB_SIGNER_EMAIL] ? signer->inputs[SB_SIGNER_EMAIL] : signer->id,
+					signer->inputs[SB_SIGNER_FIRST_NAME] ? signer->inputs[SB_SIGNER_FIRST_NAME] : "",
+					signer->inputs[SB_SIGNER_LAST_NAME] ? signer->inputs[SB_SIGNER_LAST_NAME] : "",
+					role, signer->profile->embedded && strcmp(role, "signs") == 0 ? "embedded" : "by e-mail");
+		sb_html_add(html, "<span class=\"chip %s\">%s</span></td></tr>\n",
+					participant->refused_at ? "bad" : participant->signed_at ? "good" : "plain",
+					participant->refused_at ? "refused" : participant->signed_at ? done : "not yet");
 	}
 }
 
 static void
-add_documents(Buffer *html, const Request *request)
+add_documents(SbBuffer *html, const SbRequest *request)
 {
-	html_add(html, "<h2>Documents</h2>\n<table>\n<thead><tr><th scope=\"col\">Name</th><th scope=\"col\">Nature</th><th scope=\"col\">Size</th>"
-			 "<th scope=\"col\">SHA-256</th></tr></thead>\n<tbody>\n");
+	sb_html_add(html, "<h2>Documents</h2>\n<table>\n<thead><tr><th scope=\"col\">Name</th><th scope=\"col\">Nature</th><th scope=\"col\">Size</th>"
+				"<th scope=\"col\">SHA-256</th></tr></thead>\n<tbody>\n");
 	for (int i = 0; i < request->ndocuments; i++)
 	{
-		const Document *document = request->documents[i];
-		char	   *hash = to_hex(document->hash, sizeof(document->hash));
+		const SbDocument *document = request->documents[i];
+		char	   *hash = sb_to_hex(document->hash, sizeof(document->hash));
 
-		html_add(html, "<tr><th scope=\"row\" data-label=\"Name\"><bdi>%s</bdi></th><td data-label=\"Nature\">%s</td><td data-label=\"Size\">",
-				 document->file_name ? document->file_name : document->label ? document->label : document->id,
-				 document->nature ? document->nature : "no content yet");
-		html_size(html, document->size);
-		html_add(html, "</td><td data-label=\"SHA-256\"><code>%s</code></td></tr>\n", document->nature ? hash : "");
+		sb_html_add(html, "<tr><th scope=\"row\" data-label=\"Name\"><bdi>%s</bdi></th><td data-label=\"Nature\">%s</td><td data-label=\"Size\">",
+					document->file_name ? document->file_name : document->label ? document->label : document->id,
+					document->nature ? document->nature : "no content yet");
+		sb_html_size(html, document->size);
+		sb_html_add(html, "</td><td data-label=\"SHA-256\"><code>%s</code></td></tr>\n", document->nature ? hash : "");
 		free(hash);
 	}
-	html_add(html, "</tbody>\n</table>\n");
+	sb_html_add(html, "</tbody>\n</table>\n");
 }
 
 /* One thing that happened. */
@@ -281,112 +281,112 @@ add_step(Step *steps, int *count, Step step)
 }
 
 static void
-add_signatures(Step *steps, int *count, const Party *parties, int n, const char *done)
+add_signatures(Step *steps, int *count, const SbParticipant *participants, int n, const char *done)
 {
 	for (int i = 0; i < n; i++)
-		add_step(steps, count, (Step) {parties[i].signed_at, done, parties[i].signer->inputs[SIGNER_EMAIL], NULL});
+		add_step(steps, count, (Step) {participants[i].signed_at, done, participants[i].signer->inputs[SB_SIGNER_EMAIL], NULL});
 }
 
 static void
-add_refusals(Step *steps, int *count, const Party *parties, int n)
+add_refusals(Step *steps, int *count, const SbParticipant *participants, int n)
 {
 	for (int i = 0; i < n; i++)
-		add_step(steps, count, (Step) {parties[i].refused_at, "refused by", parties[i].signer->inputs[SIGNER_EMAIL], parties[i].reason});
+		add_step(steps, count, (Step) {participants[i].refused_at, "refused by", participants[i].signer->inputs[SB_SIGNER_EMAIL], participants[i].reason});
 }
 
 /* Add what happened, oldest first. */
 static void
-add_history(Buffer *html, const Request *request)
+add_history(SbBuffer *html, const SbRequest *request)
 {
-	Step	   *steps = xcalloc(2 * ((size_t) request->nparties + (size_t) request->napprovers) + 4, sizeof(Step));
+	Step	   *steps = sb_calloc(2 * ((size_t) request->nparticipants + (size_t) request->napprovers) + 4, sizeof(Step));
 	int			count = 0;
 
 	add_step(steps, &count, (Step) {request->created_at, "made", NULL, NULL});
 	add_step(steps, &count, (Step) {request->published_at, "published", NULL, NULL});
 	add_step(steps, &count, (Step) {request->launched_at, "launched", NULL, NULL});
 	add_signatures(steps, &count, request->approvers, request->napprovers, "approved by");
-	add_signatures(steps, &count, request->parties, request->nparties, "signed by");
+	add_signatures(steps, &count, request->participants, request->nparticipants, "signed by");
 	add_refusals(steps, &count, request->approvers, request->napprovers);
-	add_refusals(steps, &count, request->parties, request->nparties);
+	add_refusals(steps, &count, request->participants, request->nparticipants);
 	add_step(steps, &count, (Step) {request->closed_at, request->status, NULL, NULL});
-	html_add(html, "<h2>What happened</h2>\n<ol class=\"history\">\n");
+	sb_html_add(html, "<h2>What happened</h2>\n<ol class=\"history\">\n");
 	for (int i = 0; i < count; i++)
 	{
-		html_add(html, "<li>");
-		html_time(html, steps[i].time, true);
-		html_add(html, " <span>%s <bdi>%s</bdi>", steps[i].what, steps[i].who ? steps[i].who : "");
+		sb_html_add(html, "<li>");
+		sb_html_time(html, steps[i].time, true);
+		sb_html_add(html, " <span>%s <bdi>%s</bdi>", steps[i].what, steps[i].who ? steps[i].who : "");
 		if (steps[i].why)
-			html_add(html, " <q dir=\"auto\">%s</q>", steps[i].why);
-		html_add(html, "</span></li>\n");
+			sb_html_add(html, " <q dir=\"auto\">%s</q>", steps[i].why);
+		sb_html_add(html, "</span></li>\n");
 	}
-	html_add(html, "</ol>\n");
+	sb_html_add(html, "</ol>\n");
 	free(steps);
 }
 
 static void
-show_request(Call *call, Request *request, Answer *answer)
+show_request(SbCall *call, SbRequest *request, SbResponse *response)
 {
-	Buffer		html = {0};
+	SbBuffer	html = {0};
 
-	advance(request);
+	sb_update_status(request);
 	begin(&html, "", title_of(request));
-	html_add(&html, "<p><a href=\"/console\">All requests</a></p>\n<h1 dir=\"auto\">%s</h1>\n<p class=\"lead\">", title_of(request));
-	html_status(&html, request->status);
-	html_add(&html, " proof: ");
-	html_status(&html, request->proof_status);
-	html_add(&html, "</p>\n");
+	sb_html_add(&html, "<p><a href=\"/console\">All requests</a></p>\n<h1 dir=\"auto\">%s</h1>\n<p class=\"lead\">", title_of(request));
+	sb_html_status(&html, request->status);
+	sb_html_add(&html, " proof: ");
+	sb_html_status(&html, request->proof_status);
+	sb_html_add(&html, "</p>\n");
 	add_facts(&html, request);
-	if (request->nparties + request->napprovers > 0)
+	if (request->nparticipants + request->napprovers > 0)
 	{
-		html_add(&html, "<h2>Signers</h2>\n<table>\n<thead><tr><th scope=\"col\">E-mail</th><th scope=\"col\">Name</th><th scope=\"col\">Part</th>"
-				 "<th scope=\"col\">State</th></tr></thead>\n<tbody>\n");
-		add_parties(&html, request->approvers, request->napprovers, "approves", "approved");
-		add_parties(&html, request->parties, request->nparties, "signs", "signed");
-		html_add(&html, "</tbody>\n</table>\n");
+		sb_html_add(&html, "<h2>Signers</h2>\n<table>\n<thead><tr><th scope=\"col\">E-mail</th><th scope=\"col\">Name</th><th scope=\"col\">Part</th>"
+					"<th scope=\"col\">State</th></tr></thead>\n<tbody>\n");
+		add_participants(&html, request->approvers, request->napprovers, "approves", "approved");
+		add_participants(&html, request->participants, request->nparticipants, "signs", "signed");
+		sb_html_add(&html, "</tbody>\n</table>\n");
 	}
 	if (request->ndocuments > 0)
 		add_documents(&html, request);
 	add_history(&html, request);
-	html_add(&html, "<h2>Events</h2>\n");
-	add_events(&html, call, request);
-	html_add(&html, "<h2>Calls that name it</h2>\n");
-	add_calls(&html, call, request);
-	end(answer, &html);
+	sb_html_add(&html, "<h2>Events</h2>\n");
+	sb_add_events(&html, call, request);
+	sb_html_add(&html, "<h2>Calls that name it</h2>\n");
+	sb_add_calls(&html, call, request);
+	end(response, &html);
 }
 
 /* GET or HEAD /console/... */
 void
-console_page(Call *call, Answer *answer)
+sb_console_page(SbCall *call, SbResponse *response)
 {
 	static const char requests[] = "/console/requests/";
-	Request    *request = strncmp(call->path, requests, strlen(requests)) == 0 ?
-		request_by_id(call->path + strlen(requests)) : NULL;
-	Buffer		html = {0};
+	SbRequest  *request = strncmp(call->path, requests, strlen(requests)) == 0 ?
+		sb_request_by_id(call->path + strlen(requests)) : NULL;
+	SbBuffer	html = {0};
 
 	if (strcmp(call->method, "GET") != 0 && strcmp(call->method, "HEAD") != 0)
 	{
-		answer_notice(answer, 405, "The console only shows", "Nothing can be changed here.");
-		answer_header(answer, "Allow", "GET, HEAD");
+		sb_respond_notice(response, 405, "The console only shows", "Nothing can be changed here.");
+		sb_response_header(response, "Allow", "GET, HEAD");
 	}
 	else if (strcmp(call->path, "/console") == 0)
-		show_requests(call, answer);
+		show_requests(call, response);
 	else if (request != NULL)
-		show_request(call, request, answer);
+		show_request(call, request, response);
 	else if (strcmp(call->path, "/console/events") == 0)
 	{
 		begin(&html, call->path, "Events");
-		html_add(&html, "<h1>Events</h1>\n");
-		add_endpoints(&html);
-		add_events(&html, call, NULL);
-		end(answer, &html);
+		sb_html_add(&html, "<h1>Events</h1>\n");
+		sb_add_endpoints(&html);
+		sb_add_events(&html, call, NULL);
+		end(response, &html);
 	}
 	else if (strcmp(call->path, "/console/calls") == 0)
 	{
 		begin(&html, call->path, "Calls");
-		html_add(&html, "<h1>Calls of the API</h1>\n");
-		add_calls(&html, call, NULL);
-		end(answer, &html);
+		sb_html_add(&html, "<h1>Calls of the API</h1>\n");
+		sb_add_calls(&html, call, NULL);
+		end(response, &html);
 	}
 	else
-		answer_notice(answer, 404, "There is no such page", "The console begins at /console.");
+		sb_respond_notice(response, 404, "There is no such page", "The console begins at /console.");
 }

@@ -14,34 +14,34 @@
 
 /* Add the cell of a row that says which request it is about; NULL: none that is known. */
 static void
-add_request_cell(Buffer *html, const Request *request)
+add_request_cell(SbBuffer *html, const SbRequest *request)
 {
-	html_add(html, "<td data-label=\"Request\">");
+	sb_html_add(html, "<td data-label=\"Request\">");
 	if (request)
-		add_request_link(html, request);
-	html_add(html, "</td>");
+		sb_add_request_link(html, request);
+	sb_html_add(html, "</td>");
 }
 
 /* ---- Endpoints ---- */
 
 /* Where an endpoint is, without its path and what identifies its owner. */
 static void
-add_place(Buffer *html, const char *url)
+add_place(SbBuffer *html, const char *url)
 {
 	const char *host = strstr(url, "://") ? strstr(url, "://") + 3 : url;
 	size_t		length = strcspn(host, "/?#");
 	const char *at = memrchr(host, '@', length);
 	size_t		user = at ? (size_t) (at + 1 - host) : 0;
-	char	   *place = xprintf("%.*s%.*s%s", (int) (host - url), url, (int) (length - user), host + user,
-								host[length] ? "/\342\200\246" : "");
+	char	   *place = sb_psprintf("%.*s%.*s%s", (int) (host - url), url, (int) (length - user), host + user,
+									host[length] ? "/\342\200\246" : "");
 
-	html_add(html, "<bdi>%s</bdi>", place);
+	sb_html_add(html, "<bdi>%s</bdi>", place);
 	free(place);
 }
 
 /* Add the names of topics: the strings of an array, or the true members of an object. */
 static void
-add_topics(Buffer *html, const cJSON *topics)
+add_topics(SbBuffer *html, const cJSON *topics)
 {
 	const cJSON *topic;
 	const char *comma = "";
@@ -50,39 +50,39 @@ add_topics(Buffer *html, const cJSON *topics)
 	{
 		if (topic->string && !cJSON_IsTrue(topic))
 			continue;
-		html_add(html, "%s%s", comma, topic->string ? topic->string : topic->valuestring);
+		sb_html_add(html, "%s%s", comma, topic->string ? topic->string : topic->valuestring);
 		comma = ", ";
 	}
 }
 
 void
-add_endpoints(Buffer *html)
+sb_add_endpoints(SbBuffer *html)
 {
-	if (nendpoints == 0)
+	if (sb_nendpoints == 0)
 	{
-		html_add(html, "<p class=\"nothing\">Nobody listens: there is no webhook endpoint, and events are noted for endpoints only.</p>\n");
+		sb_html_add(html, "<p class=\"nothing\">Nobody listens: there is no webhook endpoint, and events are noted for endpoints only.</p>\n");
 		return;
 	}
-	html_add(html, "<h2>Endpoints</h2>\n<table>\n<thead><tr><th scope=\"col\">Where</th><th scope=\"col\">Description</th><th scope=\"col\">Topics</th>"
-			 "<th scope=\"col\">Muted</th><th scope=\"col\">State</th></tr></thead>\n<tbody>\n");
-	for (size_t i = 0; i < nendpoints; i++)
+	sb_html_add(html, "<h2>Endpoints</h2>\n<table>\n<thead><tr><th scope=\"col\">Where</th><th scope=\"col\">Description</th><th scope=\"col\">Topics</th>"
+				"<th scope=\"col\">Muted</th><th scope=\"col\">State</th></tr></thead>\n<tbody>\n");
+	for (size_t i = 0; i < sb_nendpoints; i++)
 	{
-		const Endpoint *endpoint = endpoints[i];
+		const SbEndpoint *endpoint = sb_endpoints[i];
 
-		html_add(html, "<tr><th scope=\"row\" data-label=\"Where\">");
+		sb_html_add(html, "<tr><th scope=\"row\" data-label=\"Where\">");
 		add_place(html, endpoint->url);
-		html_add(html, "</th><td data-label=\"Description\" dir=\"auto\">%s</td><td data-label=\"Topics\">",
-				 endpoint->description ? endpoint->description : "");
+		sb_html_add(html, "</th><td data-label=\"Description\" dir=\"auto\">%s</td><td data-label=\"Topics\">",
+					endpoint->description ? endpoint->description : "");
 		if (endpoint->topics)
 			add_topics(html, endpoint->topics);
 		else
-			html_add(html, "all");
-		html_add(html, "</td><td data-label=\"Muted\">");
+			sb_html_add(html, "all");
+		sb_html_add(html, "</td><td data-label=\"Muted\">");
 		add_topics(html, endpoint->muted);
-		html_add(html, "</td><td data-label=\"State\"><span class=\"chip %s\">%s</span></td></tr>\n",
-				 endpoint->deleted ? "plain" : "good", endpoint->deleted ? "removed" : "registered");
+		sb_html_add(html, "</td><td data-label=\"State\"><span class=\"chip %s\">%s</span></td></tr>\n",
+					endpoint->deleted ? "plain" : "good", endpoint->deleted ? "removed" : "registered");
 	}
-	html_add(html, "</tbody>\n</table>\n<h2>Events and their deliveries</h2>\n");
+	sb_html_add(html, "</tbody>\n</table>\n<h2>Events and their deliveries</h2>\n");
 }
 
 /* ---- Events ---- */
@@ -116,7 +116,7 @@ hide_secrets(cJSON *json)
 
 /* Add JSON as text; NULL: nothing. */
 static void
-add_json(Buffer *html, const cJSON *json)
+add_json(SbBuffer *html, const cJSON *json)
 {
 	cJSON	   *copy = json ? cJSON_Duplicate(json, true) : NULL;
 	char	   *text;
@@ -125,118 +125,118 @@ add_json(Buffer *html, const cJSON *json)
 		return;
 	hide_secrets(copy);
 	text = cJSON_Print(copy);
-	html_add(html, "<pre class=\"data\">%s</pre>\n", text);
+	sb_html_add(html, "<pre class=\"data\">%s</pre>\n", text);
 	cJSON_free(text);
 	cJSON_Delete(copy);
 }
 
 static void
-add_delivery(Buffer *html, const Delivery *delivery)
+add_delivery(SbBuffer *html, const SbDelivery *delivery)
 {
-	html_add(html, "<li>");
-	html_time(html, delivery->time, true);
+	sb_html_add(html, "<li>");
+	sb_html_time(html, delivery->time, true);
 	if (delivery->status == 0)
-		html_add(html, " <span>no answer</span>");
+		sb_html_add(html, " <span>no answer</span>");
 	else
-		html_add(html, " <span>HTTP %d</span>", delivery->status);
-	html_add(html, " <span class=\"minor\">%d ms</span></li>\n", (int) delivery->duration);
+		sb_html_add(html, " <span>HTTP %d</span>", delivery->status);
+	sb_html_add(html, " <span class=\"minor\">%d ms</span></li>\n", (int) delivery->duration);
 }
 
 static void
-add_event_row(Buffer *html, const Event *event, bool with_request)
+add_event_row(SbBuffer *html, const SbEvent *event, bool with_request)
 {
-	const char *id = get_text(event->content, "signatureRequestId");
-	const Request *request = id ? request_by_id(id) : NULL;
+	const char *id = sb_get_text(event->content, "signatureRequestId");
+	const SbRequest *request = id ? sb_request_by_id(id) : NULL;
 
-	html_add(html, "<tr><td data-label=\"Time\">");
-	html_time(html, event->created_at, true);
-	html_add(html, "</td><th scope=\"row\" data-label=\"Event\">%s <strong>%s</strong>", event->topic, event->action);
+	sb_html_add(html, "<tr><td data-label=\"Time\">");
+	sb_html_time(html, event->created_at, true);
+	sb_html_add(html, "</td><th scope=\"row\" data-label=\"Event\">%s <strong>%s</strong>", event->topic, event->action);
 	if (strcmp(event->nature, "SUCCESS") != 0)
-		html_add(html, " %s", event->nature);
-	html_add(html, "</th>");
+		sb_html_add(html, " %s", event->nature);
+	sb_html_add(html, "</th>");
 	if (with_request)
 		add_request_cell(html, request);
-	html_add(html, "<td data-label=\"To\">");
+	sb_html_add(html, "<td data-label=\"To\">");
 	add_place(html, event->endpoint->url);
-	html_add(html, "</td><td data-label=\"Delivery\"><details id=\"event-%s\">\n<summary>", event->id);
-	html_status(html, delivery_state(event));
-	html_add(html, " %d %s</summary>\n", event->attempts, event->attempts == 1 ? "attempt" : "attempts");
+	sb_html_add(html, "</td><td data-label=\"Delivery\"><details id=\"event-%s\">\n<summary>", event->id);
+	sb_html_status(html, sb_event_state(event));
+	sb_html_add(html, " %d %s</summary>\n", event->attempts, event->attempts == 1 ? "attempt" : "attempts");
 	if (event->attempts > event->ndeliveries)
-		html_add(html, "<p class=\"minor\">The last %d:</p>\n", event->ndeliveries);
-	html_add(html, "<ol class=\"history\">\n");
+		sb_html_add(html, "<p class=\"minor\">The last %d:</p>\n", event->ndeliveries);
+	sb_html_add(html, "<ol class=\"history\">\n");
 	for (int i = 0; i < event->ndeliveries; i++)
 		add_delivery(html, &event->deliveries[i]);
 	if (event->due != 0 && !event->endpoint->deleted)
 	{
-		html_add(html, "<li>");
-		html_time(html, event->due, true);
-		html_add(html, " <span>is next</span></li>\n");
+		sb_html_add(html, "<li>");
+		sb_html_time(html, event->due, true);
+		sb_html_add(html, " <span>is next</span></li>\n");
 	}
-	html_add(html, "</ol>\n");
+	sb_html_add(html, "</ol>\n");
 	add_json(html, event->content);
 	add_json(html, event->error);
-	html_add(html, "</details></td></tr>\n");
+	sb_html_add(html, "</details></td></tr>\n");
 }
 
 /* Whether an event is about a request (NULL: about anything). */
 static bool
-is_about(const Event *event, const Request *request)
+is_about(const SbEvent *event, const SbRequest *request)
 {
-	const char *id = get_text(event->content, "signatureRequestId");
+	const char *id = sb_get_text(event->content, "signatureRequestId");
 
 	return request == NULL || (id != NULL && strcmp(id, request->id) == 0);
 }
 
 /* Add a page of the events, newest first; all of one request, without pages. */
 void
-add_events(Buffer *html, Call *call, const Request *request)
+sb_add_events(SbBuffer *html, SbCall *call, const SbRequest *request)
 {
 	size_t		total = 0;
 	size_t		seen = 0;
-	Rows		rows;
+	SbRows		rows;
 
-	for (size_t i = 0; i < nevents; i++)
-		total += is_about(events[i], request);
-	rows = rows_of(call, total);
+	for (size_t i = 0; i < sb_nevents; i++)
+		total += is_about(sb_events[i], request);
+	rows = sb_rows_of(call, total);
 	if (request)
-		rows = (Rows) {.total = total, .pages = 1, .count = total};
+		rows = (SbRows) {.total = total, .pages = 1, .count = total};
 	if (total == 0)
 	{
-		html_add(html, "<p class=\"nothing\">None yet.</p>\n");
+		sb_html_add(html, "<p class=\"nothing\">None yet.</p>\n");
 		return;
 	}
-	html_add(html, "<table>\n<thead><tr><th scope=\"col\">Time (UTC)</th><th scope=\"col\">Event</th>");
+	sb_html_add(html, "<table>\n<thead><tr><th scope=\"col\">Time (UTC)</th><th scope=\"col\">Event</th>");
 	if (request == NULL)
-		html_add(html, "<th scope=\"col\">Request</th>");
-	html_add(html, "<th scope=\"col\">To</th><th scope=\"col\">Delivery</th></tr></thead>\n<tbody>\n");
-	for (size_t i = nevents; i-- > 0 && seen < rows.first + rows.count;)
+		sb_html_add(html, "<th scope=\"col\">Request</th>");
+	sb_html_add(html, "<th scope=\"col\">To</th><th scope=\"col\">Delivery</th></tr></thead>\n<tbody>\n");
+	for (size_t i = sb_nevents; i-- > 0 && seen < rows.first + rows.count;)
 	{
-		if (is_about(events[i], request) && seen++ >= rows.first)
-			add_event_row(html, events[i], request == NULL);
+		if (is_about(sb_events[i], request) && seen++ >= rows.first)
+			add_event_row(html, sb_events[i], request == NULL);
 	}
-	html_add(html, "</tbody>\n</table>\n");
-	add_pager(html, &rows, "");
+	sb_html_add(html, "</tbody>\n</table>\n");
+	sb_add_pager(html, &rows, "");
 }
 
 /* ---- Calls ---- */
 
 /* The request that a call made or names; NULL: none. */
-static const Request *
-request_of(const Entry *entry)
+static const SbRequest *
+request_of(const SbEntry *entry)
 {
 	static const char prefix[] = "/v4/signature-requests/";
-	char		id[ID_LENGTH + 1] = "";
+	char		id[SB_ID_LENGTH + 1] = "";
 
 	if (entry->created[0])
-		return request_by_id(entry->created);
+		return sb_request_by_id(entry->created);
 	if (strncmp(entry->path, prefix, strlen(prefix)) == 0)
-		strncpy(id, entry->path + strlen(prefix), ID_LENGTH);
-	return is_id(id) ? request_by_id(id) : NULL;
+		strncpy(id, entry->path + strlen(prefix), SB_ID_LENGTH);
+	return sb_is_id(id) ? sb_request_by_id(id) : NULL;
 }
 
 /* Whether a call made or names a request, or one of its documents. */
 static bool
-names(const Entry *entry, const Request *request)
+names(const SbEntry *entry, const SbRequest *request)
 {
 	if (strcmp(entry->created, request->id) == 0 || strstr(entry->path, request->id) != NULL)
 		return true;
@@ -250,7 +250,7 @@ names(const Entry *entry, const Request *request)
 
 /* What was to go wrong with a call, without the part of a bearer that chose it. */
 static void
-add_fault(Buffer *html, const char *fault)
+add_fault(SbBuffer *html, const char *fault)
 {
 	for (const char *word = fault; *word; word += strspn(word, " "))
 	{
@@ -258,9 +258,9 @@ add_fault(Buffer *html, const char *fault)
 
 		if (strncmp(word, "for=", 4) != 0)
 		{
-			char	   *copy = xprintf("%.*s ", (int) length, word);
+			char	   *copy = sb_psprintf("%.*s ", (int) length, word);
 
-			html_add(html, "%s", copy);
+			sb_html_add(html, "%s", copy);
 			free(copy);
 		}
 		word += length;
@@ -268,63 +268,63 @@ add_fault(Buffer *html, const char *fault)
 }
 
 static void
-add_call_row(Buffer *html, const Entry *entry, bool with_request)
+add_call_row(SbBuffer *html, const SbEntry *entry, bool with_request)
 {
-	const Request *request = with_request ? request_of(entry) : NULL;
-	char	   *path = xprintf("%.*s", (int) strcspn(entry->path, "?"), entry->path);
+	const SbRequest *request = with_request ? request_of(entry) : NULL;
+	char	   *path = sb_psprintf("%.*s", (int) strcspn(entry->path, "?"), entry->path);
 
-	html_add(html, "<tr><td data-label=\"Time\">");
-	html_time(html, entry->time, true);
-	html_add(html, "</td><th scope=\"row\" data-label=\"Operation\">%s</th><td data-label=\"Call\"><code>%s %s</code></td><td data-label=\"Answer\">",
-			 entry->operation[0] ? entry->operation : "(none)", entry->method, path);
+	sb_html_add(html, "<tr><td data-label=\"Time\">");
+	sb_html_time(html, entry->time, true);
+	sb_html_add(html, "</td><th scope=\"row\" data-label=\"Operation\">%s</th><td data-label=\"Call\"><code>%s %s</code></td><td data-label=\"Answer\">",
+				entry->operation[0] ? entry->operation : "(none)", entry->method, path);
 	if (entry->status != 0)
-		html_add(html, "<span class=\"chip %s\">%d</span>", entry->status < 400 ? "good" : "bad", entry->status);
+		sb_html_add(html, "<span class=\"chip %s\">%d</span>", entry->status < 400 ? "good" : "bad", entry->status);
 	if (entry->broken)
-		html_add(html, " <span class=\"chip bad\">%s</span>", entry->broken);
-	html_add(html, " <span class=\"minor\">%d ms</span>", (int) entry->duration);
+		sb_html_add(html, " <span class=\"chip bad\">%s</span>", entry->broken);
+	sb_html_add(html, " <span class=\"minor\">%d ms</span>", (int) entry->duration);
 	if (entry->fault)
 	{
-		html_add(html, " <span class=\"minor\">fault: ");
+		sb_html_add(html, " <span class=\"minor\">fault: ");
 		add_fault(html, entry->fault);
-		html_add(html, "</span>");
+		sb_html_add(html, "</span>");
 	}
-	html_add(html, "</td>");
+	sb_html_add(html, "</td>");
 	if (with_request)
 		add_request_cell(html, request);
-	html_add(html, "</tr>\n");
+	sb_html_add(html, "</tr>\n");
 	free(path);
 }
 
 /* Add a page of the calls, newest first; all that name one request, without pages. */
 void
-add_calls(Buffer *html, Call *call, const Request *request)
+sb_add_calls(SbBuffer *html, SbCall *call, const SbRequest *request)
 {
-	size_t		total = request ? 0 : journal_size();
+	size_t		total = request ? 0 : sb_journal_size();
 	size_t		seen = 0;
-	Rows		rows;
+	SbRows		rows;
 
-	for (size_t i = 0; request != NULL && i < journal_size(); i++)
-		total += names(journal_entry(i), request);
-	rows = rows_of(call, total);
+	for (size_t i = 0; request != NULL && i < sb_journal_size(); i++)
+		total += names(sb_journal_entry(i), request);
+	rows = sb_rows_of(call, total);
 	if (request)
-		rows = (Rows) {.total = total, .pages = 1, .count = total};
+		rows = (SbRows) {.total = total, .pages = 1, .count = total};
 	if (total == 0)
 	{
-		html_add(html, "<p class=\"nothing\">None yet.</p>\n");
+		sb_html_add(html, "<p class=\"nothing\">None yet.</p>\n");
 		return;
 	}
-	html_add(html, "<table>\n<thead><tr><th scope=\"col\">Time (UTC)</th><th scope=\"col\">Operation</th><th scope=\"col\">Call</th>"
-			 "<th scope=\"col\">Answer</th>");
+	sb_html_add(html, "<table>\n<thead><tr><th scope=\"col\">Time (UTC)</th><th scope=\"col\">Operation</th><th scope=\"col\">Call</th>"
+				"<th scope=\"col\">Answer</th>");
 	if (request == NULL)
-		html_add(html, "<th scope=\"col\">Request</th>");
-	html_add(html, "</tr></thead>\n<tbody>\n");
-	for (size_t i = journal_size(); i-- > 0 && seen < rows.first + rows.count;)
+		sb_html_add(html, "<th scope=\"col\">Request</th>");
+	sb_html_add(html, "</tr></thead>\n<tbody>\n");
+	for (size_t i = sb_journal_size(); i-- > 0 && seen < rows.first + rows.count;)
 	{
-		const Entry *entry = journal_entry(i);
+		const SbEntry *entry = sb_journal_entry(i);
 
 		if ((request == NULL || names(entry, request)) && seen++ >= rows.first)
 			add_call_row(html, entry, request == NULL);
 	}
-	html_add(html, "</tbody>\n</table>\n");
-	add_pager(html, &rows, "");
+	sb_html_add(html, "</tbody>\n</table>\n");
+	sb_add_pager(html, &rows, "");
 }

@@ -4,7 +4,7 @@
  *	  Pages for people: text that is escaped, and what all pages share.
  *
  * What others gave is text, never markup: it gets into a page only through
- * html_add(), which escapes it.  Pages load nothing from elsewhere, and no script
+ * sb_html_add(), which escapes it.  Pages load nothing from elsewhere, and no script
  * or style stands in them, so that their policy can forbid all of it.
  *
  *-------------------------------------------------------------------------
@@ -24,7 +24,7 @@ character_length(const char *text)
 {
 	for (size_t length = 1; length <= 4; length++)
 	{
-		if (valid_utf8(text, length))
+		if (sb_valid_utf8(text, length))
 			return length;
 		if (text[length] == '\0')
 			break;
@@ -37,7 +37,7 @@ character_length(const char *text)
  * may have, are replaced.
  */
 static void
-add_escaped(Buffer *html, const char *text)
+add_escaped(SbBuffer *html, const char *text)
 {
 	while (*text)
 	{
@@ -49,15 +49,15 @@ add_escaped(Buffer *html, const char *text)
 											   strchr("\t\n\r", *text) == NULL)))
 			entity = REPLACEMENT;
 		if (entity != NULL)
-			buffer_add(html, entity, strlen(entity));
+			sb_buffer_add(html, entity, strlen(entity));
 		else
-			buffer_add(html, text, length);
+			sb_buffer_add(html, text, length);
 		text += length > 0 ? length : 1;
 	}
 }
 
 void
-html_add(Buffer *html, const char *format,...)
+sb_html_add(SbBuffer *html, const char *format,...)
 {
 	va_list		args;
 	const char *percent;
@@ -65,24 +65,24 @@ html_add(Buffer *html, const char *format,...)
 	va_start(args, format);
 	while ((percent = strchr(format, '%')) != NULL)
 	{
-		buffer_add(html, format, (size_t) (percent - format));
+		sb_buffer_add(html, format, (size_t) (percent - format));
 		format = percent + 2;
 		if (percent[1] == 's')
 			add_escaped(html, va_arg(args, const char *));
 		else if (percent[1] == 'd')
-			buffer_printf(html, "%d", va_arg(args, int));
+			sb_buffer_printf(html, "%d", va_arg(args, int));
 		else
 		{
-			buffer_printf(html, "%zu", va_arg(args, size_t));
+			sb_buffer_printf(html, "%zu", va_arg(args, size_t));
 			format++;
 		}
 	}
 	va_end(args);
-	buffer_add(html, format, strlen(format));
+	sb_buffer_add(html, format, strlen(format));
 }
 
 void
-html_time(Buffer *html, int64_t ms, bool exact)
+sb_html_time(SbBuffer *html, int64_t ms, bool exact)
 {
 	time_t		seconds = ms / 1000;
 	struct tm	parts;
@@ -91,26 +91,26 @@ html_time(Buffer *html, int64_t ms, bool exact)
 
 	if (ms == 0)
 	{
-		html_add(html, "\342\200\223");
+		sb_html_add(html, "\342\200\223");
 		return;
 	}
-	format_time(ms, machine);
+	sb_format_time(ms, machine);
 	gmtime_r(&seconds, &parts);
 	if (exact)
 		snprintf(human, sizeof(human), "%.10s %.12s", machine, machine + 11);
 	else
 		strftime(human, sizeof(human), "%-d %b %Y, %H:%M UTC", &parts);
-	html_add(html, "<time datetime=\"%s\">%s</time>", machine, human);
+	sb_html_add(html, "<time datetime=\"%s\">%s</time>", machine, human);
 }
 
 void
-html_size(Buffer *html, size_t size)
+sb_html_size(SbBuffer *html, size_t size)
 {
 	if (size < 1000)
-		html_add(html, size == 1 ? "%zu byte" : "%zu bytes", size);
+		sb_html_add(html, size == 1 ? "%zu byte" : "%zu bytes", size);
 	else
-		buffer_printf(html, size < 1000000 ? "%.1f kB" : "%.1f MB",
-					  (double) size / (size < 1000000 ? 1000 : 1000000));
+		sb_buffer_printf(html, size < 1000000 ? "%.1f kB" : "%.1f MB",
+						 (double) size / (size < 1000000 ? 1000 : 1000000));
 }
 
 /* How a status is coloured; the word itself is always there, too. */
@@ -136,9 +136,9 @@ tone_of(const char *status)
 }
 
 void
-html_status(Buffer *html, const char *status)
+sb_html_status(SbBuffer *html, const char *status)
 {
-	html_add(html, "<span class=\"chip %s\">%s</span>", tone_of(status), status);
+	sb_html_add(html, "<span class=\"chip %s\">%s</span>", tone_of(status), status);
 }
 
 /*
@@ -146,61 +146,61 @@ html_status(Buffer *html, const char *status)
  * console (which has a script), since that is what differs between tabs.
  */
 void
-page_begin(Buffer *html, const char *state, const char *title, bool console)
+sb_page_begin(SbBuffer *html, const char *state, const char *title, bool console)
 {
-	html_add(html,
-			 "<!DOCTYPE html>\n"
-			 "<html lang=\"en\">\n"
-			 "<head>\n"
-			 "<meta charset=\"utf-8\">\n"
-			 "<meta name=\"viewport\" content=\"width=device-width, initial-scale=1\">\n"
-			 "<meta name=\"color-scheme\" content=\"light dark\">\n"
-			 "<title>%s: %s</title>\n"
-			 "<link rel=\"icon\" href=\"/page/icon.svg\" type=\"image/svg+xml\">\n"
-			 "<link rel=\"stylesheet\" href=\"/page/style.css\">\n",
-			 state, title);
+	sb_html_add(html,
+				"<!DOCTYPE html>\n"
+				"<html lang=\"en\">\n"
+				"<head>\n"
+				"<meta charset=\"utf-8\">\n"
+				"<meta name=\"viewport\" content=\"width=device-width, initial-scale=1\">\n"
+				"<meta name=\"color-scheme\" content=\"light dark\">\n"
+				"<title>%s: %s</title>\n"
+				"<link rel=\"icon\" href=\"/page/icon.svg\" type=\"image/svg+xml\">\n"
+				"<link rel=\"stylesheet\" href=\"/page/style.css\">\n",
+				state, title);
 	if (console)
-		html_add(html,
-				 "<script src=\"/page/console.js\" defer></script>\n"
-				 "<noscript><meta http-equiv=\"refresh\" content=\"10\"></noscript>\n");
-	html_add(html,
-			 "</head>\n"
-			 "<body>\n"
-			 "<a class=\"skip\" href=\"#main\">Skip to the content</a>\n"
-			 "<header class=\"top\"><p class=\"wide\">"
-			 "<strong>ignisign sandbox</strong> <span>%s</span></p></header>\n",
-			 console ? "Console, to read only" : "For tests: signatures made here have no legal value");
+		sb_html_add(html,
+					"<script src=\"/page/console.js\" defer></script>\n"
+					"<noscript><meta http-equiv=\"refresh\" content=\"10\"></noscript>\n");
+	sb_html_add(html,
+				"</head>\n"
+				"<body>\n"
+				"<a class=\"skip\" href=\"#main\">Skip to the content</a>\n"
+				"<header class=\"top\"><p class=\"wide\">"
+				"<strong>ignisign sandbox</strong> <span>%s</span></p></header>\n",
+				console ? "Console, to read only" : "For tests: signatures made here have no legal value");
 }
 
 void
-answer_policy(Answer *answer, const char *policy)
+sb_response_policy(SbResponse *response, const char *policy)
 {
-	answer_header(answer, "Content-Security-Policy", "%s", policy);
-	answer_header(answer, "X-Content-Type-Options", "nosniff");
-	answer_header(answer, "Referrer-Policy", "same-origin");
-	answer_header(answer, "Cache-Control", "no-store");
+	sb_response_header(response, "Content-Security-Policy", "%s", policy);
+	sb_response_header(response, "X-Content-Type-Options", "nosniff");
+	sb_response_header(response, "Referrer-Policy", "same-origin");
+	sb_response_header(response, "Cache-Control", "no-store");
 }
 
 /* The end of a page; the buffer is taken over. */
 void
-page_end(Answer *answer, int status, Buffer *html)
+sb_page_end(SbResponse *response, int status, SbBuffer *html)
 {
-	html_add(html, "</body>\n</html>\n");
-	answer->status = status;
-	answer->content_type = "text/html; charset=utf-8";
-	buffer_free(&answer->body);
-	answer->body = *html;
+	sb_html_add(html, "</body>\n</html>\n");
+	response->status = status;
+	response->content_type = "text/html; charset=utf-8";
+	sb_buffer_free(&response->body);
+	response->body = *html;
 	memset(html, 0, sizeof(*html));
 }
 
 void
-answer_notice(Answer *answer, int status, const char *title, const char *text)
+sb_respond_notice(SbResponse *response, int status, const char *title, const char *text)
 {
-	Buffer		html = {0};
+	SbBuffer	html = {0};
 
-	page_begin(&html, "ignisign sandbox", title, false);
-	html_add(&html, "<main id=\"main\" class=\"notice\">\n<h1>%s</h1>\n<p>%s</p>\n</main>\n", title, text);
-	answer_policy(answer, "default-src 'none'; style-src 'self'; img-src 'self'; base-uri 'none'; form-action 'none'; "
-				  "frame-ancestors 'none'");
-	page_end(answer, status, &html);
+	sb_page_begin(&html, "ignisign sandbox", title, false);
+	sb_html_add(&html, "<main id=\"main\" class=\"notice\">\n<h1>%s</h1>\n<p>%s</p>\n</main>\n", title, text);
+	sb_response_policy(response, "default-src 'none'; style-src 'self'; img-src 'self'; base-uri 'none'; form-action 'none'; "
+					   "frame-ancestors 'none'");
+	sb_page_end(response, status, &html);
 }

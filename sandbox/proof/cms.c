@@ -24,15 +24,15 @@ have_authority(void)
 	{
 		authority_key = EVP_EC_gen("P-256");
 		authority = authority_key ?
-			make_certificate(authority_key, "ignisign-sandbox signers CA", NULL, authority_key, NULL) : NULL;
-		note_authority();
+			sb_make_certificate(authority_key, "ignisign-sandbox signers CA", NULL, authority_key, NULL) : NULL;
+		sb_note_authority();
 	}
 	return authority != NULL;
 }
 
 /* The authority's certificate in PEM, to be freed; NULL: not possible. */
 char *
-signing_authority(void)
+sb_signing_authority(void)
 {
 	BIO		   *bio;
 
@@ -40,16 +40,16 @@ signing_authority(void)
 		return NULL;
 	bio = BIO_new(BIO_s_mem());
 	PEM_write_bio_X509(bio, authority);
-	return take_text(bio);
+	return sb_take_bio_text(bio);
 }
 
 /* Make a key of a signer and its certificate. */
 bool
-make_identity(const Signer *signer, EVP_PKEY **key, X509 **certificate)
+sb_make_identity(const SbSigner *signer, EVP_PKEY **key, X509 **certificate)
 {
 	*key = EVP_EC_gen("P-256");
 	*certificate = *key && have_authority() ?
-		make_certificate(*key, signer->inputs[SIGNER_EMAIL], authority, authority_key, "emailProtection") : NULL;
+		sb_make_certificate(*key, signer->inputs[SB_SIGNER_EMAIL], authority, authority_key, "emailProtection") : NULL;
 	if (*certificate == NULL)
 		EVP_PKEY_free(*key);
 	return *certificate != NULL;
@@ -79,7 +79,7 @@ sign_content(EVP_PKEY *key, X509 *certificate, BIO *content, const uint8_t *hash
 
 /* Sign in a signer's name, detached, in DER; false: not possible. */
 static bool
-sign_as(const Signer *signer, const void *data, size_t size, const uint8_t *hash, Buffer *signature)
+sign_as(const SbSigner *signer, const void *data, size_t size, const uint8_t *hash, SbBuffer *signature)
 {
 	EVP_PKEY   *key;
 	X509	   *certificate;
@@ -88,14 +88,14 @@ sign_as(const Signer *signer, const void *data, size_t size, const uint8_t *hash
 	unsigned char *der = NULL;
 	int			length = 0;
 
-	if (!make_identity(signer, &key, &certificate))
+	if (!sb_make_identity(signer, &key, &certificate))
 		return false;
 	content = BIO_new_mem_buf(data, (int) size);
 	cms = sign_content(key, certificate, content, hash);
 	if (cms != NULL)
 		length = i2d_CMS_ContentInfo(cms, &der);
 	if (length > 0)
-		buffer_add(signature, der, (size_t) length);
+		sb_buffer_add(signature, der, (size_t) length);
 	OPENSSL_free(der);
 	CMS_ContentInfo_free(cms);
 	BIO_free(content);
@@ -106,23 +106,23 @@ sign_as(const Signer *signer, const void *data, size_t size, const uint8_t *hash
 
 /* Sign bytes in a signer's name. */
 bool
-sign_bytes(const Signer *signer, const void *data, size_t size, Buffer *signature)
+sb_sign_bytes(const SbSigner *signer, const void *data, size_t size, SbBuffer *signature)
 {
 	return sign_as(signer, data, size, NULL, signature);
 }
 
-/* CADES and PKCS7 of a party under a document, of which only the hash may be here; false: not possible. */
+/* CADES and PKCS7 of a participant under a document, of which only the hash may be here; false: not possible. */
 bool
-make_cms(const Document *document, const Party *party, Buffer *cms)
+sb_make_cms(const SbDocument *document, const SbParticipant *participant, SbBuffer *cms)
 {
 	return document->content != NULL ?
-		sign_as(party->signer, document->content, document->size, NULL, cms) :
-		sign_as(party->signer, "", 0, document->hash, cms);
+		sign_as(participant->signer, document->content, document->size, NULL, cms) :
+		sign_as(participant->signer, "", 0, document->hash, cms);
 }
 
 /* The authority, as two texts in PEM. */
 void
-record_authority(Record *record, void *object)
+sb_record_authority(SbRecord *record, void *object)
 {
 	char	   *certificate = NULL;
 	char	   *key = NULL;
@@ -133,11 +133,11 @@ record_authority(Record *record, void *object)
 		BIO		   *bio = BIO_new(BIO_s_mem());
 
 		PEM_write_bio_PrivateKey(bio, authority_key, NULL, NULL, 0, NULL, NULL);
-		key = take_text(bio);
-		certificate = signing_authority();
+		key = sb_take_bio_text(bio);
+		certificate = sb_signing_authority();
 	}
-	record_text(record, &certificate);
-	record_text(record, &key);
+	sb_record_text(record, &certificate);
+	sb_record_text(record, &key);
 	if (record->reading && certificate != NULL && key != NULL)
 	{
 		BIO		   *bio = BIO_new_mem_buf(certificate, -1);
@@ -155,8 +155,8 @@ record_authority(Record *record, void *object)
 
 /* Note the authority, once it is there. */
 void
-note_authority(void)
+sb_note_authority(void)
 {
 	if (authority != NULL)
-		state_note(STATE_AUTHORITY, NULL);
+		sb_state_append(SB_STATE_AUTHORITY, NULL);
 }

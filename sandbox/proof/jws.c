@@ -19,7 +19,7 @@
 static char *
 to_base64url(const void *data, size_t length)
 {
-	char	   *text = to_base64(data, length);
+	char	   *text = sb_to_base64(data, length);
 
 	for (char *c = text; *c; c++)
 		*c = *c == '+' ? '-' : *c == '/' ? '_' : *c;
@@ -29,7 +29,7 @@ to_base64url(const void *data, size_t length)
 
 /* Sign text by ES256; NULL: not possible. */
 static char *
-sign_text(EVP_PKEY *key, const Buffer *text)
+sign_text(EVP_PKEY *key, const SbBuffer *text)
 {
 	EVP_MD_CTX *context = EVP_MD_CTX_new();
 	unsigned char der[128];
@@ -52,12 +52,12 @@ sign_text(EVP_PKEY *key, const Buffer *text)
 
 /* The header that is signed along; jades: with what JAdES adds, detached: and how to find the data. */
 static char *
-make_header(const Document *document, const Party *party, X509 *certificate, bool jades, bool detached)
+make_header(const SbDocument *document, const SbParticipant *participant, X509 *certificate, bool jades, bool detached)
 {
 	cJSON	   *header = cJSON_CreateObject();
 	unsigned char *der = NULL;
 	int			length = i2d_X509(certificate, &der);
-	char	   *text = to_base64(der, (size_t) length);
+	char	   *text = sb_to_base64(der, (size_t) length);
 	uint8_t		hash[32];
 	char		time[32];
 	char	   *printed;
@@ -69,11 +69,11 @@ make_header(const Document *document, const Party *party, X509 *certificate, boo
 	{
 		cJSON	   *critical = cJSON_AddArrayToObject(header, "crit");
 
-		sha256(der, (size_t) length, hash);
+		sb_sha256(der, (size_t) length, hash);
 		text = to_base64url(hash, sizeof(hash));
 		cJSON_AddStringToObject(header, "x5t#S256", text);
 		free(text);
-		format_time(party->signed_at, time);
+		sb_format_time(participant->signed_at, time);
 		time[19] = 'Z';			/* without fractions of a second */
 		time[20] = '\0';
 		cJSON_AddStringToObject(header, "sigT", time);
@@ -99,34 +99,34 @@ make_header(const Document *document, const Party *party, X509 *certificate, boo
 	return text;
 }
 
-/* Sign a document in a party's name; false: not possible. */
+/* Sign a document in a participant's name; false: not possible. */
 static bool
-sign_json(const Document *document, const Party *party, bool jades, bool detached, char **header, char **signature)
+sign_json(const SbDocument *document, const SbParticipant *participant, bool jades, bool detached, char **header, char **signature)
 {
 	EVP_PKEY   *key;
 	X509	   *certificate;
-	Buffer		text = {0};
-	char	   *payload = detached ? xstrdup("") : to_base64url(document->content, document->size);
+	SbBuffer	text = {0};
+	char	   *payload = detached ? sb_strdup("") : to_base64url(document->content, document->size);
 
 	*signature = NULL;
-	if (make_identity(party->signer, &key, &certificate))
+	if (sb_make_identity(participant->signer, &key, &certificate))
 	{
-		*header = make_header(document, party, certificate, jades, detached);
-		buffer_printf(&text, "%s.%s", *header, payload);
+		*header = make_header(document, participant, certificate, jades, detached);
+		sb_buffer_printf(&text, "%s.%s", *header, payload);
 		*signature = sign_text(key, &text);
 		if (*signature == NULL)
 			free(*header);
 		X509_free(certificate);
 		EVP_PKEY_free(key);
 	}
-	buffer_free(&text);
+	sb_buffer_free(&text);
 	free(payload);
 	return *signature != NULL;
 }
 
 /* JWSATT, JADESATT, JADESDET: a JWS in its compact form; false: there is none. */
 bool
-make_jws(const Document *document, const Party *party, const char *type, Buffer *jws)
+sb_make_jws(const SbDocument *document, const SbParticipant *participant, const char *type, SbBuffer *jws)
 {
 	bool		jades = strcmp(type, "JADESATT") == 0 || strcmp(type, "JADESDET") == 0;
 	bool		detached = strcmp(type, "JADESDET") == 0;
@@ -135,10 +135,10 @@ make_jws(const Document *document, const Party *party, const char *type, Buffer 
 	char	   *payload;
 
 	if (strcmp(document->nature, "DATA_JSON") != 0 || (!jades && strcmp(type, "JWSATT") != 0) ||
-		!sign_json(document, party, jades, detached, &header, &signature))
+		!sign_json(document, participant, jades, detached, &header, &signature))
 		return false;
 	payload = to_base64url(document->content, detached ? 0 : document->size);
-	buffer_printf(jws, "%s.%s.%s", header, payload, signature);
+	sb_buffer_printf(jws, "%s.%s.%s", header, payload, signature);
 	free(payload);
 	free(header);
 	free(signature);
@@ -147,7 +147,7 @@ make_jws(const Document *document, const Party *party, const char *type, Buffer 
 
 /* SIGNED_DATA: a JWS in JSON, with a signature of each who has signed; false: there is none. */
 bool
-make_signed_data(const Document *document, Buffer *json)
+sb_make_signed_data(const SbDocument *document, SbBuffer *json)
 {
 	cJSON	   *tree;
 	cJSON	   *list;
@@ -160,14 +160,14 @@ make_signed_data(const Document *document, Buffer *json)
 	cJSON_AddStringToObject(tree, "payload", text);
 	free(text);
 	list = cJSON_AddArrayToObject(tree, "signatures");
-	for (int i = 0; i < document->request->nparties; i++)
+	for (int i = 0; i < document->request->nparticipants; i++)
 	{
-		const Party *party = &document->request->parties[i];
+		const SbParticipant *participant = &document->request->participants[i];
 		char	   *header;
 		char	   *signature;
 		cJSON	   *item;
 
-		if (party->signed_at == 0 || !sign_json(document, party, true, false, &header, &signature))
+		if (participant->signed_at == 0 || !sign_json(document, participant, true, false, &header, &signature))
 			continue;
 		item = cJSON_CreateObject();
 		cJSON_AddStringToObject(item, "protected", header);
@@ -178,7 +178,7 @@ make_signed_data(const Document *document, Buffer *json)
 	}
 	text = cJSON_PrintUnformatted(tree);
 	cJSON_Delete(tree);
-	buffer_add(json, text, strlen(text));
+	sb_buffer_add(json, text, strlen(text));
 	cJSON_free(text);
 	return true;
 }

@@ -20,7 +20,7 @@
 /* A PDF being written: its bytes, and where each object starts. */
 typedef struct Writer
 {
-	Buffer	   *pdf;
+	SbBuffer   *pdf;
 	size_t		offsets[1000];
 } Writer;
 
@@ -28,14 +28,14 @@ static void
 begin_object(Writer *writer, int number)
 {
 	writer->offsets[number] = writer->pdf->length;
-	buffer_printf(writer->pdf, "%d 0 obj\n", number);
+	sb_buffer_printf(writer->pdf, "%d 0 obj\n", number);
 }
 
 /* Add one line as the operand of Tj, in WinAnsi: what that lacks becomes '?'. */
 static void
-add_line(Buffer *stream, const char *text, size_t length)
+add_line(SbBuffer *stream, const char *text, size_t length)
 {
-	buffer_add(stream, "(", 1);
+	sb_buffer_add(stream, "(", 1);
 	for (size_t i = 0; i < length; i++)
 	{
 		unsigned char c = (unsigned char) text[i];
@@ -47,17 +47,17 @@ add_line(Buffer *stream, const char *text, size_t length)
 		else if (c >= 0x80 || c < 0x20)
 			c = '?';
 		if (c == '(' || c == ')' || c == '\\')
-			buffer_add(stream, "\\", 1);
-		buffer_add(stream, &c, 1);
+			sb_buffer_add(stream, "\\", 1);
+		sb_buffer_add(stream, &c, 1);
 	}
-	buffer_printf(stream, ") Tj T*\n");
+	sb_buffer_printf(stream, ") Tj T*\n");
 }
 
 /* The content of the page that begins at "text"; returns where the next does. */
 static const char *
-add_page_of_lines(Buffer *stream, const char *text)
+add_page_of_lines(SbBuffer *stream, const char *text)
 {
-	buffer_printf(stream, "BT /F1 10 Tf %d TL %d %d Td\n", LINE_HEIGHT, MARGIN, PAGE_HEIGHT - MARGIN);
+	sb_buffer_printf(stream, "BT /F1 10 Tf %d TL %d %d Td\n", LINE_HEIGHT, MARGIN, PAGE_HEIGHT - MARGIN);
 	for (int i = 0; i < LINES_PER_PAGE && *text; i++)
 	{
 		size_t		length = strcspn(text, "\n");
@@ -65,52 +65,52 @@ add_page_of_lines(Buffer *stream, const char *text)
 		add_line(stream, text, length);
 		text += length + (text[length] == '\n');
 	}
-	buffer_printf(stream, "ET\n");
+	sb_buffer_printf(stream, "ET\n");
 	return text;
 }
 
 /* Write a PDF with these lines. */
 void
-write_pdf(const Buffer *lines, Buffer *pdf)
+sb_write_pdf(const SbBuffer *lines, SbBuffer *pdf)
 {
 	Writer		writer = {.pdf = pdf};
-	Buffer		kids = {0};
+	SbBuffer	kids = {0};
 	const char *text = lines->data;
 	size_t		xref;
 	int			number = 4;
 	int			max = (int) (sizeof(writer.offsets) / sizeof(writer.offsets[0]));
 
-	buffer_printf(pdf, "%%PDF-1.4\n");
+	sb_buffer_printf(pdf, "%%PDF-1.4\n");
 	begin_object(&writer, 1);
-	buffer_printf(pdf, "<< /Type /Catalog /Pages 3 0 R >>\nendobj\n");
+	sb_buffer_printf(pdf, "<< /Type /Catalog /Pages 3 0 R >>\nendobj\n");
 	begin_object(&writer, 2);
-	buffer_printf(pdf, "<< /Type /Font /Subtype /Type1 /BaseFont /Helvetica "
-				  "/Encoding /WinAnsiEncoding >>\nendobj\n");
+	sb_buffer_printf(pdf, "<< /Type /Font /Subtype /Type1 /BaseFont /Helvetica "
+					 "/Encoding /WinAnsiEncoding >>\nendobj\n");
 	for (; *text && number + 2 <= max; number += 2)
 	{
-		Buffer		stream = {0};
+		SbBuffer	stream = {0};
 
 		text = add_page_of_lines(&stream, text);
-		buffer_printf(&kids, "%d 0 R ", number);
+		sb_buffer_printf(&kids, "%d 0 R ", number);
 		begin_object(&writer, number);
-		buffer_printf(pdf, "<< /Type /Page /Parent 3 0 R /MediaBox [0 0 %d %d] /Contents %d 0 R "
-					  "/Resources << /Font << /F1 2 0 R >> >> >>\nendobj\n",
-					  PAGE_WIDTH, PAGE_HEIGHT, number + 1);
+		sb_buffer_printf(pdf, "<< /Type /Page /Parent 3 0 R /MediaBox [0 0 %d %d] /Contents %d 0 R "
+						 "/Resources << /Font << /F1 2 0 R >> >> >>\nendobj\n",
+						 PAGE_WIDTH, PAGE_HEIGHT, number + 1);
 		begin_object(&writer, number + 1);
-		buffer_printf(pdf, "<< /Length %zu >>\nstream\n", stream.length);
-		buffer_add(pdf, stream.data, stream.length);
-		buffer_printf(pdf, "endstream\nendobj\n");
-		buffer_free(&stream);
+		sb_buffer_printf(pdf, "<< /Length %zu >>\nstream\n", stream.length);
+		sb_buffer_add(pdf, stream.data, stream.length);
+		sb_buffer_printf(pdf, "endstream\nendobj\n");
+		sb_buffer_free(&stream);
 	}
 	begin_object(&writer, 3);
-	buffer_printf(pdf, "<< /Type /Pages /Kids [%s] /Count %d >>\nendobj\n", kids.data, (number - 4) / 2);
-	buffer_free(&kids);
+	sb_buffer_printf(pdf, "<< /Type /Pages /Kids [%s] /Count %d >>\nendobj\n", kids.data, (number - 4) / 2);
+	sb_buffer_free(&kids);
 
 	xref = pdf->length;
-	buffer_printf(pdf, "xref\n0 %d\n0000000000 65535 f \n", number);
+	sb_buffer_printf(pdf, "xref\n0 %d\n0000000000 65535 f \n", number);
 	for (int i = 1; i < number; i++)
-		buffer_printf(pdf, "%010zu 00000 n \n", writer.offsets[i]);
-	buffer_printf(pdf, "trailer\n<< /Size %d /Root 1 0 R >>\nstartxref\n%zu\n%%%%EOF\n", number, xref);
+		sb_buffer_printf(pdf, "%010zu 00000 n \n", writer.offsets[i]);
+	sb_buffer_printf(pdf, "trailer\n<< /Size %d /Root 1 0 R >>\nstartxref\n%zu\n%%%%EOF\n", number, xref);
 }
 
 /* Read a PDF; false: it cannot be. */
@@ -125,7 +125,7 @@ read_pdf(qpdf_data qpdf, const char *name, const void *data, size_t size)
 
 /* Whether a PDF is encrypted, be it with a password that opens it or not. */
 bool
-is_encrypted(const void *data, size_t size)
+sb_is_encrypted(const void *data, size_t size)
 {
 	qpdf_data	qpdf;
 	bool		result = false;
@@ -158,8 +158,8 @@ add_fields(qpdf_data qpdf, int count)
 	}
 	for (int n = 1; n <= count; n++)
 	{
-		char	   *text = xprintf("<< /Type /Annot /Subtype /Widget /FT /Sig /T (" SIGNATURE_FIELD "%d) "
-								   "/Rect [0 0 0 0] /F 132 >>", n);
+		char	   *text = sb_psprintf("<< /Type /Annot /Subtype /Widget /FT /Sig /T (" SB_SIGNATURE_FIELD "%d) "
+									   "/Rect [0 0 0 0] /F 132 >>", n);
 		qpdf_oh		field = qpdf_make_indirect_object(qpdf, qpdf_oh_parse(qpdf, text));
 
 		qpdf_oh_append_item(qpdf, fields, field);
@@ -174,7 +174,7 @@ add_fields(qpdf_data qpdf, int count)
  * (pdf_sign.c); false: one of them cannot be read, or is encrypted.
  */
 bool
-prepare_pdf(const void *data, size_t size, const Buffer *more, int signatures, Buffer *result)
+sb_prepare_pdf(const void *data, size_t size, const SbBuffer *more, int signatures, SbBuffer *result)
 {
 	qpdf_data	first = qpdf_init();
 	qpdf_data	second = qpdf_init();
@@ -199,7 +199,7 @@ prepare_pdf(const void *data, size_t size, const Buffer *more, int signatures, B
 			done = (qpdf_write(first) & QPDF_ERRORS) == 0;
 		}
 		if (done)
-			buffer_add(result, qpdf_get_buffer(first), qpdf_get_buffer_length(first));
+			sb_buffer_add(result, qpdf_get_buffer(first), qpdf_get_buffer_length(first));
 	}
 	qpdf_cleanup(&second);
 	qpdf_cleanup(&first);

@@ -3,7 +3,7 @@
  * pdf_sign.c
  *	  PAdES signatures: each an incremental update of the PDF.
  *
- * The PDF comes from prepare_pdf(), which has libqpdf write it with a field for
+ * The PDF comes from sb_prepare_pdf(), which has libqpdf write it with a field for
  * each signature, in a form that is known: objects in the open, one table of
  * references, one trailer.  A signature gives its field a value and signs all
  * bytes but its own.
@@ -31,7 +31,7 @@ typedef struct Trailer
 
 /* The last place of a text in a PDF; NULL: there is none. */
 static const char *
-find_last(const Buffer *pdf, const char *text)
+find_last(const SbBuffer *pdf, const char *text)
 {
 	size_t		length = strlen(text);
 
@@ -45,7 +45,7 @@ find_last(const Buffer *pdf, const char *text)
 
 /* Read the last trailer; false: it is not of the form that we know. */
 static bool
-read_trailer(const Buffer *pdf, Trailer *trailer)
+read_trailer(const SbBuffer *pdf, Trailer *trailer)
 {
 	const char *start = find_last(pdf, "startxref");
 	const char *text = find_last(pdf, "trailer");
@@ -64,9 +64,9 @@ read_trailer(const Buffer *pdf, Trailer *trailer)
 
 /* Find the object of a signature's field; false: it is not there. */
 static bool
-find_field(const Buffer *pdf, int n, int *number, char **dictionary)
+find_field(const SbBuffer *pdf, int n, int *number, char **dictionary)
 {
-	char	   *name = xprintf("/T (" SIGNATURE_FIELD "%d)", n);
+	char	   *name = sb_psprintf("/T (" SB_SIGNATURE_FIELD "%d)", n);
 	const char *place = find_last(pdf, name);
 	const char *start = place;
 	const char *end = place ? strstr(place, "endobj") : NULL;
@@ -80,56 +80,56 @@ find_field(const Buffer *pdf, int n, int *number, char **dictionary)
 	for (const char *digits = start; digits > pdf->data && *dictionary == NULL; digits--)
 	{
 		if (digits[-1] == '\n' && sscanf(digits, "%d 0 obj", number) == 1)
-			*dictionary = xprintf("%.*s", (int) (end - start - 6), start + 6);
+			*dictionary = sb_psprintf("%.*s", (int) (end - start - 6), start + 6);
 	}
 	return *dictionary != NULL;
 }
 
 /* Text as a string of PDF. */
 static void
-add_string(Buffer *pdf, const char *text)
+add_string(SbBuffer *pdf, const char *text)
 {
-	buffer_add(pdf, "(", 1);
+	sb_buffer_add(pdf, "(", 1);
 	for (; *text; text++)
 	{
 		if (strchr("()\\", *text))
-			buffer_add(pdf, "\\", 1);
-		buffer_add(pdf, text, 1);
+			sb_buffer_add(pdf, "\\", 1);
+		sb_buffer_add(pdf, text, 1);
 	}
-	buffer_add(pdf, ")", 1);
+	sb_buffer_add(pdf, ")", 1);
 }
 
 /* Put the signature into its place; false: not possible. */
 static bool
-fill_in(Buffer *pdf, size_t contents, size_t range, const Signer *signer)
+fill_in(SbBuffer *pdf, size_t contents, size_t range, const SbSigner *signer)
 {
 	size_t		after = contents + CONTENTS_LENGTH + 2;
 	char		numbers[64];
-	Buffer		signed_bytes = {0};
-	Buffer		signature = {0};
+	SbBuffer	signed_bytes = {0};
+	SbBuffer	signature = {0};
 	bool		done;
 
 	snprintf(numbers, sizeof(numbers), "[0 %010zu %010zu %010zu]", contents, after, pdf->length - after);
 	memcpy(pdf->data + range, numbers, strlen(numbers));
-	buffer_add(&signed_bytes, pdf->data, contents);
-	buffer_add(&signed_bytes, pdf->data + after, pdf->length - after);
-	done = sign_bytes(signer, signed_bytes.data, signed_bytes.length, &signature) &&
+	sb_buffer_add(&signed_bytes, pdf->data, contents);
+	sb_buffer_add(&signed_bytes, pdf->data + after, pdf->length - after);
+	done = sb_sign_bytes(signer, signed_bytes.data, signed_bytes.length, &signature) &&
 		signature.length * 2 <= CONTENTS_LENGTH;
 	if (done)
 	{
-		char	   *hex = to_hex((const uint8_t *) signature.data, signature.length);
+		char	   *hex = sb_to_hex((const uint8_t *) signature.data, signature.length);
 
 		memcpy(pdf->data + contents + 1, hex, signature.length * 2);
 		free(hex);
 	}
-	buffer_free(&signed_bytes);
-	buffer_free(&signature);
+	sb_buffer_free(&signed_bytes);
+	sb_buffer_free(&signature);
 	return done;
 }
 
 /* Add the n-th signature, counted from 1; false: not possible. */
 bool
-sign_pdf(Buffer *pdf, int n, const Party *party)
+sb_sign_pdf(SbBuffer *pdf, int n, const SbParticipant *participant)
 {
 	Trailer		trailer;
 	char	   *dictionary;
@@ -140,7 +140,7 @@ sign_pdf(Buffer *pdf, int n, const Party *party)
 	size_t		range;
 	size_t		contents;
 	size_t		xref;
-	time_t		seconds = (time_t) (party->signed_at / 1000);
+	time_t		seconds = (time_t) (participant->signed_at / 1000);
 	struct tm	tm;
 	char		time[32];
 
@@ -154,24 +154,24 @@ sign_pdf(Buffer *pdf, int n, const Party *party)
 	while (end > dictionary && end[-1] == '>')
 		end--;
 	field_offset = pdf->length;
-	buffer_printf(pdf, "%d 0 obj%.*s/V %d 0 R >>\nendobj\n", field, (int) (end - dictionary), dictionary, trailer.size);
+	sb_buffer_printf(pdf, "%d 0 obj%.*s/V %d 0 R >>\nendobj\n", field, (int) (end - dictionary), dictionary, trailer.size);
 	free(dictionary);
 
 	signature_offset = pdf->length;
-	buffer_printf(pdf, "%d 0 obj\n<< /Type /Sig /Filter /Adobe.PPKLite /SubFilter /ETSI.CAdES.detached /M (%s) /Name ",
-				  trailer.size, time);
-	add_string(pdf, party->signer->inputs[SIGNER_EMAIL]);
-	buffer_printf(pdf, " /ByteRange ");
+	sb_buffer_printf(pdf, "%d 0 obj\n<< /Type /Sig /Filter /Adobe.PPKLite /SubFilter /ETSI.CAdES.detached /M (%s) /Name ",
+					 trailer.size, time);
+	add_string(pdf, participant->signer->inputs[SB_SIGNER_EMAIL]);
+	sb_buffer_printf(pdf, " /ByteRange ");
 	range = pdf->length;
-	buffer_printf(pdf, "[0 %010d %010d %010d] /Contents ", 0, 0, 0);
+	sb_buffer_printf(pdf, "[0 %010d %010d %010d] /Contents ", 0, 0, 0);
 	contents = pdf->length;
-	buffer_printf(pdf, "<%0*d>", CONTENTS_LENGTH, 0);
-	buffer_printf(pdf, " >>\nendobj\n");
+	sb_buffer_printf(pdf, "<%0*d>", CONTENTS_LENGTH, 0);
+	sb_buffer_printf(pdf, " >>\nendobj\n");
 
 	xref = pdf->length;
-	buffer_printf(pdf, "xref\n%d 1\n%010zu 00000 n \n%d 1\n%010zu 00000 n \n", field, field_offset,
-				  trailer.size, signature_offset);
-	buffer_printf(pdf, "trailer\n<< /Root %d 0 R /Size %d /Prev %zu %s >>\nstartxref\n%zu\n%%%%EOF\n",
-				  trailer.root, trailer.size + 1, trailer.xref, trailer.id, xref);
-	return fill_in(pdf, contents, range, party->signer);
+	sb_buffer_printf(pdf, "xref\n%d 1\n%010zu 00000 n \n%d 1\n%010zu 00000 n \n", field, field_offset,
+					 trailer.size, signature_offset);
+	sb_buffer_printf(pdf, "trailer\n<< /Root %d 0 R /Size %d /Prev %zu %s >>\nstartxref\n%zu\n%%%%EOF\n",
+					 trailer.root, trailer.size + 1, trailer.xref, trailer.id, xref);
+	return fill_in(pdf, contents, range, participant->signer);
 }

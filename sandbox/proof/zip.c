@@ -17,7 +17,7 @@ static la_ssize_t
 take(struct archive *archive, void *buffer, const void *data, size_t length)
 {
 	(void) archive;
-	buffer_add(buffer, data, length);
+	sb_buffer_add(buffer, data, length);
 	return (la_ssize_t) length;
 }
 
@@ -26,7 +26,7 @@ take(struct archive *archive, void *buffer, const void *data, size_t length)
  * members give the same bytes.
  */
 void
-write_zip(const Member *members, int count, int64_t time, Buffer *zip)
+sb_write_zip(const SbZipMember *members, int count, int64_t time, SbBuffer *zip)
 {
 	struct archive *archive = archive_write_new();
 	bool		done = archive_write_set_format_zip(archive) == ARCHIVE_OK &&

@@ -34,8 +34,8 @@ add_extension(X509 *certificate, X509 *issuer, int nid, const char *value)
  * is the extended key usage of one that is not.
  */
 X509 *
-make_certificate(EVP_PKEY *key, const char *name, X509 *issuer, EVP_PKEY *issuer_key,
-				 const char *usage)
+sb_make_certificate(EVP_PKEY *key, const char *name, X509 *issuer, EVP_PKEY *issuer_key,
+					const char *usage)
 {
 	X509	   *certificate = X509_new();
 	X509_NAME  *subject = X509_get_subject_name(certificate);
@@ -70,11 +70,11 @@ make_certificate(EVP_PKEY *key, const char *name, X509 *issuer, EVP_PKEY *issuer
 
 /* Take what was written to a BIO as text. */
 char *
-take_text(BIO *bio)
+sb_take_bio_text(BIO *bio)
 {
 	char	   *data;
 	long		length = BIO_get_mem_data(bio, &data);
-	char	   *text = xmalloc((size_t) length + 1);
+	char	   *text = sb_malloc((size_t) length + 1);
 
 	memcpy(text, data, (size_t) length);
 	text[length] = '\0';

@@ -14,13 +14,13 @@
 
 #include "sandbox.h"
 
-extern X509 *make_certificate(EVP_PKEY *key, const char *name, X509 *issuer, EVP_PKEY *issuer_key,
-							  const char *usage);
+extern X509 *sb_make_certificate(EVP_PKEY *key, const char *name, X509 *issuer, EVP_PKEY *issuer_key,
+								 const char *usage);
 
 /* A new key of a signer, with a certificate of the signers' authority; false: not possible. */
-extern bool make_identity(const Signer *signer, EVP_PKEY **key, X509 **certificate);
+extern bool sb_make_identity(const SbSigner *signer, EVP_PKEY **key, X509 **certificate);
 
 /* Take what was written to a BIO as text; the BIO is freed. */
-extern char *take_text(BIO *bio);
+extern char *sb_take_bio_text(BIO *bio);
 
 #endif							/* SANDBOX_CERTIFICATE_H */

@@ -129,12 +129,12 @@ skip_value(const char *p, const char *end, int depth)
 
 /* Whether bytes, which a NUL follows, are one JSON value in UTF-8. */
 bool
-valid_json(const char *text, size_t length)
+sb_valid_json(const char *text, size_t length)
 {
 	const char *end = text + length;
 	const char *p;
 
-	if (length == 0 || !valid_utf8(text, length))
+	if (length == 0 || !sb_valid_utf8(text, length))
 		return false;
 	p = skip_value(skip_space(text, end), end, 1);
 	return p != NULL && skip_space(p, end) == end;

@@ -31,31 +31,31 @@ check(void *pointer)
 }
 
 void *
-xmalloc(size_t size)
+sb_malloc(size_t size)
 {
 	return check(malloc(size ? size : 1));
 }
 
 void *
-xcalloc(size_t count, size_t size)
+sb_calloc(size_t count, size_t size)
 {
 	return check(calloc(count ? count : 1, size ? size : 1));
 }
 
 void *
-xrealloc(void *pointer, size_t size)
+sb_realloc(void *pointer, size_t size)
 {
 	return check(realloc(pointer, size ? size : 1));
 }
 
 char *
-xstrdup(const char *text)
+sb_strdup(const char *text)
 {
 	return check(strdup(text));
 }
 
 char *
-xprintf(const char *format,...)
+sb_psprintf(const char *format,...)
 {
 	va_list		args;
 	char	   *text;
@@ -69,12 +69,12 @@ xprintf(const char *format,...)
 
 /* Append bytes. */
 void
-buffer_add(Buffer *buffer, const void *data, size_t length)
+sb_buffer_add(SbBuffer *buffer, const void *data, size_t length)
 {
 	if (buffer->length + length + 1 > buffer->capacity)
 	{
 		buffer->capacity = (buffer->length + length + 1) * 2;
-		buffer->data = xrealloc(buffer->data, buffer->capacity);
+		buffer->data = sb_realloc(buffer->data, buffer->capacity);
 	}
 	memcpy(buffer->data + buffer->length, data, length);
 	buffer->length += length;
@@ -83,7 +83,7 @@ buffer_add(Buffer *buffer, const void *data, size_t length)
 
 /* Append formatted text. */
 void
-buffer_printf(Buffer *buffer, const char *format,...)
+sb_buffer_printf(SbBuffer *buffer, const char *format,...)
 {
 	va_list		args;
 	char	   *text;
@@ -93,30 +93,30 @@ buffer_printf(Buffer *buffer, const char *format,...)
 		text = NULL;
 	va_end(args);
 	text = check(text);
-	buffer_add(buffer, text, strlen(text));
+	sb_buffer_add(buffer, text, strlen(text));
 	free(text);
 }
 
 void
-buffer_free(Buffer *buffer)
+sb_buffer_free(SbBuffer *buffer)
 {
 	free(buffer->data);
 	memset(buffer, 0, sizeof(*buffer));
 }
 
-int64_t		clock_offset;
+int64_t		sb_clock_offset;
 
 int64_t
-now_ms(void)
+sb_now_ms(void)
 {
 	struct timespec now;
 
 	clock_gettime(CLOCK_REALTIME, &now);
-	return (int64_t) now.tv_sec * 1000 + now.tv_nsec / 1000000 + clock_offset;
+	return (int64_t) now.tv_sec * 1000 + now.tv_nsec / 1000000 + sb_clock_offset;
 }
 
 void
-format_time(int64_t ms, char text[32])
+sb_format_time(int64_t ms, char text[32])
 {
 	time_t		seconds = ms / 1000;
 	struct tm	parts;
@@ -129,7 +129,7 @@ format_time(int64_t ms, char text[32])
 
 /* Seconds, a random part of this process, and a counter, as MongoDB does. */
 void
-make_id(char id[ID_LENGTH + 1])
+sb_make_id(char id[SB_ID_LENGTH + 1])
 {
 	static _Atomic uint32_t counter;
 	static _Atomic uint64_t random;
@@ -142,31 +142,31 @@ make_id(char id[ID_LENGTH + 1])
 			abort();
 		random = value | 1;
 	}
-	snprintf(id, ID_LENGTH + 1, "%08x%010llx%06x", (unsigned) (now_ms() / 1000),
+	snprintf(id, SB_ID_LENGTH + 1, "%08x%010llx%06x", (unsigned) (sb_now_ms() / 1000),
 			 (unsigned long long) (random & 0xFFFFFFFFFFULL), counter++ & 0xFFFFFF);
 }
 
 bool
-is_id(const char *text)
+sb_is_id(const char *text)
 {
-	for (int i = 0; i < ID_LENGTH; i++)
+	for (int i = 0; i < SB_ID_LENGTH; i++)
 	{
 		if (!isxdigit((unsigned char) text[i]))
 			return false;
 	}
-	return text[ID_LENGTH] == '\0';
+	return text[SB_ID_LENGTH] == '\0';
 }
 
 void
-sha256(const void *data, size_t length, uint8_t hash[32])
+sb_sha256(const void *data, size_t length, uint8_t hash[32])
 {
 	SHA256(data, length, hash);
 }
 
 char *
-to_hex(const uint8_t *data, size_t length)
+sb_to_hex(const uint8_t *data, size_t length)
 {
-	char	   *text = xmalloc(2 * length + 1);
+	char	   *text = sb_malloc(2 * length + 1);
 
 	for (size_t i = 0; i < length; i++)
 		sprintf(text + 2 * i, "%02x", data[i]);
@@ -175,16 +175,16 @@ to_hex(const uint8_t *data, size_t length)
 }
 
 char *
-to_base64(const uint8_t *data, size_t length)
+sb_to_base64(const uint8_t *data, size_t length)
 {
-	char	   *text = xmalloc((length + 2) / 3 * 4 + 1);
+	char	   *text = sb_malloc((length + 2) / 3 * 4 + 1);
 
 	EVP_EncodeBlock((unsigned char *) text, data, (int) length);
 	return text;
 }
 
 uint8_t *
-from_base64(const char *text, size_t length, size_t *size)
+sb_from_base64(const char *text, size_t length, size_t *size)
 {
 	uint8_t    *data;
 	size_t		padding = 0;
@@ -198,7 +198,7 @@ from_base64(const char *text, size_t length, size_t *size)
 		if (!isalnum((unsigned char) text[i]) && text[i] != '+' && text[i] != '/')
 			return NULL;
 	}
-	data = xmalloc(length / 4 * 3);
+	data = sb_malloc(length / 4 * 3);
 	if (EVP_DecodeBlock(data, (const unsigned char *) text, (int) length) < 0)
 	{
 		free(data);
@@ -209,7 +209,7 @@ from_base64(const char *text, size_t length, size_t *size)
 }
 
 bool
-valid_utf8(const char *text, size_t length)
+sb_valid_utf8(const char *text, size_t length)
 {
 	const unsigned char *s = (const unsigned char *) text;
 

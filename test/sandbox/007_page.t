@@ -351,13 +351,13 @@ like(text($page), qr{<h3><bdi>\x{FFFD}+&lt;b&gt;\x{FFFD}\.bin</bdi></h3>}, 'byte
 # ---- It is kept ----
 
 is($sandbox->stop, 0, 'it stops');
-my @options = ('--state', "$dir/state", '--public-url', 'https://sign.example/', '--by-hand', 'Hand@example.com', '--sign-after', 0);
+my @options = ('--state', "$dir/state", '--public-url', 'https://sign.example/', '--manual', 'Hand@example.com', '--sign-after', 0);
 $sandbox = SandboxTest->start(@options);
 $id = $sandbox->sign(signers => [ { email => 'auto@example.com' }, { email => 'hand@example.com' } ]);
 ($mail) = @{ $sandbox->control('GET', 'emails?to=hand@example.com') };
 like($mail->{link}, qr{^https://sign\.example/sign/}, '--public-url is how links begin');
 $path = $mail->{link} =~ s{^https://sign\.example}{}r;
-is(scalar @{ $sandbox->context($id)->{signedBy} }, 1, '--by-hand: all the others sign by themselves');
+is(scalar @{ $sandbox->context($id)->{signedBy} }, 1, '--manual: all the others sign by themselves');
 kill 'KILL', $sandbox->{pid};
 waitpid $sandbox->{pid}, 0;
 ok($sandbox->start_on_port(@options), 'it starts again');
