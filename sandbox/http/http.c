@@ -520,7 +520,6 @@ sb_http_start(void)
 									 MHD_OPTION_NOTIFY_COMPLETED, end_call, NULL,
 									 MHD_OPTION_CONNECTION_LIMIT, (unsigned int) MAX_CONNECTIONS,
 									 MHD_OPTION_CONNECTION_TIMEOUT, (unsigned int) IDLE_SECONDS,
-									 MHD_OPTION_LISTENING_ADDRESS_REUSE, 1u,
 									 MHD_OPTION_ARRAY, sb_options.tls ? tls : &tls[2],
 									 MHD_OPTION_END);
 	if (daemon_handle == NULL)

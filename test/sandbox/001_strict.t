@@ -130,6 +130,10 @@ my $journal = $sandbox->call('GET', '/_sandbox/journal')->{content};
 unlike($journal, qr/sandboxsecret/, 'the journal does not have the key');
 is(scalar(grep { $_->{signatureRequestId} } @{ $sandbox->control('GET', 'journal') }), 3, 'it has the requests');
 
+# Otherwise each of two would get a part of the connections.
+my $second = bless { dir => File::Temp->newdir, owner => $$, port => $sandbox->{port} }, 'SandboxTest';
+ok(!$second->start_on_port, 'a port that is in use is refused');
+
 is($sandbox->stop, 0, 'it stops when told to');
 
 # Options.
