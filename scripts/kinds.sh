@@ -102,7 +102,8 @@ run_tap()
 	count_tap "$tap"
 	count_dead
 	if [ "$status" -ne 0 ] && [ -d tmp_check/log ]; then
-		cp -R tmp_check/log "$IGNISIGN_SCRATCH/log/tap"
+		mkdir -p "$IGNISIGN_SCRATCH/log/tap"
+		cp -R tmp_check/log/. "$IGNISIGN_SCRATCH/log/tap/"
 	fi
 }
 
@@ -153,13 +154,14 @@ show_failure()
 		elif [ "$1" = "$mode" ]; then
 			head -n 100 "$log"
 		else
-			tail -n 40 "$log"
+			tail -n 60 "$log"
 		fi
 		case $1 in
 		tap | chaos | test/t/*)
 			sed -n 's/^\(test[^ ]*\) *(Wstat.*/\1/p' "$log" |
 				while read -r file; do
 					file=regress_log_$(basename "$file" .pl)
+					[ -f "tmp_check/log/$file" ] || continue
 					say
 					say "The end of $file:"
 					tail -n 15 "tmp_check/log/$file"

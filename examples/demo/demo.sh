@@ -31,7 +31,8 @@ EOF
 
 heading "The database listens, so that the API can tell it what happens" \
 	"Nothing is polled in this demo: all that follows is brought by webhooks."
-port=8443
+# The first port that is free.
+port=${IGNISIGN_DEMO_PORT:-8443}
 while :; do
 	psql -U postgres -d demo \
 		-c "ALTER DATABASE demo SET ignisign.webhook_listen = '127.0.0.1:$port'"

@@ -17,6 +17,7 @@ use Cwd            ();
 use Exporter       qw(import);
 use File::Basename qw(dirname);
 use IO::Socket::INET;
+use IO::Socket::UNIX;
 use IPC::Run ();
 use Time::HiRes qw(sleep time);
 
@@ -43,13 +44,21 @@ $patience = 1 if $patience < 1;
 # The servers that new_node made, with the process that did.
 my @nodes;
 
+# What holds the ports of free_port.
+my @reserved;
+
 # Find a TCP port on which nobody listens, below those that the kernel hands
-# out to clients.
+# out to clients.  Until this process ends, no other test of this machine gets
+# the port, even while what listens there is stopped: an abstract address says
+# that the port is taken.
 sub free_port
 {
 	for my $try (1 .. 200)
 	{
 		my $port = 20000 + int(rand(12000));
+		my $reserved = IO::Socket::UNIX->new(
+			Local  => "\0ignisign-test-port-$port",
+			Listen => 1) or next;
 		my $socket = IO::Socket::INET->new(
 			LocalAddr => '127.0.0.1',
 			LocalPort => $port,
@@ -57,6 +66,7 @@ sub free_port
 			ReuseAddr => 1) or next;
 
 		close $socket;
+		push @reserved, $reserved;
 		return $port;
 	}
 	die 'no free port found';
@@ -337,6 +347,9 @@ sub new
 		dir   => PostgreSQL::Test::Utils::tempdir('sandbox')
 	}, $class;
 
+	# Beside the logs of the test's servers, where it is kept if the test fails.
+	$self->{log} = sprintf '%s/%s_sandbox_%d.log', $PostgreSQL::Test::Utils::log_path,
+	  File::Basename::basename($0, '.pl'), $self->{port};
 	push @running, $self;
 	return $self->start;
 }
@@ -362,7 +375,7 @@ sub start
 	if ($self->{pid} == 0)
 	{
 		open STDIN, '<', '/dev/null';
-		open STDOUT, '>>', "$self->{dir}/log";
+		open STDOUT, '>>', $self->{log};
 		open STDERR, '>&', \*STDOUT;
 		exec { $command[0] } @command
 		  or POSIX::_exit(127);
@@ -387,7 +400,7 @@ sub key  { return $_[0]{key} }
 sub dir  { return $_[0]{dir} }
 sub pid  { return $_[0]{pid} }
 sub url  { return "$_[0]{scheme}://127.0.0.1:$_[0]{port}" }
-sub log  { return PostgreSQL::Test::Utils::slurp_file("$_[0]{dir}/log") }
+sub log  { return PostgreSQL::Test::Utils::slurp_file($_[0]{log}) }
 
 # Make a control call and return what it answers, decoded.
 sub control

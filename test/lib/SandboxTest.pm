@@ -39,7 +39,7 @@ sub run
 	return ($? >> 8, $output);
 }
 
-# Start a sandbox on a free port below those that the kernel hands out.
+# Start a sandbox on a free port below those that tests with a server use.
 sub start
 {
 	my ($class, @arguments) = @_;
@@ -52,7 +52,7 @@ sub start
 	}
 	for my $try (1 .. 20)
 	{
-		$self->{port} = 10000 + int(rand(20000));
+		$self->{port} = 10000 + int(rand(10000));
 		return $self if $self->start_on_port(@arguments);
 	}
 	die 'the sandbox did not start';

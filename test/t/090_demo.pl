@@ -1,13 +1,19 @@
 # The demo: its first act as it is run for everybody, and the second, in which a
-# contract is signed at the link, refused, or left.
+# contract is signed at the link, refused, or left.  It runs beside another demo,
+# and beside other tests.
 
 use strict;
 use warnings FATAL => 'all';
 
 use FindBin;
+use lib "$FindBin::RealBin/../lib";
+
 use File::Temp;
 use HTTP::Tiny;
 use IPC::Run;
+
+use IgnisignTest;
+use PostgreSQL::Test::Utils;
 use Test::More;
 
 # It runs in a folder like that of "./dev demo", with the programs of the tests.
@@ -15,22 +21,43 @@ plan skip_all => 'only in ./dev test' unless $ENV{IGNISIGN_SCRATCH};
 
 my $top = "$FindBin::RealBin/../..";
 my $dir = File::Temp->newdir;
-my $patience = $ENV{PG_TEST_TIMEOUT_DEFAULT} // 180;
+my $logs = "$PostgreSQL::Test::Utils::log_path/090_demo";
 
-mkdir "$dir/$_" or die "mkdir: $!" for qw(log s tmp);
+# Where a test fails, this folder of logs is kept.
+mkdir $_ or die "mkdir: $!" for "$dir/s", "$dir/tmp", $logs;
+symlink $logs, "$dir/log" or die "symlink: $!";
 $ENV{IGNISIGN_SCRATCH} = "$dir";
 $ENV{TMPDIR} = "$dir/tmp";
 @ENV{qw(PGHOST PGUSER PGDATABASE)} = ("$dir/s", 'postgres', 'postgres');
 $ENV{IGNISIGN_BY_HAND} = 'yes';
 delete @ENV{qw(PGPORT PGSERVICE PGOPTIONS)};
 
+# A demo stops its server for a while.  Another one that starts then must not take
+# the port.
+$ENV{IGNISIGN_DEMO_PORT} = free_port();
+
+# Show what it printed and the end of each log, and give up.
+sub give_up
+{
+	my ($why, $out) = @_;
+
+	diag $out;
+	for my $log (sort glob("$logs/*"))
+	{
+		my @lines = split /^/, slurp_file($log);
+
+		diag "The end of $log:\n", @lines > 20 ? @lines[ -20 .. -1 ] : @lines;
+	}
+	die "$why\n";
+}
+
 # Start a command, wait until it prints what is looked for and do something with
-# that, then wait for its end; returns how it ended, and all that it printed.
+# that, then wait for its end, which is a success; returns all that it printed.
 sub watch
 {
-	my ($command, $pattern, $act) = @_;
+	my ($what, $command, $pattern, $act) = @_;
 	my $out = '';
-	my $timer = IPC::Run::timeout($patience);
+	my $timer = IPC::Run::timeout($PostgreSQL::Test::Utils::timeout_default);
 	my $run = IPC::Run::start($command, '<', '/dev/null', '>&', \$out, $timer);
 
 	eval
@@ -41,11 +68,13 @@ sub watch
 		1;
 	} or do
 	{
-		diag "$@$out";
+		my $error = $@;
+
 		$run->kill_kill;
-		return (-1, $out);
+		give_up($error, $out);
 	};
-	return ($run->full_result(0), $out);
+	is($run->full_result(0), 0, $what) or give_up('the demo failed', $out);
+	return $out;
 }
 
 sub submit
@@ -55,13 +84,16 @@ sub submit
 	return HTTP::Tiny->new(max_redirect => 0, no_proxy => ['127.0.0.1'])->post_form($link, $form)->{status};
 }
 
+# Whatever listens on the first port that the demo tries keeps all connections.
+my $other = eval { start_sandbox(port => 8017) };
+
 my $link = qr{^     (http://127\.0\.0\.1:\d+/sign/\S+)\n}m;
-my ($result, $out) = watch([ "$top/dev", '_demo_test' ], qr{$link.*^   \| +[\d.]+  IN_PROGRESS   1/2}ms, sub {
+my $out = watch('the demo succeeds', [ "$top/dev", '_demo_test' ], qr{$link.*^   \| +[\d.]+  IN_PROGRESS   1/2}ms, sub {
 	my ($link) = @_;
 
 	is(submit($link, { action => 'sign' }), 303, 'whoever opens the link signs');
 });
-is($result, 0, 'the demo succeeds') or diag $out;
+unlike($out, qr/:8017\b/, 'with a sandbox of its own');
 my ($first, $second) = split /SECOND ACT/, $out;
 like($first, qr/COMPLETED     2\/2     CREATED          1\n/, 'the first contract is completed');
 like($first, qr/lease-42-signed\.pdf.*the SHA-256 is the one in the table/s, 'and written to a file');
@@ -73,13 +105,11 @@ like($second, qr{Done\. The server and the sandbox still run.*/console}s, 'it sa
 # The second act alone, again and again.
 $ENV{IGNISIGN_URL} = do { local (@ARGV, $/) = "$dir/sandbox.url"; <> } =~ s/\s//r;
 my $by_hand = [ 'sh', "$top/examples/demo/by-hand.sh" ];
-($result, $out) = watch($by_hand, $link, sub {
+$out = watch('which is no failure', $by_hand, $link, sub {
 	is(submit($_[0], { action => 'refuse', reason => 'The rent is too high' }), 303, 'one may refuse');
 });
-is($result, 0, 'which is no failure') or diag $out;
 like($out, qr/FAILED .*You have refused.*The signer refused: The rent is too high/s, 'one reads why');
-($result, $out) = watch($by_hand, qr{$link.*(IN_PROGRESS)}s, sub { $_[1]->signal('INT') });
-is($result, 0, 'one may leave') or diag $out;
+$out = watch('one may leave', $by_hand, qr{$link.*(IN_PROGRESS)}s, sub { $_[1]->signal('INT') });
 like($out, qr/Left for later.*Done\./s, 'for later');
 
 END
