@@ -62,7 +62,10 @@ $(OBJS): $(wildcard src/*.h)
 
 clean: clean-unit clean-fuzz
 
-# SANDBOX=no leaves it out.
+# SANDBOX=no leaves it out.  A shell finds the program and its manual page where they
+# are installed; the server's own folder of programs is often not in PATH.
+SANDBOX_PREFIX ?= /usr/local
+
 ifneq ($(SANDBOX),no)
 all: all-sandbox
 install: install-sandbox
@@ -74,10 +77,10 @@ all-sandbox:
 	$(MAKE) -C sandbox all
 
 install-sandbox: all-sandbox
-	$(MAKE) -C sandbox install DESTDIR='$(DESTDIR)' bindir='$(bindir)' mandir='$(mandir)'
+	$(MAKE) -C sandbox install DESTDIR='$(DESTDIR)' prefix='$(SANDBOX_PREFIX)'
 
 uninstall-sandbox:
-	rm -f '$(DESTDIR)$(bindir)/ignisign-sandbox' '$(DESTDIR)$(mandir)/man1/ignisign-sandbox.1'
+	$(MAKE) -C sandbox uninstall DESTDIR='$(DESTDIR)' prefix='$(SANDBOX_PREFIX)'
 
 clean-sandbox:
 	$(MAKE) -C sandbox clean
@@ -128,7 +131,8 @@ dist:
 
 help:
 	@echo 'all           build the extension and the sandbox'
-	@echo 'install       install both into the server that PG_CONFIG names'
+	@echo 'install       install the extension into the server that PG_CONFIG names, and'
+	@echo '              the sandbox into SANDBOX_PREFIX=/usr/local; with DESTDIR='
 	@echo 'uninstall     remove them'
 	@echo 'check         run all tests, in a private server'
 	@echo 'installcheck  run the tests in a running server that preloads ignisign'

@@ -136,7 +136,7 @@ copy_postgres()
 	sharedir=$("$PG_CONFIG" --sharedir)
 	includedir=$("$PG_CONFIG" --includedir-server)
 
-	mkdir -p "$pg$bindir" "$pg$libdir" "$pg$sharedir/extension" "$pg$sharedir/man" \
+	mkdir -p "$pg$bindir" "$pg$libdir" "$pg$sharedir/extension" \
 		"$pg${includedir%/*}" &&
 		ln -s "$includedir" "$pg$includedir" &&
 		link_all "$libdir" &&
@@ -160,16 +160,17 @@ link_all()
 	done
 }
 
-# From here on use the private copy.
+# From here on use the private copy.  "make install" puts the sandbox there, too.
 use_copy()
 {
 	bin=$IGNISIGN_SCRATCH/pg$("$PG_CONFIG" --bindir)
 	PG_CONFIG=$bin/pg_config
-	PATH=$bin:$PATH
+	SANDBOX_PREFIX=$IGNISIGN_SCRATCH/pg
+	PATH=$bin:$SANDBOX_PREFIX/bin:$PATH
 	PGHOST=$IGNISIGN_SCRATCH/s
 	PGUSER=postgres
 	PGDATABASE=postgres
-	export PG_CONFIG PATH PGHOST PGUSER PGDATABASE
+	export PG_CONFIG SANDBOX_PREFIX PATH PGHOST PGUSER PGDATABASE
 }
 
 # Make a server.  Only the owner of the scratch folder, and root, can reach its

@@ -44,8 +44,23 @@ my ($faults) = $text =~ /^\.Sh FAULTS\n(.*?)^\.Sh/ms;
 my %word = map { $_ => 1 } $words =~ /\b([a-z]+(?:-[a-z]+)*)=/g, qw(garbage empty endless);
 is_deeply([ grep { $faults !~ /^\.Cm $_\b/m } sort keys %word ], [], 'words of faults');
 
+# A shell and man find what "make install" and Debian's package have.
 my $dir = tempdir(CLEANUP => 1);
-is(system("make -s -C $top/sandbox install DESTDIR=$dir bindir=/bin mandir=/man >/dev/null 2>&1"), 0, 'installed');
-is(slurp("$dir/man/man1/ignisign-sandbox.1"), $text, 'with its page');
+for my $case (
+	[ "-C $top install-sandbox",                        '/usr/local' ],
+	[ "-C $top install-sandbox SANDBOX_PREFIX=/opt/pg", '/opt/pg' ],
+	[ "-C $top/sandbox install prefix=/usr",            '/usr' ])
+{
+	my ($arguments, $prefix) = @$case;
+	my $make = "env -u SANDBOX_PREFIX make -s DESTDIR=$dir";
+	my $program = "$dir$prefix/bin/ignisign-sandbox";
+	my $installed = "$dir$prefix/share/man/man1/ignisign-sandbox.1";
+
+	is(system("$make $arguments >/dev/null 2>&1"), 0, "make $arguments");
+	ok(-x $program, "the program is in $prefix");
+	ok(-e $installed && slurp($installed) eq $text, 'with its page');
+	is(system("$make " . $arguments =~ s/install/uninstall/r . ' >/dev/null 2>&1'), 0, 'it can be removed');
+	ok(!-e $program && !-e $installed, 'and is gone');
+}
 
 done_testing();
