@@ -14,7 +14,7 @@ use File::Basename qw(dirname);
 use File::Spec;
 
 my $top = abs_path($ARGV[0] // dirname(__FILE__) . '/../..');
-my @files = grep { -f } map { glob("$top/$_") } qw(*.md docs/*.md examples/*.md .github/*.md .github/*/*.md);
+my @files = grep { -f } map { glob("$top/$_") } qw(*.md docs/*.md */README.md */*/README.md .github/*.md .github/*/*.md);
 my (%anchors, %reached, @wrong);
 
 sub slurp
@@ -82,10 +82,12 @@ for my $file (@files)
 		  if defined $anchor && ($target !~ /\.md$/ || !anchors($target)->{$anchor});
 	}
 
-	# Files of ours that the text names; src/test/ is the server's.
+	# Files of ours that the text names, from the top or from its own folder; src/test/ is
+	# the server's.
 	for my $path (prose($text) =~ m{`((?:docs|test|src|sql|sandbox|examples|bench|\.github|\.githooks|\.ci)/[\w./-]*\w)`}g)
 	{
-		push @wrong, "$name: `$path`: there is no such file" if !-e "$top/$path" && $path !~ m{^src/test/|/ignisign-sandbox$|/found$|/answer_fuzz$};
+		push @wrong, "$name: `$path`: there is no such file"
+		  if !-e "$top/$path" && !-e dirname($file) . "/$path" && $path !~ m{^src/test/|/ignisign-sandbox$|/found$|/answer_fuzz$};
 	}
 }
 push @wrong, "README.md: there is no link to $_"

@@ -79,5 +79,6 @@ if command -v promtool >/dev/null; then
 	check "promtool: tests of rules" promtool test rules test/monitoring/alerts_test.yml
 fi
 check "links" perl test/tools/links.pl
+check "test/README.md" perl test/tools/listed.pl
 echo "1..$n"
 exit "$failed"
