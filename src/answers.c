@@ -48,26 +48,43 @@ outcome_name(IgVerdict verdict)
 	return "done";
 }
 
-/* Apply the statuses of a refresh. */
+/* A request of a refresh, with the API's id. */
+typedef struct Asked
+{
+	const char *id;
+	int			i;				/* in the batch; -1: its status has come */
+} Asked;
+
+/* qsort comparator. */
+static int
+compare_asked(const void *a, const void *b)
+{
+	return ig_api_compare_ids(((const Asked *) a)->id, ((const Asked *) b)->id);
+}
+
+/* Apply the statuses of a refresh: of what was asked for, the first of each. */
 static void
 apply_refresh(IgFlight *flight)
 {
-	IgSeen	   *seen = palloc(Max(flight->answer.nstatuses, 1) * sizeof(IgSeen));
+	const IgBatch *batch = flight->batch;
+	Asked	   *asked = palloc(Max(batch->n, 1) * sizeof(Asked));
+	IgSeen	   *seen = palloc(Max(batch->n, 1) * sizeof(IgSeen));
 	int			n = 0;
 
+	for (int i = 0; i < batch->n; i++)
+		asked[i] = (Asked) {batch->signature_request_ids[i], i};
+	qsort(asked, batch->n, sizeof(Asked), compare_asked);
 	for (int i = 0; i < flight->answer.nstatuses; i++)
 	{
 		const IgApiStatus *status = &flight->answer.statuses[i];
+		Asked		wanted = {status->signature_request_id, 0};
+		Asked	   *found = bsearch(&wanted, asked, batch->n, sizeof(Asked), compare_asked);
 
-		for (int j = 0; j < flight->batch->n; j++)
-		{
-			if (strcmp(flight->batch->signature_request_ids[j], status->signature_request_id) == 0)
-			{
-				seen[n].request = &flight->batch->requests[j];
-				seen[n++].status = status->status;
-				break;
-			}
-		}
+		if (found == NULL || found->i < 0)
+			continue;
+		seen[n].request = &batch->requests[found->i];
+		seen[n++].status = status->status;
+		found->i = -1;
 	}
 	ig_apply_statuses(seen, n, "poll");
 }

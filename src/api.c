@@ -296,6 +296,13 @@ ig_api_public(IgOperation op)
 	return operations[op].flags & IG_PUBLIC;
 }
 
+/* Whether the operation only reads. */
+bool
+ig_api_only_reads(IgOperation op)
+{
+	return operations[op].method != NULL && strcmp(operations[op].method, "GET") == 0;
+}
+
 /* Whether the operation sends a document's content. */
 bool
 ig_api_sends_content(IgOperation op)

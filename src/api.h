@@ -141,7 +141,6 @@ typedef struct IgApiContextDocument
 	const char *document_hash;	/* encoding unknown: see ig_api_same_sha256 */
 	const char *nature;			/* documentNature */
 	const char *status;
-	int			nsignatures;	/* signatureSummaries */
 } IgApiContextDocument;
 
 typedef struct IgApiListItem
@@ -172,6 +171,8 @@ typedef struct IgApiLimits
 {
 	int			max_depth;		/* arrays and objects in each other */
 	int			max_values;
+	int			max_items;		/* in one list that is read */
+	int			max_text;		/* kB of one text that is read */
 } IgApiLimits;
 
 extern IgApiLimits ig_api_limits;
@@ -198,6 +199,7 @@ typedef struct IgApiAnswer
 {
 	void	   *tree;
 	size_t		memory;			/* about as many bytes are kept in tree */
+	bool		exceeded;		/* it was not read because it exceeds a limit */
 	/* one-call-sign, context */
 	const char *signature_request_id;
 	const char *status;
@@ -227,6 +229,7 @@ typedef struct IgApiAnswer
 	IgApiEmbedded *embedded;
 	int			nembedded;
 	/* inputs-needed */
+	const char *signer_profile_id;
 	const char **inputs_needed;
 	int			ninputs_needed;
 	const char **optional_inputs;
@@ -252,6 +255,9 @@ typedef struct IgApiKey
 	char		app_env[16];	/* DEVELOPMENT, STAGING, PRODUCTION */
 } IgApiKey;
 
+/* What is kept of an error's message or code, in bytes. */
+#define IG_API_MESSAGE_SIZE 1000
+
 /* Longest error text that a function here writes, with its NUL. */
 #define IG_API_ERROR_SIZE 256
 
@@ -273,6 +279,9 @@ extern bool ig_api_answers_any(IgOperation op);
 
 /* Whether the operation is called without a bearer. */
 extern bool ig_api_public(IgOperation op);
+
+/* Whether the operation only reads: the same response would come again. */
+extern bool ig_api_only_reads(IgOperation op);
 
 /* Whether the operation sends a document's content, as multipart/form-data. */
 extern bool ig_api_sends_content(IgOperation op);
@@ -316,10 +325,21 @@ extern void ig_api_request_free(IgApiRequest *request);
 
 /*
  * Read the body of a 2xx answer.  Returns false, with the reason in error,
- * when it is not what the operation answers; the answer is then empty.
+ * when it is not what the operation answers; the answer is then empty but for
+ * "exceeded".
  */
 extern bool ig_api_read(IgOperation op, const char *body, size_t length,
 						IgApiAnswer *answer, char error[IG_API_ERROR_SIZE]);
+
+/*
+ * Whether a response is about the request that was asked for, if the operation's
+ * response names one; else false, with the reason in error.  asked may be NULL.
+ */
+extern bool ig_api_is_about(IgOperation op, const IgApiAnswer *answer, const char *asked,
+							char error[IG_API_ERROR_SIZE]);
+
+/* Whether more pages follow the one that was read, by what the response says. */
+extern bool ig_api_has_more_pages(const IgApiAnswer *answer);
 
 /* Read an error body; never fails, fields that are not there stay NULL. */
 extern void ig_api_read_error(const char *body, size_t length,
@@ -390,6 +410,9 @@ extern bool ig_api_valid_email(const char *email);
 
 /* Whether the text is a 24-digit hexadecimal ObjectId. */
 extern bool ig_api_valid_object_id(const char *id);
+
+/* Compare ids, as strcmp does; upper and lower case are the same. */
+extern int	ig_api_compare_ids(const char *a, const char *b);
 
 /* Guess a MIME type from first bytes, then from the file name's ending. */
 extern const char *ig_api_sniff_mime_type(const uint8_t *head, size_t length,

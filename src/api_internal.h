@@ -102,10 +102,10 @@ extern const cJSON *ig_api_field(const cJSON *values, const char *name, size_t l
 extern bool ig_in_path(const IgOperationEntry *entry, const char *name);
 
 /*
- * Parse foreign bytes, within the limits; memory is set to about what the tree
- * takes.  NULL, with the reason in error: they are not JSON that can be used.
+ * Parse foreign bytes, within the limits.  The answer gets the tree and about what
+ * it takes; false, with the reason in error: they are not JSON that can be used.
  */
-extern cJSON *ig_api_parse(const char *body, size_t length, size_t *memory, char *error);
+extern bool ig_api_parse(const char *body, size_t length, IgApiAnswer *answer, char *error);
 
 /* Readers (api_read.c). */
 extern bool ig_read_sign(cJSON *tree, IgApiAnswer *answer, char *error);

@@ -75,10 +75,9 @@ bool
 ig_api_read_message(const char *body, size_t length, IgApiMessage *message,
 					char error[IG_API_ERROR_SIZE])
 {
-	size_t		memory;
-	cJSON	   *tree = ig_api_parse(body, length, &memory, error);
-	bool		good = tree != NULL && copy_words(tree, message, error);
+	IgApiAnswer parsed = {0};
+	bool		good = ig_api_parse(body, length, &parsed, error) && copy_words(parsed.tree, message, error);
 
-	cJSON_Delete(tree);
+	cJSON_Delete(parsed.tree);
 	return good;
 }

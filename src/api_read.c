@@ -7,21 +7,39 @@
  * is not known is passed over, and what has another type than expected is
  * taken as absent.  But the bytes are foreign: their size is known before, the
  * depth of nesting is bounded, and they must be UTF-8 without NUL, because the
- * strings go into a database.
+ * strings go into a database.  How many values there are is known before they are
+ * parsed.  Each list and each text has a limit, and no response takes more than a
+ * time that grows with its size, or with that and its logarithm.
  *
  *-------------------------------------------------------------------------
  */
 #include "api_internal.h"
 
+#include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
-
 /* What a value takes when it is parsed, its bytes aside. */
 #define VALUE_MEMORY 96
 
-IgApiLimits ig_api_limits = {.max_depth = 64, .max_values = 100000};
+IgApiLimits ig_api_limits = {.max_depth = 64, .max_values = 100000, .max_items = 1000, .max_text = 16};
+
+/* Say which limit a response exceeds, and return false. */
+static bool
+exceed(IgApiAnswer *answer, char *error, const char *format, ...) __attribute__((format(printf, 3, 4)));
+
+static bool
+exceed(IgApiAnswer *answer, char *error, const char *format, ...)
+{
+	va_list		args;
+
+	va_start(args, format);
+	vsnprintf(error, IG_API_ERROR_SIZE, format, args);
+	va_end(args);
+	answer->exceeded = true;
+	return false;
+}
 
 /*
  * Look at JSON before it is parsed, which takes many times its size: count its
@@ -30,7 +48,7 @@ IgApiLimits ig_api_limits = {.max_depth = 64, .max_values = 100000};
  * parser stops.
  */
 static bool
-check_json(const char *body, size_t length, int *nvalues, char *error)
+check_json(const char *body, size_t length, int *nvalues, IgApiAnswer *answer, char *error)
 {
 	int			depth = 0;
 	int			n = 0;
@@ -66,52 +84,42 @@ check_json(const char *body, size_t length, int *nvalues, char *error)
 		else if (c == '}' || c == ']')
 			depth--;
 		if (depth > ig_api_limits.max_depth)
-		{
-			snprintf(error, IG_API_ERROR_SIZE, "it is nested more than %d deep", ig_api_limits.max_depth);
-			return false;
-		}
+			return exceed(answer, error, "it is nested more than %d deep (ignisign.max_json_depth)", ig_api_limits.max_depth);
 		if (n > ig_api_limits.max_values)
-		{
-			snprintf(error, IG_API_ERROR_SIZE, "it has more than %d values", ig_api_limits.max_values);
-			return false;
-		}
+			return exceed(answer, error, "it has more than %d values (ignisign.max_json_values)", ig_api_limits.max_values);
 	}
 	*nvalues = n > 0 ? n : 0;
 	return true;
 }
 
-/* Parse foreign bytes; NULL: they are not JSON that can be used. */
-cJSON *
-ig_api_parse(const char *body, size_t length, size_t *memory, char *error)
+/* Parse foreign bytes. */
+bool
+ig_api_parse(const char *body, size_t length, IgApiAnswer *answer, char *error)
 {
 	const char *end = NULL;
 	cJSON	   *tree;
 	int			nvalues = 0;
 
 	if (body == NULL || length == 0)
-	{
-		snprintf(error, IG_API_ERROR_SIZE, "it is empty");
-		return NULL;
-	}
+		return ig_refuse(error, "it is empty");
 	if (!ig_api_valid_utf8(body, length))
-	{
-		snprintf(error, IG_API_ERROR_SIZE, "it is not valid UTF-8");
-		return NULL;
-	}
-	if (!check_json(body, length, &nvalues, error))
-		return NULL;
-	*memory = length + (size_t) nvalues * VALUE_MEMORY;
+		return ig_refuse(error, "it is not valid UTF-8");
+	if (!check_json(body, length, &nvalues, answer, error))
+		return false;
 	tree = cJSON_ParseWithLengthOpts(body, length, &end, false);
 	if (tree != NULL)
 	{
 		while ((size_t) (end - body) < length && strchr(" \t\r\n", *end))
 			end++;
 		if ((size_t) (end - body) == length)
-			return tree;
+		{
+			answer->tree = tree;
+			answer->memory = length + (size_t) nvalues * VALUE_MEMORY;
+			return true;
+		}
 		cJSON_Delete(tree);
 	}
-	snprintf(error, IG_API_ERROR_SIZE, "it is not JSON");
-	return NULL;
+	return ig_refuse(error, "it is not JSON");
 }
 
 /* A member that is a string, or NULL. */
@@ -134,16 +142,36 @@ number_member(const cJSON *object, const char *name)
 	return (int64_t) member->valuedouble;
 }
 
-/* A member that is an array with its size, or NULL and 0. */
+/* A member that is an array, or NULL. */
 static const cJSON *
-array_member(const cJSON *object, const char *name, int *size)
+array_member(const cJSON *object, const char *name)
 {
 	const cJSON *member = cJSON_GetObjectItemCaseSensitive(object, name);
 
-	if (!cJSON_IsArray(member))
-		member = NULL;
-	*size = member ? cJSON_GetArraySize(member) : 0;
-	return member;
+	return cJSON_IsArray(member) ? member : NULL;
+}
+
+/*
+ * A member that is an array (else NULL), with room for what is read of its items.
+ * Returns that, which the answer is to own, or NULL with the reason in error.
+ */
+static void *
+make_list(const cJSON *object, const char *name, size_t size, const cJSON **array, IgApiAnswer *answer, char *error)
+{
+	int			n;
+	void	   *list;
+
+	*array = array_member(object, name);
+	n = *array ? cJSON_GetArraySize(*array) : 0;
+	if (n > ig_api_limits.max_items)
+	{
+		exceed(answer, error, "it has more than %d %s (ignisign.max_response_items)", ig_api_limits.max_items, name);
+		return NULL;
+	}
+	list = calloc((size_t) n + 1, size);
+	if (list == NULL)
+		ig_refuse(error, "out of memory");
+	return list;
 }
 
 /* An id that is a string, non-empty, under either of two names. */
@@ -161,16 +189,15 @@ id_member(const cJSON *object, const char *name, const char *other)
 bool
 ig_read_sign(cJSON *tree, IgApiAnswer *answer, char *error)
 {
-	int			n;
-	const cJSON *array = array_member(tree, "signersEmbedded", &n);
+	const cJSON *array;
 	const cJSON *item;
 
 	answer->signature_request_id = id_member(tree, "signatureRequestId", "_id");
 	if (answer->signature_request_id == NULL || !ig_api_valid_object_id(answer->signature_request_id))
 		return ig_refuse(error, "it has no valid signatureRequestId");
-	answer->embedded = calloc((size_t) n + 1, sizeof(IgApiEmbedded));
+	answer->embedded = make_list(tree, "signersEmbedded", sizeof(IgApiEmbedded), &array, answer, error);
 	if (answer->embedded == NULL)
-		return ig_refuse(error, "out of memory");
+		return false;
 	cJSON_ArrayForEach(item, array)
 	{
 		IgApiEmbedded *embedded = &answer->embedded[answer->nembedded];
@@ -187,15 +214,14 @@ ig_read_sign(cJSON *tree, IgApiAnswer *answer, char *error)
 bool
 ig_read_status(cJSON *tree, IgApiAnswer *answer, char *error)
 {
-	int			n;
-	const cJSON *array = array_member(tree, "signatureRequests", &n);
+	const cJSON *array;
 	const cJSON *item;
 
+	answer->statuses = make_list(tree, "signatureRequests", sizeof(IgApiStatus), &array, answer, error);
+	if (answer->statuses == NULL)
+		return false;
 	if (array == NULL)
 		return ig_refuse(error, "it has no signatureRequests");
-	answer->statuses = calloc((size_t) n + 1, sizeof(IgApiStatus));
-	if (answer->statuses == NULL)
-		return ig_refuse(error, "out of memory");
 	cJSON_ArrayForEach(item, array)
 	{
 		IgApiStatus *status = &answer->statuses[answer->nstatuses];
@@ -208,19 +234,53 @@ ig_read_status(cJSON *tree, IgApiAnswer *answer, char *error)
 	return true;
 }
 
+/* qsort comparator of strings. */
+static int
+compare_strings(const void *a, const void *b)
+{
+	return strcmp(*(const char *const *) a, *(const char *const *) b);
+}
+
+/* The ids in signedBy, in order, each once; NULL, with the reason in error: none can be had. */
+static const char **
+read_signed_by(const cJSON *tree, IgApiAnswer *answer, size_t *n, char *error)
+{
+	const cJSON *array;
+	const cJSON *item;
+	const char **ids = make_list(tree, "signedBy", sizeof(char *), &array, answer, error);
+	size_t		all = 0;
+
+	*n = 0;
+	if (ids == NULL)
+		return NULL;
+	cJSON_ArrayForEach(item, array)
+	{
+		if (cJSON_IsString(item))
+			ids[all++] = item->valuestring;
+	}
+	qsort(ids, all, sizeof(char *), compare_strings);
+	for (size_t i = 0; i < all; i++)
+	{
+		if (i == 0 || strcmp(ids[i], ids[*n - 1]) != 0)
+			ids[(*n)++] = ids[i];
+	}
+	return ids;
+}
+
 /* The signers of a context. */
 static bool
-read_context_signers(const cJSON *tree, IgApiAnswer *answer)
+read_context_signers(const cJSON *tree, IgApiAnswer *answer, char *error)
 {
-	int			n;
-	int			nsigned;
-	const cJSON *array = array_member(tree, "signers", &n);
-	const cJSON *signed_by = array_member(tree, "signedBy", &nsigned);
+	const cJSON *array;
 	const cJSON *item;
-	const cJSON *id;
+	size_t		nsigned;
+	const char **signed_by;
 
-	answer->signers = calloc((size_t) n + 1, sizeof(IgApiContextSigner));
+	answer->signers = make_list(tree, "signers", sizeof(IgApiContextSigner), &array, answer, error);
 	if (answer->signers == NULL)
+		return false;
+	signed_by = read_signed_by(tree, answer, &nsigned, error);
+	if (signed_by == NULL)
 		return false;
 	cJSON_ArrayForEach(item, array)
 	{
@@ -230,30 +290,26 @@ read_context_signers(const cJSON *tree, IgApiAnswer *answer)
 		signer->email = string_member(item, "email");
 		signer->first_name = string_member(item, "firstName");
 		signer->last_name = string_member(item, "lastName");
-		cJSON_ArrayForEach(id, signed_by)
-		{
-			if (signer->signer_id != NULL && cJSON_IsString(id) &&
-				strcmp(id->valuestring, signer->signer_id) == 0)
-				signer->signed_ = true;
-		}
+		signer->signed_ = signer->signer_id != NULL &&
+			bsearch(&signer->signer_id, signed_by, nsigned, sizeof(char *), compare_strings) != NULL;
 		answer->nsigned += signer->signed_ ? 1 : 0;
 	}
 
 	/* Where the signers are not told one by one, their number may be. */
 	if (array == NULL)
-		answer->nsigned = nsigned;
+		answer->nsigned = (int) nsigned;
+	free(signed_by);
 	return true;
 }
 
 /* The documents of a context. */
 static bool
-read_context_documents(const cJSON *tree, IgApiAnswer *answer)
+read_context_documents(const cJSON *tree, IgApiAnswer *answer, char *error)
 {
-	int			n;
-	const cJSON *array = array_member(tree, "documents", &n);
+	const cJSON *array;
 	const cJSON *item;
 
-	answer->documents = calloc((size_t) n + 1, sizeof(IgApiContextDocument));
+	answer->documents = make_list(tree, "documents", sizeof(IgApiContextDocument), &array, answer, error);
 	if (answer->documents == NULL)
 		return false;
 	cJSON_ArrayForEach(item, array)
@@ -266,7 +322,6 @@ read_context_documents(const cJSON *tree, IgApiAnswer *answer)
 		document->document_hash = string_member(item, "documentHash");
 		document->nature = string_member(item, "documentNature");
 		document->status = string_member(item, "status");
-		(void) array_member(item, "signatureSummaries", &document->nsignatures);
 	}
 	return true;
 }
@@ -284,25 +339,22 @@ ig_read_context(cJSON *tree, IgApiAnswer *answer, char *error)
 	answer->created_at = string_member(tree, "_createdAt");
 	answer->signature_method = string_member(tree, "defaultSignatureMethod");
 	answer->proof_status = string_member(tree, "signatureProofStatus");
-	if (!read_context_signers(tree, answer) || !read_context_documents(tree, answer))
-		return ig_refuse(error, "out of memory");
-	return true;
+	return read_context_signers(tree, answer, error) && read_context_documents(tree, answer, error);
 }
 
 /* The answer to list. */
 bool
 ig_read_list(cJSON *tree, IgApiAnswer *answer, char *error)
 {
-	int			n;
-	const cJSON *array = array_member(tree, "signatureRequests", &n);
+	const cJSON *array;
 	const cJSON *pagination = cJSON_GetObjectItemCaseSensitive(tree, "paginationData");
 	const cJSON *entry;
 
+	answer->items = make_list(tree, "signatureRequests", sizeof(IgApiListItem), &array, answer, error);
+	if (answer->items == NULL)
+		return false;
 	if (array == NULL)
 		return ig_refuse(error, "it has no signatureRequests");
-	answer->items = calloc((size_t) n + 1, sizeof(IgApiListItem));
-	if (answer->items == NULL)
-		return ig_refuse(error, "out of memory");
 	cJSON_ArrayForEach(entry, array)
 	{
 		IgApiListItem *item = &answer->items[answer->nitems];
@@ -344,35 +396,36 @@ ig_read_signer(cJSON *tree, IgApiAnswer *answer, char *error)
 	return true;
 }
 
-/* The strings of a member that is an array; false: no memory. */
-static bool
-strings_member(const cJSON *object, const char *name, const char ***strings, int *n)
+/* The strings of a member that is an array, or NULL, with the reason in error. */
+static const char **
+read_strings(const cJSON *object, const char *name, int *n, IgApiAnswer *answer, char *error)
 {
-	int			size;
-	const cJSON *array = array_member(object, name, &size);
+	const cJSON *array;
 	const cJSON *item;
+	const char **strings = make_list(object, name, sizeof(char *), &array, answer, error);
 
-	*strings = calloc((size_t) size + 1, sizeof(char *));
-	if (*strings == NULL)
-		return false;
+	if (strings == NULL)
+		return NULL;
 	cJSON_ArrayForEach(item, array)
 	{
 		if (cJSON_IsString(item))
-			(*strings)[(*n)++] = item->valuestring;
+			strings[(*n)++] = item->valuestring;
 	}
-	return true;
+	return strings;
 }
 
 /* The answer to inputs-needed. */
 bool
 ig_read_inputs(cJSON *tree, IgApiAnswer *answer, char *error)
 {
-	if (!cJSON_IsArray(cJSON_GetObjectItemCaseSensitive(tree, "inputsNeeded")))
+	if (array_member(tree, "inputsNeeded") == NULL)
 		return ig_refuse(error, "it has no inputsNeeded");
-	if (!strings_member(tree, "inputsNeeded", &answer->inputs_needed, &answer->ninputs_needed) ||
-		!strings_member(tree, "optionalInputs", &answer->optional_inputs, &answer->noptional_inputs))
-		return ig_refuse(error, "out of memory");
-	return true;
+	answer->signer_profile_id = id_member(tree, "signerProfileId", "_id");
+	answer->inputs_needed = read_strings(tree, "inputsNeeded", &answer->ninputs_needed, answer, error);
+	if (answer->inputs_needed == NULL)
+		return false;
+	answer->optional_inputs = read_strings(tree, "optionalInputs", &answer->noptional_inputs, answer, error);
+	return answer->optional_inputs != NULL;
 }
 
 /* The answer to login. */
@@ -403,16 +456,15 @@ ig_read_verification(cJSON *tree, IgApiAnswer *answer, char *error)
 bool
 ig_read_events(cJSON *tree, IgApiAnswer *answer, char *error)
 {
-	int			n;
-	const cJSON *array = array_member(tree, "events", &n);
+	const cJSON *array;
 	const cJSON *paging = cJSON_GetObjectItemCaseSensitive(tree, "searchData");
 	const cJSON *item;
 
+	answer->events = make_list(tree, "events", sizeof(IgApiEvent), &array, answer, error);
+	if (answer->events == NULL)
+		return false;
 	if (array == NULL)
 		return ig_refuse(error, "it has no events");
-	answer->events = calloc((size_t) n + 1, sizeof(IgApiEvent));
-	if (answer->events == NULL)
-		return ig_refuse(error, "out of memory");
 	cJSON_ArrayForEach(item, array)
 	{
 		IgApiEvent *event = &answer->events[answer->nevents];
@@ -431,12 +483,34 @@ ig_read_events(cJSON *tree, IgApiAnswer *answer, char *error)
 	return true;
 }
 
+/* IgApiVisitor: whether a text is longer than allowed. */
+static void
+check_text(const char **text, void *too_long)
+{
+	if (*text != NULL && strlen(*text) > 1024 * (size_t) ig_api_limits.max_text)
+		*(bool *) too_long = true;
+}
+
+/* Whether all texts that were read are within the limit. */
+static bool
+check_texts(IgApiAnswer *answer, char *error)
+{
+	bool		too_long = false;
+
+	ig_api_answer_texts(answer, check_text, &too_long);
+	check_text(&answer->token, &too_long);
+	if (too_long)
+		return exceed(answer, error, "it has a text of more than %d kB (ignisign.max_response_text)", ig_api_limits.max_text);
+	return true;
+}
+
 /* Read the body of a 2xx answer. */
 bool
 ig_api_read(IgOperation op, const char *body, size_t length, IgApiAnswer *answer,
 			char error[IG_API_ERROR_SIZE])
 {
 	IgReader	read = ig_api_entry(op)->read;
+	bool		exceeded;
 
 	memset(answer, 0, sizeof(*answer));
 	answer->total = answer->page = answer->page_size = -1;
@@ -444,18 +518,56 @@ ig_api_read(IgOperation op, const char *body, size_t length, IgApiAnswer *answer
 	/* Where only the HTTP status counts, there may be nothing. */
 	if (read == NULL && length == 0)
 		return true;
-	answer->tree = ig_api_parse(body, length, &answer->memory, error);
-	if (answer->tree != NULL)
+	if (ig_api_parse(body, length, answer, error))
 	{
+		/* It is JSON, which is all that is asked. */
 		if (read == NULL)
+		{
+			cJSON_Delete(answer->tree);
+			answer->tree = NULL;
+			answer->memory = 0;
 			return true;
+		}
 		if (!cJSON_IsObject(answer->tree))
 			ig_refuse(error, "it is not a JSON object");
-		else if (read(answer->tree, answer, error))
+		else if (read(answer->tree, answer, error) && check_texts(answer, error))
 			return true;
 	}
+	exceeded = answer->exceeded;
 	ig_api_answer_free(answer);
+	answer->exceeded = exceeded;
 	return false;
+}
+
+/* Whether a response is about the request that was asked for. */
+bool
+ig_api_is_about(IgOperation op, const IgApiAnswer *answer, const char *asked, char error[IG_API_ERROR_SIZE])
+{
+	if ((op != IG_OP_CONTEXT && op != IG_OP_PUBLISH) || asked == NULL || answer->signature_request_id == NULL ||
+		ig_api_compare_ids(answer->signature_request_id, asked) == 0)
+		return true;
+	return ig_refuse(error, "it is about another request than the one that was asked for");
+}
+
+/* Whether more pages follow. */
+bool
+ig_api_has_more_pages(const IgApiAnswer *answer)
+{
+	return answer->page_size > 0 && answer->total > 0 &&
+		answer->page < (answer->total - 1) / answer->page_size + 1;
+}
+
+/* Cut a text to what is kept of an error, between two characters. */
+static void
+cut_text(char *text)
+{
+	size_t		length = IG_API_MESSAGE_SIZE;
+
+	if (strlen(text) <= length)
+		return;
+	while (((unsigned char) text[length] & 0xC0) == 0x80)
+		length--;
+	text[length] = '\0';
 }
 
 /* Read an error body; message may be an object. */
@@ -463,20 +575,29 @@ void
 ig_api_read_error(const char *body, size_t length, IgApiAnswer *answer)
 {
 	char		error[IG_API_ERROR_SIZE];
-	const cJSON *message;
+	cJSON	   *message;
+	cJSON	   *code;
 
 	memset(answer, 0, sizeof(*answer));
 	answer->total = answer->page = answer->page_size = -1;
-	answer->tree = ig_api_parse(body, length, &answer->memory, error);
-	if (!cJSON_IsObject(answer->tree))
+	if (!ig_api_parse(body, length, answer, error) || !cJSON_IsObject(answer->tree))
 		return;
-	answer->error_code = string_member(answer->tree, "code");
+	code = cJSON_GetObjectItemCaseSensitive(answer->tree, "code");
+	if (cJSON_IsString(code))
+	{
+		cut_text(code->valuestring);
+		answer->error_code = code->valuestring;
+	}
 	message = cJSON_GetObjectItemCaseSensitive(answer->tree, "message");
 	if (cJSON_IsString(message))
-		answer->error_message = message->valuestring;
-	else if (message != NULL && !cJSON_IsNull(message))
 	{
-		answer->error_text = cJSON_PrintUnformatted(message);
+		cut_text(message->valuestring);
+		answer->error_message = message->valuestring;
+	}
+	else if (message != NULL && !cJSON_IsNull(message) &&
+			 (answer->error_text = cJSON_PrintUnformatted(message)) != NULL)
+	{
+		cut_text(answer->error_text);
 		answer->error_message = answer->error_text;
 	}
 }
@@ -507,7 +628,7 @@ ig_api_answer_texts(IgApiAnswer *answer, IgApiVisitor visit, void *arg)
 	const char **alone[] = {
 		&answer->signature_request_id, &answer->status, &answer->title, &answer->external_id,
 		&answer->created_at, &answer->signature_method, &answer->proof_status,
-		&answer->document_id, &answer->signer_id, &answer->auth_secret
+		&answer->document_id, &answer->signer_id, &answer->auth_secret, &answer->signer_profile_id
 	};
 
 	for (size_t i = 0; i < sizeof(alone) / sizeof(alone[0]); i++)
@@ -545,6 +666,10 @@ ig_api_answer_texts(IgApiAnswer *answer, IgApiVisitor visit, void *arg)
 		visit(&answer->embedded[i].signer_id, arg);
 		visit(&answer->embedded[i].token, arg);
 	}
+	for (int i = 0; i < answer->ninputs_needed; i++)
+		visit(&answer->inputs_needed[i], arg);
+	for (int i = 0; i < answer->noptional_inputs; i++)
+		visit(&answer->optional_inputs[i], arg);
 	for (int i = 0; i < answer->nevents; i++)
 		visit(&answer->events[i].event_id, arg);
 }

@@ -10,6 +10,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <strings.h>
 
 /* Say why, and return false. */
 bool
@@ -325,6 +326,13 @@ bool
 ig_api_valid_object_id(const char *id)
 {
 	return id != NULL && strlen(id) == 24 && all_hex(id, 24);
+}
+
+/* Compare ids. */
+int
+ig_api_compare_ids(const char *a, const char *b)
+{
+	return strcasecmp(a, b);
 }
 
 /* Guess a MIME type. */

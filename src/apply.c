@@ -12,19 +12,13 @@
 
 #include "catalog/pg_type.h"
 #include "commands/async.h"
-#include "common/sha2.h"
 #include "utils/builtins.h"
 #include "utils/json.h"
 
 #include "apply.h"
 #include "content.h"
-#include "import.h"
 #include "insert.h"
-#include "proofs.h"
 #include "spi.h"
-
-/* How long a proof is waited for after a request is completed, in days. */
-#define PROOF_PATIENCE "7 days"
 
 /* Tell listeners of an event; status and previous may be NULL. */
 static void
@@ -208,227 +202,11 @@ ig_apply_statuses(const IgSeen *seen, int n, const char *source)
 	apply_statuses(seen, n, source, true);
 }
 
-/* A document of ours that is to get its id. */
-typedef struct LocalDocument
+/* The context of a request has this status. */
+void
+ig_apply_status_of_context(const IgSeen *seen)
 {
-	int			n;
-	char	   *file_name;
-	uint8		sha256[PG_SHA256_DIGEST_LENGTH];
-	bool		has_sha256;
-	const char *document_id;
-} LocalDocument;
-
-/* Whether the context's document looks like this one of ours. */
-static bool
-same_document(const LocalDocument *local, const IgApiContextDocument *remote, bool by_hash)
-{
-	if (by_hash)
-		return local->has_sha256 && remote->document_hash != NULL &&
-			ig_api_same_sha256(remote->document_hash, local->sha256);
-	return remote->file_name != NULL && strcmp(local->file_name, remote->file_name) == 0;
-}
-
-/*
- * Give our documents their ids: by content, else by file name, else by order,
- * each of the API's documents once.
- */
-static void
-match_documents(LocalDocument *local, int nlocal, const IgApiContextDocument *remote, int nremote)
-{
-	bool	   *taken = palloc0(Max(nremote, 1) * sizeof(bool));
-
-	for (int pass = 0; pass < 3; pass++)
-	{
-		for (int i = 0; i < nlocal; i++)
-		{
-			for (int k = 0; k < nremote && local[i].document_id == NULL; k++)
-			{
-				/* Equal ones are told apart by their order. */
-				int			j = (i + k) % nremote;
-
-				if (taken[j] || remote[j].document_id == NULL)
-					continue;
-				if (pass < 2 && !same_document(&local[i], &remote[j], pass == 0))
-					continue;
-				local[i].document_id = remote[j].document_id;
-				taken[j] = true;
-			}
-		}
-	}
-}
-
-/* Store the ids of the request's documents. */
-static void
-apply_documents(const IgCall *call, const IgApiAnswer *answer)
-{
-	static IgStatement missing = {
-		.sql = "SELECT n, file_name, sha256, document_id FROM ignisign.document "
-		"WHERE request = $1 ORDER BY n",
-		.types = {UUIDOID}
-	};
-	static IgStatement store = {
-		.sql = "UPDATE ignisign.document d SET document_id = u.document_id "
-		"FROM unnest($2, $3) AS u (n, document_id) "
-		"WHERE d.request = $1 AND d.n = u.n AND d.document_id IS NULL AND u.document_id IS NOT NULL",
-		.types = {UUIDOID, INT4ARRAYOID, TEXTARRAYOID}
-	};
-	Datum		values[3];
-	LocalDocument *local;
-	Datum	   *numbers;
-	const char **ids;
-	bool		complete = true;
-	int			n;
-
-	values[0] = UUIDPGetDatum(&call->request);
-	n = (int) ig_spi_execute(&missing, values, NULL);
-	local = palloc0(Max(n, 1) * sizeof(LocalDocument));
-	for (int i = 0; i < n; i++)
-	{
-		bool		isnull;
-		Datum		sha256 = ig_spi_datum(i, 3, &isnull);
-
-		local[i].n = (int) ig_spi_int64(i, 1, 0);
-		local[i].file_name = ig_spi_text(i, 2, CurrentMemoryContext);
-		if (!isnull)
-		{
-			bytea	   *bytes = DatumGetByteaPP(sha256);
-
-			if (VARSIZE_ANY_EXHDR(bytes) == PG_SHA256_DIGEST_LENGTH)
-			{
-				memcpy(local[i].sha256, VARDATA_ANY(bytes), PG_SHA256_DIGEST_LENGTH);
-				local[i].has_sha256 = true;
-			}
-		}
-		local[i].document_id = ig_spi_text(i, 4, CurrentMemoryContext);
-		complete = complete && local[i].document_id != NULL;
-	}
-	if (complete)
-		return;
-
-	match_documents(local, n, answer->documents, answer->ndocuments);
-	numbers = palloc(n * sizeof(Datum));
-	ids = palloc(n * sizeof(char *));
-	for (int i = 0; i < n; i++)
-	{
-		numbers[i] = Int32GetDatum(local[i].n);
-		ids[i] = local[i].document_id;
-	}
-	values[1] = ig_array(INT4OID, numbers, NULL, n);
-	values[2] = ig_text_array(ids, n);
-	ig_spi_execute(&store, values, NULL);
-}
-
-/* Store the ids of the request's signers, and who has signed. */
-static void
-apply_signers(const IgCall *call, const IgApiAnswer *answer)
-{
-	static IgStatement apply = {
-		.sql = "WITH changed AS ("
-		"UPDATE ignisign.signer s SET signer_id = coalesce(u.signer_id, s.signer_id), "
-		"signed_at = coalesce(s.signed_at, CASE WHEN u.signed THEN now() END) "
-		"FROM unnest($2, $3, $4) AS u (email, signer_id, signed) "
-		"JOIN ignisign.signer o ON o.request = $1 AND lower(o.email COLLATE \"C\") = lower(u.email COLLATE \"C\") "
-		"WHERE s.request = $1 AND s.n = o.n "
-		"AND (s.signer_id IS DISTINCT FROM u.signer_id OR u.signed AND s.signed_at IS NULL) "
-		"RETURNING s.request, s.email, s.signed_at IS NOT NULL AND o.signed_at IS NULL AS new) "
-		"INSERT INTO ignisign.event (request, source, kind, value) "
-		"SELECT request, 'api', 'signed', email FROM changed WHERE new",
-		.types = {UUIDOID, TEXTARRAYOID, TEXTARRAYOID, BOOLARRAYOID}
-	};
-	int			n = answer->nsigners;
-	const char **emails = palloc(Max(n, 1) * sizeof(char *));
-	const char **ids = palloc(Max(n, 1) * sizeof(char *));
-	Datum	   *has_signed = palloc(Max(n, 1) * sizeof(Datum));
-	Datum		values[4];
-
-	if (n == 0)
-		return;
-	for (int i = 0; i < n; i++)
-	{
-		emails[i] = answer->signers[i].email;
-		ids[i] = answer->signers[i].signer_id;
-		has_signed[i] = BoolGetDatum(answer->signers[i].signed_);
-	}
-	values[0] = UUIDPGetDatum(&call->request);
-	values[1] = ig_text_array(emails, n);
-	values[2] = ig_text_array(ids, n);
-	values[3] = ig_array(BOOLOID, has_signed, NULL, n);
-	ig_spi_execute(&apply, values, NULL);
-}
-
-/* Whether a proof in this status is still to be expected. */
-static bool
-proof_is_due(const char *proof_status)
-{
-	return proof_status != NULL &&
-		(strcmp(proof_status, "NOT_INITIALIZED") == 0 ||
-		 strcmp(proof_status, "IN_PROGRESS") == 0 ||
-		 strcmp(proof_status, "WAITING_IMAGES") == 0);
-}
-
-/*
- * Apply a request's context.  That it is completed, who has signed, and
- * whether there is a proof, are three facts that come in any order.
- */
-bool
-ig_apply_context(const IgCall *call, const IgApiAnswer *answer, const IgAccount *account)
-{
-	static IgStatement apply = {
-		.sql = "WITH old AS (SELECT id, proof_status, signed_count FROM ignisign.request WHERE id = $1), "
-		"changed AS ("
-		"UPDATE ignisign.request r SET context_at = now(), "
-		"proof_status = coalesce($2, r.proof_status), signed_count = greatest(r.signed_count, $3) "
-		"FROM old WHERE r.id = old.id "
-		"RETURNING r.id, r.status, r.proof_status, old.proof_status AS previous, "
-		"r.closed_at < now() - interval '" PROOF_PATIENCE "' AS late), "
-		"event AS ("
-		"INSERT INTO ignisign.event (request, source, kind, previous, value) "
-		"SELECT id, 'api', 'proof status', previous, proof_status FROM changed "
-		"WHERE proof_status IS DISTINCT FROM previous) "
-		"SELECT status, proof_status, late FROM changed",
-		.types = {UUIDOID, TEXTOID, INT4OID}
-	};
-	IgSeen		seen = {&call->request, answer->status};
-	Datum		values[3];
-	char		nulls[4] = "   ";
-	bool		again = false;
-
-	apply_statuses(&seen, 1, "api", false);
-
-	SPI_connect();
-	ig_import_apply_context(call, answer);
-	apply_documents(call, answer);
-	apply_signers(call, answer);
-
-	values[0] = UUIDPGetDatum(&call->request);
-	values[1] = answer->proof_status ? CStringGetTextDatum(answer->proof_status) : (Datum) 0;
-	if (answer->proof_status == NULL)
-		nulls[1] = 'n';
-	values[2] = Int32GetDatum(answer->nsigned);
-	if (ig_spi_execute(&apply, values, nulls) == 1)
-	{
-		char	   *status = ig_spi_text(0, 1, CurrentMemoryContext);
-		char	   *proof_status = ig_spi_text(0, 2, CurrentMemoryContext);
-		bool		isnull;
-		bool		late = DatumGetBool(ig_spi_datum(0, 3, &isnull)) && !isnull;
-
-		if (status != NULL && strcmp(status, "COMPLETED") == 0)
-		{
-			/* Where the API tells nothing, asking for the proof will. */
-			if (proof_status == NULL || strcmp(proof_status, "CREATED") == 0)
-			{
-				/* Which ones are wanted is not known while the server is gone. */
-				if (account != NULL)
-					ig_proofs_queue(call, account);
-				else
-					again = true;
-			}
-			else if (proof_is_due(proof_status))
-				again = !late;
-		}
-	}
-	SPI_finish();
-	return again;
+	apply_statuses(seen, 1, "api", false);
 }
 
 /*

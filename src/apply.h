@@ -36,6 +36,9 @@ typedef struct IgSeen
 extern void ig_apply_sent(const IgSent *sent, int n, const char *source);
 extern void ig_apply_statuses(const IgSeen *seen, int n, const char *source);
 
+/* The same of a status that a context told: the context need not be read. */
+extern void ig_apply_status_of_context(const IgSeen *seen);
+
 /* Returns whether the context is to be read again, because a proof is due. */
 extern bool ig_apply_context(const IgCall *call, const IgApiAnswer *answer,
 							 const IgAccount *account);

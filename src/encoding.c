@@ -14,6 +14,7 @@
 
 #include "catalog/namespace.h"
 #include "mb/pg_wchar.h"
+#include "utils/datum.h"
 #include "utils/fmgrprotos.h"
 #include "utils/memutils.h"
 
@@ -110,10 +111,25 @@ ig_from_wire(const char *text)
 	}
 }
 
-/* JSON of the API as jsonb; escapes are resolved before, as each text would be. */
+/*
+ * JSON of the API as jsonb; escapes are resolved before, as each text would be.  What
+ * the server needs on the way takes several times the JSON's size, and is freed.
+ */
 Datum
 ig_jsonb_from_wire(char *json)
 {
+	MemoryContext context = AllocSetContextCreate(CurrentMemoryContext, "ignisign jsonb", ALLOCSET_DEFAULT_SIZES);
+	MemoryContext old = MemoryContextSwitchTo(context);
+	char	   *text = json;
+	Datum		made;
+	Datum		result;
+
 	ig_api_json_unescape(json);
-	return DirectFunctionCall1(jsonb_in, CStringGetDatum(ig_from_wire(json)));
+	if (!is_utf8() || !ig_api_valid_utf8(json, strlen(json)))
+		text = ig_from_wire(json);
+	made = DirectFunctionCall1(jsonb_in, CStringGetDatum(text));
+	MemoryContextSwitchTo(old);
+	result = datumCopy(made, false, -1);
+	MemoryContextDelete(context);
+	return result;
 }

@@ -185,9 +185,16 @@ ig_flight_start(IgFlight *flight)
 	request.ca_file = account->ca_file;
 	request.connect_timeout = account->connect_timeout;
 	request.timeout = account->timeout;
-	request.max_response = 1024 * (int64) (ig_api_answers_json(flight->call.operation) &&
-										   !ig_api_answers_any(flight->call.operation) ?
-										   ig_max_response_size : ig_max_proof_size);
+	if (ig_api_answers_json(flight->call.operation) && !ig_api_answers_any(flight->call.operation))
+	{
+		request.max_response = 1024 * (int64) ig_max_response_size;
+		request.max_response_setting = "max_response_size";
+	}
+	else
+	{
+		request.max_response = 1024 * (int64) ig_max_proof_size;
+		request.max_response_setting = "max_proof_size";
+	}
 	flight->transfer = ig_http_start(&request, flight);
 	MemoryContextSwitchTo(old);
 }
@@ -303,7 +310,8 @@ read_answer(IgFlight *flight)
 	{
 		body = ig_http_body(transfer);
 		if (!ig_api_read(flight->call.operation, body, transfer->body_length,
-						 &flight->answer, error))
+						 &flight->answer, error) ||
+			!ig_api_is_about(flight->call.operation, &flight->answer, flight->call.signature_request_id, error))
 		{
 			flight->error = psprintf("the answer cannot be used: %s", error);
 			reach = IG_REACH_BAD_ANSWER;
@@ -391,6 +399,11 @@ ig_flight_digest(IgFlight *flight)
 	outcome.retry_after = flight->retry_after;
 	flight->health = transfer->local ? IG_HEALTH_UNKNOWN :
 		ig_policy_health(outcome.reach, outcome.http_status);
+
+	/* What exceeds a limit would do so again. */
+	if (outcome.reach == IG_REACH_BAD_ANSWER && (transfer->exceeded || flight->answer.exceeded) &&
+		ig_api_only_reads(flight->call.operation))
+		outcome.max_attempts = outcome.attempts;
 
 	/* A probe is the worker's idea, and costs its call nothing. */
 	if (flight->ticket.probe && flight->health == IG_HEALTH_BAD)

@@ -71,9 +71,11 @@ typedef struct IgTransferState
 	bool		whole;			/* request and answer went through to their end */
 	bool		loopback_only;
 	int64		max_response;
+	const char *max_response_setting;
 	int64		header_bytes;
 	size_t		capacity;		/* of transfer.body */
 	const char *failure;		/* why we cut it short */
+	char		failure_text[96];	/* room for that */
 } IgTransferState;
 
 static CURLM *multi = NULL;
@@ -105,6 +107,16 @@ fail_locally(IgTransferState *state, const char *why)
 {
 	state->failure = why;
 	state->transfer.local = true;
+}
+
+/* Fail because the response is larger than a setting allows. */
+static void
+fail_as_too_large(IgTransferState *state, const char *what, int64 bytes, const char *setting)
+{
+	snprintf(state->failure_text, sizeof(state->failure_text), "%s larger than %lld kB (ignisign.%s)",
+			 what, (long long) bytes / 1024, setting);
+	state->failure = state->failure_text;
+	state->transfer.exceeded = true;
 }
 
 /*
@@ -285,7 +297,7 @@ write_body(char *data, size_t size, size_t count, void *arg)
 		{
 			if (transfer->bytes_received + (int64) length > state->max_response)
 			{
-				state->failure = "the answer is too large";
+				fail_as_too_large(state, "the response is", state->max_response, state->max_response_setting);
 				return 0;
 			}
 			transfer->bytes_received += length;
@@ -294,7 +306,7 @@ write_body(char *data, size_t size, size_t count, void *arg)
 	}
 	else if ((int64) needed > state->max_response)
 	{
-		state->failure = "the answer is larger than allowed";
+		fail_as_too_large(state, "the response is", state->max_response, state->max_response_setting);
 		return 0;
 	}
 
@@ -364,7 +376,7 @@ read_header(char *line, size_t size, size_t count, void *arg)
 	state->header_bytes += length;
 	if (state->header_bytes > (int64) ig_max_header_size * 1024)
 	{
-		state->failure = "the answer's headers are larger than allowed";
+		fail_as_too_large(state, "the response's headers are", (int64) ig_max_header_size * 1024, "max_header_size");
 		return 0;
 	}
 	copy_header(line, length, "Content-Encoding", encoding, sizeof(encoding));
@@ -488,6 +500,7 @@ ig_http_start(const IgHttpRequest *request, void *user)
 	state->body_size = request->content_type ? request->body_size : 0;
 	state->loopback_only = request->loopback_only;
 	state->max_response = request->max_response;
+	state->max_response_setting = request->max_response_setting;
 	state->transfer.user = user;
 	state->transfer.spool = -1;
 	state->transfer.started_at = GetCurrentTimestamp();

@@ -43,6 +43,7 @@ typedef struct IgHttpRequest
 	int			connect_timeout;	/* ms */
 	int			timeout;		/* ms, beyond the time that bytes take */
 	int64		max_response;	/* bytes of a 2xx answer's body */
+	const char *max_response_setting;	/* static: where that comes from */
 } IgHttpRequest;
 
 /*
@@ -56,6 +57,7 @@ typedef struct IgTransfer
 	bool		local;			/* it failed for want of something of ours */
 	int			http_status;	/* 0: none came */
 	bool		cut;			/* the answer broke off */
+	bool		exceeded;		/* the response was larger than allowed */
 	char		error[256];		/* empty when all went well */
 	char		retry_after[64];	/* header, or empty */
 	char		content_type[128];	/* header, or empty */

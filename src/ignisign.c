@@ -32,6 +32,7 @@ bool		ig_enabled = true;
 int			ig_max_document_size = 36 * 1024;
 int			ig_max_response_size = 8 * 1024;
 int			ig_max_proof_size = 64 * 1024;
+int			ig_max_response_pages = 20000;
 int			ig_refresh_interval = 10 * 1000;
 int			ig_refresh_batch = 100;
 int			ig_reconcile_delay = 30 * 1000;
@@ -185,6 +186,30 @@ define_settings(void)
 							"Each takes about a hundred bytes while the answer is read.",
 							&ig_api_limits.max_values,
 							100000, 1000, 10000000,
+							PGC_SIGHUP, 0,
+							NULL, NULL, NULL);
+
+	DefineCustomIntVariable("ignisign.max_response_items",
+							"How many items a list in a response may have, where the list is read.",
+							"Such lists are signers, documents, requests, statuses and events.",
+							&ig_api_limits.max_items,
+							1000, 100, 100000,
+							PGC_SIGHUP, 0,
+							NULL, NULL, NULL);
+
+	DefineCustomIntVariable("ignisign.max_response_text",
+							"Longest text of a response that is read, such as a title or an id.",
+							NULL,
+							&ig_api_limits.max_text,
+							16, 1, 1024,
+							PGC_SIGHUP, GUC_UNIT_KB,
+							NULL, NULL, NULL);
+
+	DefineCustomIntVariable("ignisign.max_response_pages",
+							"How many pages of a list or of a delivery log are read one after another.",
+							NULL,
+							&ig_max_response_pages,
+							20000, 1, 1000000,
 							PGC_SIGHUP, 0,
 							NULL, NULL, NULL);
 

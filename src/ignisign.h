@@ -22,6 +22,7 @@ extern bool ig_enabled;
 extern int	ig_max_document_size;	/* kB */
 extern int	ig_max_response_size;	/* kB */
 extern int	ig_max_proof_size;	/* kB */
+extern int	ig_max_response_pages;
 extern int	ig_refresh_interval;	/* ms */
 extern int	ig_refresh_batch;
 extern int	ig_reconcile_delay; /* ms */

@@ -102,6 +102,8 @@ ig_import_apply_page(const IgCall *call, const IgApiAnswer *answer)
 		const IgApiListItem *item = &answer->items[i];
 		pg_uuid_t	id;
 
+		CHECK_FOR_INTERRUPTS();
+
 		/* Nobody was asked to sign a draft. */
 		if (!ig_api_valid_object_id(item->signature_request_id) ||
 			(item->status != NULL && strcmp(item->status, "DRAFT") == 0))
@@ -109,7 +111,7 @@ ig_import_apply_page(const IgCall *call, const IgApiAnswer *answer)
 		ig_uuid_v7(&id);
 		(void) insert_imported(&id, item->signature_request_id, NameStr(call->owner), NameStr(call->server));
 	}
-	if (answer->nitems > 0 && answer->page_size > 0 && answer->total > answer->page * answer->page_size)
+	if (answer->nitems > 0 && ig_api_has_more_pages(answer))
 		ig_queue_add_next_page(call);
 	SPI_finish();
 }

@@ -44,7 +44,8 @@ missing_inputs(const pg_uuid_t *request, const char *profile_id, MemoryContext c
 		"m.n, m.inputs, m.signer_profile_id), '; ' ORDER BY m.n) FROM ("
 		"SELECT s.n, s.signer_profile_id, string_agg(i.name, ', ' ORDER BY i.position) AS inputs "
 		"FROM ignisign.request r JOIN ignisign.signer s ON s.request = r.id, ignisign.signer_profile p, "
-		"unnest(p.inputs_needed) WITH ORDINALITY AS i (name, position) "
+		"LATERAL (SELECT u.name, min(u.position) AS position "
+		"FROM unnest(p.inputs_needed) WITH ORDINALITY AS u (name, position) GROUP BY u.name) AS i "
 		"WHERE r.id = $1 AND " PROFILE_IS_KNOWN "AND CASE i.name "
 		"WHEN 'email' THEN false WHEN 'firstName' THEN s.first_name IS NULL WHEN 'lastName' THEN s.last_name IS NULL "
 		"ELSE i.name = ANY ($3) AND NOT coalesce(s.inputs ? i.name, false) END "
@@ -104,7 +105,7 @@ ig_inputs_check(const pg_uuid_t *request)
 
 /* ---- The worker's part ---- */
 
-/* Keep what a profile needs; returns the profile's id. */
+/* Keep what a profile needs, if the response is about that one; returns the profile's id. */
 static char *
 keep(const IgCall *call, const IgApiAnswer *answer)
 {
@@ -119,6 +120,7 @@ keep(const IgCall *call, const IgApiAnswer *answer)
 	};
 	Datum		values[7];
 	char		nulls[8] = "       ";
+	char	   *profile_id;
 
 	values[0] = NameGetDatum(&call->server);
 	values[1] = NameGetDatum(&call->owner);
@@ -129,7 +131,12 @@ keep(const IgCall *call, const IgApiAnswer *answer)
 	values[5] = ig_text_array(answer->inputs_needed, answer->ninputs_needed);
 	values[6] = ig_text_array(answer->optional_inputs, answer->noptional_inputs);
 	ig_spi_execute(&store, values, nulls);
-	return ig_spi_text(0, 1, CurrentMemoryContext);
+	profile_id = ig_spi_text(0, 1, CurrentMemoryContext);
+	if (answer->signer_profile_id != NULL && ig_api_compare_ids(answer->signer_profile_id, profile_id) != 0)
+		ereport(ERROR,
+				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+				 errmsg("the response is about another signer profile than the one that was asked for")));
+	return profile_id;
 }
 
 /* Keep the answer to a user's question. */

@@ -138,7 +138,8 @@ void
 ig_queue_add_next_page(const IgCall *call)
 {
 	static IgStatement next = {
-		.sql = "SELECT jsonb_set($1::jsonb, '{page}', to_jsonb(($1::jsonb ->> 'page')::integer + 1))::text",
+		.sql = "SELECT ($1::jsonb ->> 'page')::integer, "
+		"jsonb_set($1::jsonb, '{page}', to_jsonb(($1::jsonb ->> 'page')::integer + 1))::text",
 		.types = {TEXTOID}
 	};
 	Datum		value = CStringGetTextDatum(call->args);
@@ -146,7 +147,16 @@ ig_queue_add_next_page(const IgCall *call)
 	char	   *args;
 
 	ig_spi_execute(&next, &value, NULL);
-	args = ig_spi_text(0, 1, CurrentMemoryContext);
+	if (ig_spi_int64(0, 1, 0) >= ig_max_response_pages)
+	{
+		ereport(WARNING,
+				(errmsg("ignisign: no page after page %d is read by the call %lld, %s, on server \"%s\"",
+						ig_max_response_pages, (long long) call->id, ig_api_operation_name(call->operation),
+						NameStr(call->server)),
+				 errhint("The bound is ignisign.max_response_pages.")));
+		return;
+	}
+	args = ig_spi_text(0, 2, CurrentMemoryContext);
 	ig_uuid_v7(&id);
 	(void) ig_queue_add_alone(&id, call->operation, 0, args, NameStr(call->owner), NameStr(call->server));
 }

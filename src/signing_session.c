@@ -24,37 +24,43 @@
 
 PG_FUNCTION_INFO_V1(ignisign_session);
 
-/* Keep what there is of one signer's. */
-static void
-keep(const IgCall *call, const char *signer_id, const char *token, const char *auth_secret)
-{
-	static IgStatement store = {
-		.sql = "INSERT INTO ignisign.session AS o (request, signer_id, token, auth_secret) VALUES ($1, $2, $3, $4) "
-		"ON CONFLICT (request, signer_id) DO UPDATE SET token = coalesce(excluded.token, o.token), "
-		"auth_secret = coalesce(excluded.auth_secret, o.auth_secret)",
-		.types = {UUIDOID, TEXTOID, TEXTOID, TEXTOID}
-	};
-	Datum		values[4];
-	char		nulls[5] = "    ";
-
-	values[0] = UUIDPGetDatum(&call->request);
-	values[1] = CStringGetTextDatum(signer_id);
-	values[2] = token ? CStringGetTextDatum(token) : (Datum) 0;
-	nulls[2] = token ? ' ' : 'n';
-	values[3] = auth_secret ? CStringGetTextDatum(auth_secret) : (Datum) 0;
-	nulls[3] = auth_secret ? ' ' : 'n';
-	ig_spi_execute(&store, values, nulls);
-}
-
-/* Keep what an answer brings. */
+/* Keep what a response brings: signers and tokens, or one signer's secret. */
 void
 ig_signing_session_keep(const IgCall *call, const IgApiAnswer *answer)
 {
-	SPI_connect();
+	static IgStatement store = {
+		.sql = "INSERT INTO ignisign.session AS o (request, signer_id, token, auth_secret) "
+		"SELECT DISTINCT ON (u.signer_id) $1, u.signer_id, u.token, u.auth_secret "
+		"FROM unnest($2, $3, $4) AS u (signer_id, token, auth_secret) "
+		"ON CONFLICT (request, signer_id) DO UPDATE SET token = coalesce(excluded.token, o.token), "
+		"auth_secret = coalesce(excluded.auth_secret, o.auth_secret)",
+		.types = {UUIDOID, TEXTARRAYOID, TEXTARRAYOID, TEXTARRAYOID}
+	};
+	int			n = answer->nembedded;
+	const char **ids = palloc((n + 1) * sizeof(char *));
+	const char **tokens = palloc((n + 1) * sizeof(char *));
+	const char **secrets = palloc0((n + 1) * sizeof(char *));
+	Datum		values[4];
+
+	for (int i = 0; i < n; i++)
+	{
+		ids[i] = answer->embedded[i].signer_id;
+		tokens[i] = answer->embedded[i].token;
+	}
 	if (answer->signer_id != NULL && answer->auth_secret != NULL)
-		keep(call, answer->signer_id, NULL, answer->auth_secret);
-	for (int i = 0; i < answer->nembedded; i++)
-		keep(call, answer->embedded[i].signer_id, answer->embedded[i].token, NULL);
+	{
+		ids[n] = answer->signer_id;
+		tokens[n] = NULL;
+		secrets[n++] = answer->auth_secret;
+	}
+	if (n == 0)
+		return;
+	SPI_connect();
+	values[0] = UUIDPGetDatum(&call->request);
+	values[1] = ig_text_array(ids, n);
+	values[2] = ig_text_array(tokens, n);
+	values[3] = ig_text_array(secrets, n);
+	ig_spi_execute(&store, values, NULL);
 	SPI_finish();
 }
 

@@ -31,6 +31,9 @@ static void
 check_answer(const IgApiAnswer *answer)
 {
 	claim(answer->nsigned >= 0 && (answer->nsigners == 0 || answer->nsigned <= answer->nsigners));
+	claim(answer->nsigners <= ig_api_limits.max_items && answer->ndocuments <= ig_api_limits.max_items &&
+		  answer->nstatuses <= ig_api_limits.max_items && answer->nitems <= ig_api_limits.max_items &&
+		  answer->nembedded <= ig_api_limits.max_items && answer->nevents <= ig_api_limits.max_items);
 	claim(answer->total >= -1 && answer->page >= -1 && answer->page_size >= -1);
 	check_string(answer->signature_request_id);
 	check_string(answer->status);
@@ -57,7 +60,6 @@ check_answer(const IgApiAnswer *answer)
 		check_string(answer->documents[i].mime_type);
 		check_string(answer->documents[i].document_hash);
 		check_string(answer->documents[i].status);
-		claim(answer->documents[i].nsignatures >= 0);
 	}
 	for (int i = 0; i < answer->nstatuses; i++)
 	{

@@ -60,15 +60,15 @@ sub outcome
 my $url = $elsewhere->url;
 
 for my $case (
-	[ 'huge=3000000',           qr/^the answer is larger than allowed$/ ],
-	[ 'endless',                qr/^the answer is larger than allowed$/ ],
-	[ 'deep=65',                qr/^the answer cannot be used: it is nested more than 64 deep$/ ],
-	[ 'deep=400000',            qr/^the answer cannot be used: it is nested more than 64 deep$/ ],
-	[ 'wide=99999',             qr/^the answer cannot be used: it has more than 100000 values$/ ],
-	[ 'wide=340000',            qr/^the answer cannot be used: it has more than 100000 values$/ ],
+	[ 'huge=3000000',           qr/^the response is larger than 1024 kB \(ignisign\.max_response_size\)$/ ],
+	[ 'endless',                qr/^the response is larger than 1024 kB \(ignisign\.max_response_size\)$/ ],
+	[ 'deep=65',                qr/^the answer cannot be used: it is nested more than 64 deep \(ignisign\.max_json_depth\)$/ ],
+	[ 'deep=400000',            qr/^the answer cannot be used: it is nested more than 64 deep \(ignisign\.max_json_depth\)$/ ],
+	[ 'wide=99999',             qr/^the answer cannot be used: it has more than 100000 values \(ignisign\.max_json_values\)$/ ],
+	[ 'wide=340000',            qr/^the answer cannot be used: it has more than 100000 values \(ignisign\.max_json_values\)$/ ],
 	[ 'bomb=50000000',          qr/^the answer is compressed, which was not asked for$/ ],
-	[ 'raw=headers',            qr/^the answer's headers are larger than allowed$/ ],
-	[ 'raw=informational',      qr/^the answer's headers are larger than allowed$/ ],
+	[ 'raw=headers',            qr/^the response's headers are larger than 64 kB \(ignisign\.max_header_size\)$/ ],
+	[ 'raw=informational',      qr/^the response's headers are larger than 64 kB \(ignisign\.max_header_size\)$/ ],
 	[ 'raw=slow-headers',       qr/too slow|timed out/ ],
 	[ 'slow=10 huge=500000',    qr/too slow|timed out/ ],
 	[ 'delay-after=10000',      qr/too slow|timed out/ ],
@@ -98,8 +98,8 @@ is(outcome('application wide=99998'), 'answered', 'wide=99998 is not too wide');
 
 my $file = "ignisign_original('67a1c0de0000000000000001')";
 
-like(outcome('original status=200 endless', $file), qr/^the answer is larger than allowed$/, 'a file without an end');
-like(outcome('original status=200 huge=2100000', $file), qr/^the answer is larger than allowed$/, 'a file that is too large');
+like(outcome('original status=200 endless', $file), qr/^the response is larger than 2048 kB \(ignisign\.max_proof_size\)$/, 'a file without an end');
+like(outcome('original status=200 huge=2100000', $file), qr/^the response is larger than 2048 kB \(ignisign\.max_proof_size\)$/, 'a file that is too large');
 is(outcome('original status=200 huge=2000000 type=application/pdf', $file), 'answered', 'a file that is just small enough');
 
 # Each bound is a setting.
@@ -113,7 +113,7 @@ like(outcome('application huge=3000000'), qr/not JSON|answered/, 'max_response_s
 set(max_json_depth => 8, max_json_values => 1000, max_header_size => '1kB');
 like(outcome('application deep=9'), qr/nested more than 8 deep/, 'max_json_depth, less');
 like(outcome('application wide=1001'), qr/more than 1000 values/, 'max_json_values, less');
-like(outcome('application raw=headers'), qr/headers are larger than allowed/, 'max_header_size, less');
+like(outcome('application raw=headers'), qr/headers are larger than 1 kB/, 'max_header_size, less');
 set(max_json_depth => 64, max_json_values => 100000, max_header_size => '64kB');
 set(min_speed => 0);
 is(outcome('application slow=150'), 'answered', 'min_speed: what trickles is waited for');

@@ -2,6 +2,7 @@
 #include "api_internal.h"
 #include "tap.h"
 
+#include <stdarg.h>
 #include <stdlib.h>
 
 #define ID "67a1c0de0000000000000001"
@@ -181,7 +182,7 @@ test_read(void)
 				 "\"signatureProofStatus\":\"CREATED\"}", &answer), "context");
 	ok(answer.nsigners == 2 && answer.nsigned == 1, "who has signed");
 	ok(answer.signers[0].signed_ && !answer.signers[1].signed_, "and who has not");
-	ok(answer.ndocuments == 1 && answer.documents[0].nsignatures == 1, "documents");
+	ok(answer.ndocuments == 1, "documents");
 	is(answer.proof_status, "CREATED", "the proof's status");
 	ig_api_answer_free(&answer);
 	ok(read_text(IG_OP_CONTEXT, "{\"_id\":\"" ID "\",\"status\":\"DRAFT\"}", &answer), "the least context");
@@ -231,21 +232,125 @@ test_read(void)
 		const IgApiLimits usual = ig_api_limits;
 
 #define READ(body) ig_api_read(IG_OP_STATUS, body, strlen(body), &answer, error)
-		ig_api_limits = (IgApiLimits) {.max_depth = 3, .max_values = 7};
+		ig_api_limits = (IgApiLimits) {.max_depth = 3, .max_values = 7, .max_items = 1, .max_text = 1};
 		ok(READ("{\"signatureRequests\":[{}], \"a\": [1, \"x,:[\\\"{\" ,true]}"), "seven values are not too many");
 		ok(answer.memory > 7 * 64, "their memory is told");
 		ig_api_answer_free(&answer);
 		ok(!READ("{\"signatureRequests\":[{}], \"a\": [1, \"x,:[\\\"{\" ,true,-2e3]}"), "eight are");
-		is(error, "it has more than 7 values", "which is told");
+		is(error, "it has more than 7 values (ignisign.max_json_values)", "which is told, with the setting");
+		ok(answer.exceeded, "and that it exceeds a limit");
 		ok(READ("{\"signatureRequests\":[[]]}"), "nested three deep is not too deep");
 		ig_api_answer_free(&answer);
 		ok(!READ("{\"signatureRequests\":[[[]]]}"), "four is");
-		is(error, "it is nested more than 3 deep", "which is told, too");
+		is(error, "it is nested more than 3 deep (ignisign.max_json_depth)", "which is told, too");
 		ok(!READ("::::::[1,2,3,4,5,6,7,8,9]"), "colons do not make up for values");
 		ok(!READ("{\"a\":\"\\u0000\"}"), "no NUL in a string");
+		ok(!answer.exceeded, "which is no matter of limits");
+		ok(!READ("{\"signatureRequests\":[{},{}]}"), "two items are too many");
+		is(error, "it has more than 1 signatureRequests (ignisign.max_response_items)", "with the setting");
+		ok(answer.exceeded, "as a limit");
 		ig_api_limits = usual;
 #undef READ
 	}
+}
+
+/* Append text to a buffer that is large enough. */
+static char *
+put(char *to, const char *format, ...) __attribute__((format(printf, 2, 3)));
+
+static char *
+put(char *to, const char *format, ...)
+{
+	va_list		args;
+	int			n;
+
+	va_start(args, format);
+	n = vsnprintf(to, 8192, format, args);
+	va_end(args);
+	return to + n;
+}
+
+/* Lists and texts have limits; who has signed is found without comparing each with each. */
+static void
+test_limits(void)
+{
+	const IgApiLimits usual = ig_api_limits;
+	const int	nsigners = 25000;
+	const int	nsigned = 49000;
+	char	   *body = malloc(4 * 1024 * 1024);
+	char	   *end = put(body, "{\"_id\":\"" ID "\",\"status\":\"X\",\"signers\":[");
+	IgApiAnswer answer;
+	int			right = 0;
+
+	for (int i = 0; i < nsigners; i++)
+		end = put(end, "%s{\"signerId\":\"%d\"}", i ? "," : "", i);
+	end = put(end, "],\"signedBy\":[");
+	for (int i = nsigned; i-- > 0;)
+		end = put(end, "\"%d\"%s", i % 2 ? i : 1, i ? "," : "");
+	put(end, "]}");
+	ok(!read_text(IG_OP_CONTEXT, body, &answer), "very many signers are refused");
+	is(error, "it has more than 1000 signers (ignisign.max_response_items)", "with bound and setting");
+	ok(answer.exceeded && answer.tree == NULL, "before anything is made of them");
+	ig_api_limits.max_items = 100000;
+	ok(read_text(IG_OP_CONTEXT, body, &answer), "unless the setting allows them");
+	for (int i = 0; i < answer.nsigners; i++)
+		right += answer.signers[i].signed_ == (i % 2 == 1);
+	ok(answer.nsigners == nsigners && right == nsigners && answer.nsigned == nsigners / 2, "it is right who has signed");
+	ig_api_answer_free(&answer);
+	ok(read_text(IG_OP_CONTEXT, "{\"_id\":\"" ID "\",\"status\":\"X\",\"signedBy\":[\"b\",\"a\",7,\"b\",\"a\"]}", &answer) && answer.nsigned == 2,
+	   "where signers are not told, each counts once");
+	ig_api_answer_free(&answer);
+	ig_api_limits = usual;
+
+	/* A text. */
+	ig_api_limits.max_text = 1;
+	for (int size = 1024; size <= 1025; size++)
+	{
+		put(body, "{\"_id\":\"" ID "\",\"status\":\"X\",\"documents\":[{\"fileName\":\"%0*d\"}]}", size, 0);
+		ok(read_text(IG_OP_CONTEXT, body, &answer) == (size == 1024), "a name of at most 1 kB");
+		if (size == 1024)
+			ig_api_answer_free(&answer);
+	}
+	is(error, "it has a text of more than 1 kB (ignisign.max_response_text)", "with bound and setting");
+	ok(answer.exceeded, "as a limit");
+	put(body, "{\"jwtToken\":\"%0*d\"}", 1025, 0);
+	ok(!read_text(IG_OP_LOGIN, body, &answer), "a token, too");
+	put(body, "{\"inputsNeeded\":[\"%0*d\"]}", 1025, 0);
+	ok(!read_text(IG_OP_INPUTS_NEEDED, body, &answer), "and a name of an input");
+	ig_api_limits = usual;
+
+	/* Of an error the beginning is kept, up to a whole character. */
+	put(body, "{\"code\":\"%0*d\",\"message\":\"x", 2000, 0);
+	end = body + strlen(body);
+	for (int i = 0; i < 1000; i++)
+		end = put(end, "\303\251");
+	put(end, "\"}");
+	ig_api_read_error(body, strlen(body), &answer);
+	ok(strlen(answer.error_code) == 1000 && strlen(answer.error_message) == 999, "an error is kept in short");
+	ig_api_answer_free(&answer);
+	free(body);
+}
+
+/* A response is about the request that was asked for; pages end. */
+static void
+test_about(void)
+{
+	IgApiAnswer answer = {.signature_request_id = "67A1c0de0000000000000001"};
+
+	ok(ig_api_is_about(IG_OP_CONTEXT, &answer, ID, error), "the same id, whatever the case of its letters");
+	answer.signature_request_id = "67a1c0de0000000000000002";
+	ok(!ig_api_is_about(IG_OP_CONTEXT, &answer, ID, error) && !ig_api_is_about(IG_OP_PUBLISH, &answer, ID, error), "another id is refused");
+	is(error, "it is about another request than the one that was asked for", "with the reason");
+	ok(ig_api_is_about(IG_OP_CREATE_REQUEST, &answer, ID, error) && ig_api_is_about(IG_OP_CONTEXT, &answer, NULL, error), "where none was asked for, any will do");
+	answer = (IgApiAnswer) {.total = 41, .page = 2, .page_size = 20};
+	ok(ig_api_has_more_pages(&answer), "a page follows");
+	answer.page = 3;
+	ok(!ig_api_has_more_pages(&answer), "none follows the last one");
+	answer = (IgApiAnswer) {.total = INT64_C(9000000000000000), .page = INT64_C(8000000000000000), .page_size = INT64_C(9000000000000000)};
+	ok(!ig_api_has_more_pages(&answer), "numbers of any size");
+	answer = (IgApiAnswer) {.total = -1, .page = -1, .page_size = 20};
+	ok(!ig_api_has_more_pages(&answer), "or none");
+	ok(ig_api_only_reads(IG_OP_CONTEXT) && !ig_api_only_reads(IG_OP_PUBLISH) && !ig_api_only_reads(IG_OP_CALL), "what only reads");
 }
 
 static void
@@ -452,7 +557,7 @@ test_message(void)
 				 depth, "]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]");
 		ok(read_message(text, &message) == (depth == 63), "nested at most 64 deep");
 	}
-	is(error, "it is nested more than 64 deep", "with the reason");
+	is(error, "it is nested more than 64 deep (ignisign.max_json_depth)", "with the reason");
 }
 
 int
@@ -463,6 +568,8 @@ main(void)
 	test_inputs();
 	test_build();
 	test_read();
+	test_limits();
+	test_about();
 	test_hash();
 	test_sniff();
 	ok(ig_api_valid_object_id(ID) && !ig_api_valid_object_id("67a1") && !ig_api_valid_object_id(ID "0"), "ids");
