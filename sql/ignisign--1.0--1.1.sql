@@ -276,10 +276,10 @@ COMMENT ON COLUMN ignisign.event.request IS 'the request';
 COMMENT ON COLUMN ignisign.event.at IS 'when it was recorded';
 COMMENT ON COLUMN ignisign.event.id IS 'number of the event among all';
 COMMENT ON COLUMN ignisign.event.source IS 'who told: api: an answer; poll: a refresh; reconcile: a look for what was in doubt; webhook: a message; user: a person';
-COMMENT ON COLUMN ignisign.event.kind IS 'what happened: sent, status, signed, proof, proof status, dead, draft, imported, cancelled, resend, resolved, retried, discarded, or the topic of a webhook';
+COMMENT ON COLUMN ignisign.event.kind IS 'what happened: sent, status, signed, proof, proof status, dead, draft, imported, cancelled, resend, resolved, retried, discarded, webhook';
 COMMENT ON COLUMN ignisign.event.previous IS 'what it was before, of a change';
-COMMENT ON COLUMN ignisign.event.value IS 'what it is now: a status, an id, an e-mail address, the action of a webhook';
-COMMENT ON COLUMN ignisign.event.detail IS 'more: an error, the document of a proof';
+COMMENT ON COLUMN ignisign.event.value IS 'what it is now: a status, an id, an e-mail address';
+COMMENT ON COLUMN ignisign.event.detail IS 'more: an error, the document of a proof, the id of a webhook message in ignisign.webhook';
 
 COMMENT ON COLUMN ignisign.parked.server IS 'foreign server of the account';
 COMMENT ON COLUMN ignisign.parked.owner IS 'role of the account';
@@ -337,3 +337,15 @@ COMMENT ON COLUMN ignisign.requests.last_error IS 'why it does not go on';
 COMMENT ON COLUMN ignisign.requests.created_at IS 'when it was queued or imported';
 COMMENT ON COLUMN ignisign.requests.sent_at IS 'when it was known that signers are asked';
 COMMENT ON COLUMN ignisign.requests.closed_at IS 'when a status was seen that never changes again';
+
+/* ---- What a webhook message says is no event ---- */
+
+/*
+ * The topic of a message was the kind of an event, and its action the value, though
+ * nothing vouches for either.  A callback for a topic is called for "webhook": that a
+ * message about the request came.
+ */
+UPDATE ignisign.callback SET events = pg_catalog.array_append(events, 'webhook')
+WHERE events && ARRAY['APP', 'APPLICATION', 'DOCUMENT_REQUEST', 'ID_PROOFING', 'SIGNATURE', 'SIGNATURE_IMAGE',
+	'SIGNATURE_PROFILE', 'SIGNATURE_PROOF', 'SIGNATURE_REQUEST', 'SIGNATURE_SESSION', 'SIGNATURE_SIGNER_IMAGE',
+	'SIGNER', 'SIGNER_AUTH'] AND NOT events @> ARRAY['webhook'];

@@ -48,10 +48,17 @@ PG_FUNCTION_INFO_V1(ignisign_discard_delivery);
 /* What a row of ignisign.event, e, is called by who wants to be told of it. */
 #define NAMES_OF_EVENT "ARRAY['*', e.kind, CASE WHEN e.kind = 'status' THEN e.value END]"
 
-/* The kinds of ignisign.event; webhooks are named by their topic, in capitals. */
+/* The kinds of ignisign.event. */
 static const char *const kinds[] = {
 	"cancelled", "dead", "discarded", "draft", "imported", "proof", "proof status", "resend",
-	"resolved", "retried", "sent", "signed", "status"
+	"resolved", "retried", "sent", "signed", "status", "webhook"
+};
+
+/* Topics of webhook messages.  They are no events: nothing vouches for them. */
+static const char *const topics[] = {
+	"APP", "APPLICATION", "DOCUMENT_REQUEST", "ID_PROOFING", "SIGNATURE", "SIGNATURE_IMAGE",
+	"SIGNATURE_PROFILE", "SIGNATURE_PROOF", "SIGNATURE_REQUEST", "SIGNATURE_SESSION",
+	"SIGNATURE_SIGNER_IMAGE", "SIGNER", "SIGNER_AUTH"
 };
 
 /* ---- When something happened ---- */
@@ -219,6 +226,16 @@ check_event(const char *event)
 
 	if (strcmp(event, "*") == 0)
 		return;
+	for (int i = 0; i < (int) lengthof(topics); i++)
+	{
+		if (strcmp(topics[i], event) == 0)
+			ereport(ERROR,
+					(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+					 errmsg("the topic of a webhook message, \"%s\", is no event", event),
+					 errdetail("The API does not confirm what a message says."),
+					 errhint("The event \"webhook\" tells that a message about a request came. "
+							 "What it led to has events of its own, such as \"status\" and \"signed\".")));
+	}
 	if (event[0] != '\0' && strspn(event, "ABCDEFGHIJKLMNOPQRSTUVWXYZ_0123456789") == strlen(event))
 		return;
 	for (int i = 0; i < (int) lengthof(kinds); i++)
@@ -232,7 +249,7 @@ check_event(const char *event)
 	ereport(ERROR,
 			(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
 			 errmsg("unknown event \"%s\"", event),
-			 errhint("Events are %sa status such as COMPLETED, the topic of a webhook such as SIGNATURE_REQUEST, and * for all.",
+			 errhint("Events are %sa status such as COMPLETED, and * for all.",
 					 list.data)));
 }
 

@@ -7,10 +7,12 @@
  * asked through the queue, with the message's token, which can be used once.  An
  * event read from the delivery log needs no such question.
  *
- * What an event says is taken as a hint only: a request of ours that it names
- * has its context read anew.  So it does not matter in which order events come,
- * how often, or whether this version knows them; an old one never overwrites
- * what is newer.
+ * The API confirms the token, and nothing else of a message: a role that sees a
+ * genuine message first can change its words.  So a message, and likewise an event
+ * of the log, only says that a request is to be looked at.  Its context is read; the
+ * history says that a message came, and repeats none of its words.  It does not
+ * matter in which order messages come, how often, or whether this version knows
+ * them; an old one never overwrites what is newer.
  *
  *-------------------------------------------------------------------------
  */
@@ -218,8 +220,10 @@ find_request(const pg_uuid_t *id, pg_uuid_t *request, char **owner, char **serve
 }
 
 /*
- * Apply an event that is genuine: if it names a request of ours, note it in the
- * request's history and have the context read; else note that it has no effect.
+ * Apply an event that is genuine: if it names a request of ours, have the context
+ * read, and record in the request's history that a message came; else record that it
+ * has no effect.  Tokens of signers are taken from the API's own log; a message brings
+ * one only as long as none is known.
  */
 static void
 apply_event(const pg_uuid_t *id)
@@ -230,25 +234,30 @@ apply_event(const pg_uuid_t *id)
 		"state = CASE WHEN $2 IS NULL THEN 'ignored' ELSE 'applied' END, "
 		"reason = CASE WHEN content ->> 'signatureRequestId' IS NULL THEN 'it is not about a request' "
 		"WHEN $2 IS NULL THEN 'its request is not known here' END "
-		"WHERE id = $1 RETURNING request, topic, action, content, error), "
+		"WHERE id = $1 RETURNING request, source, content), "
 		"event AS ("
-		"INSERT INTO ignisign.event (request, source, kind, value, detail) "
-		"SELECT request, 'webhook', topic, action, error ->> 'errorCode' FROM settled WHERE request IS NOT NULL) "
+		"INSERT INTO ignisign.event (request, source, kind, detail) "
+		"SELECT request, 'webhook', 'webhook', $1 FROM settled WHERE request IS NOT NULL) "
 		"INSERT INTO ignisign.session AS o (request, signer_id, token) "
 		"SELECT DISTINCT ON (e.signer ->> 'signerId') w.request, e.signer ->> 'signerId', e.signer ->> 'token' "
 		"FROM settled w CROSS JOIN LATERAL jsonb_path_query(w.content, '$.signers.signersEmbedded[*]') AS e (signer) "
-		"WHERE w.request IS NOT NULL AND e.signer ->> 'token' IS NOT NULL "
+		"WHERE w.request IS NOT NULL AND octet_length(e.signer ->> 'token') <= $4 "
 		"AND e.signer ->> 'signerId' ~ '^[0-9a-fA-F]{24}$' "
+		"AND (w.source = 'log' OR NOT EXISTS (SELECT FROM ignisign.session k "
+		"WHERE k.request = w.request AND k.signer_id = e.signer ->> 'signerId' AND k.token IS NOT NULL)) LIMIT $3 "
 		"ON CONFLICT (request, signer_id) DO UPDATE SET token = excluded.token",
-		.types = {UUIDOID, UUIDOID}
+		.types = {UUIDOID, UUIDOID, INT4OID, INT4OID}
 	};
 	pg_uuid_t	request;
 	char	   *owner;
 	char	   *server;
 	bool		found = find_request(id, &request, &owner, &server);
-	Datum		values[2] = {UUIDPGetDatum(id), UUIDPGetDatum(&request)};
+	Datum		values[4] = {
+		UUIDPGetDatum(id), UUIDPGetDatum(&request),
+		Int32GetDatum(ig_api_limits.max_items), Int32GetDatum(1024 * ig_api_limits.max_text)
+	};
 
-	ig_spi_execute(&settle, values, found ? "  " : " n");
+	ig_spi_execute(&settle, values, found ? "    " : " n  ");
 	if (found)
 		ig_queue_add(&request, IG_OP_CONTEXT, 0, 0, "", owner, server, GetCurrentTimestamp());
 }
@@ -295,7 +304,7 @@ ig_webhook_apply_verdict(const IgCall *call, const IgApiAnswer *answer)
 	return found;
 }
 
-/* Store an event of the log; true: it is new, and id is set. */
+/* Store an event of the log that was asked for; true: it is new, and id is set. */
 static bool
 store_event(const IgCall *call, const IgApiEvent *event, pg_uuid_t *id)
 {
@@ -303,10 +312,12 @@ store_event(const IgCall *call, const IgApiEvent *event, pg_uuid_t *id)
 		.sql = "INSERT INTO ignisign.webhook (id, owner, server, source, event_id, topic, action, nature, content, error) "
 		"SELECT $1, $2, $3, 'log', $4, coalesce($5 ->> 'topic', ''), coalesce($5 ->> 'action', ''), "
 		"$5 ->> 'msgNature', $5 -> 'content', $5 -> 'error' "
+		"WHERE coalesce(lower($5 ->> 'webhookId') = lower($6::jsonb ->> 'webhookId'), true) "
 		"ON CONFLICT (server, event_id) DO NOTHING",
-		.types = {UUIDOID, NAMEOID, NAMEOID, TEXTOID, JSONBOID}
+		.types = {UUIDOID, NAMEOID, NAMEOID, TEXTOID, JSONBOID, TEXTOID}
 	};
-	Datum		values[5];
+	Datum		values[6];
+	bool		stored;
 
 	ig_uuid_v7(id);
 	values[0] = UUIDPGetDatum(id);
@@ -314,7 +325,10 @@ store_event(const IgCall *call, const IgApiEvent *event, pg_uuid_t *id)
 	values[2] = NameGetDatum(&call->server);
 	values[3] = CStringGetTextDatum(event->event_id);
 	values[4] = ig_jsonb_from_wire(event->json);
-	return ig_spi_execute(&store, values, NULL) == 1;
+	values[5] = CStringGetTextDatum(call->args);
+	stored = ig_spi_execute(&store, values, NULL) == 1;
+	pfree(DatumGetPointer(values[4]));
+	return stored;
 }
 
 /* A page of a delivery log was read. */
@@ -328,6 +342,7 @@ ig_webhook_apply_log(const IgCall *call, const IgApiAnswer *answer)
 	{
 		pg_uuid_t	id;
 
+		CHECK_FOR_INTERRUPTS();
 		if (!store_event(call, &answer->events[i], &id))
 			continue;
 		any_new = true;
@@ -335,7 +350,7 @@ ig_webhook_apply_log(const IgCall *call, const IgApiAnswer *answer)
 	}
 
 	/* A page of which all is known ends it: what is older was read before. */
-	if (any_new && answer->page_size > 0 && answer->total > answer->page * answer->page_size)
+	if (any_new && ig_api_has_more_pages(answer))
 		ig_queue_add_next_page(call);
 	SPI_finish();
 }

@@ -99,7 +99,7 @@ is($node->safe_psql('postgres', "SELECT count(*) FROM ignisign.attempt WHERE ope
 ok(wait_for($node, "SELECT count(*) = 0 FROM ignisign.webhook WHERE state = 'unverified'"), 'all messages are settled');
 is($node->safe_psql('postgres', "SELECT string_agg(DISTINCT topic || ' ' || action, ', ') FROM ignisign.webhook WHERE request = '$id' AND state = 'applied' AND action <> 'LAUNCHED'"),
 	'SIGNATURE FINALIZED, SIGNATURE_PROOF GENERATED, SIGNATURE_REQUEST COMPLETED', 'which messages came');
-is($node->safe_psql('postgres', "SELECT count(DISTINCT value) FROM ignisign.event WHERE request = '$id' AND source = 'webhook' AND value <> 'LAUNCHED'"), '3', 'and stand in its history');
+is($node->safe_psql('postgres', "SELECT count(DISTINCT w.action) FROM ignisign.event e JOIN ignisign.webhook w ON w.id::text = e.detail WHERE e.request = '$id' AND e.source = 'webhook' AND w.action <> 'LAUNCHED'"), '3', 'and stand in its history');
 is($node->safe_psql('postgres', "SELECT count(*) FROM ignisign.webhook w WHERE w::text LIKE '%wt!_%' ESCAPE '!'"), '0', 'no token is kept');
 
 # Twice, in reverse, late: the same rows.
@@ -142,7 +142,7 @@ for my $event ([ 'SIGNER', 'CREATED' ], [ 'APP', 'SETTINGS_UPDATED' ], [ 'ID_PRO
 	ok(wait_for($node, "SELECT state = 'ignored' FROM ignisign.webhook WHERE topic = '$event->[0]'"), "$event->[0] is recorded and ignored");
 }
 webhooks({ emit => { topic => 'SIGNATURE', action => 'FAILED', msgNature => 'ERROR', content => { signatureRequestId => $victim_remote } } });
-ok(wait_for($node, "SELECT count(*) = 1 FROM ignisign.event WHERE request = '$victim' AND value = 'FAILED' AND detail = 'SIGNATURE_REQUEST_FAILED'"), 'an error is in the history');
+ok(wait_for($node, "SELECT count(*) = 1 FROM ignisign.webhook WHERE request = '$victim' AND action = 'FAILED' AND error ->> 'errorCode' = 'SIGNATURE_REQUEST_FAILED'"), 'an error is recorded');
 
 # A lost answer to the question: the token is used up, but by us.
 $sandbox->fault('verify-webhook count=1 close=after');
