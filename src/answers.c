@@ -285,13 +285,29 @@ apply_some(void *arg)
 
 /*
  * Apply in a subtransaction; returns the error's text, or NULL.  Who has locked
- * rows of theirs, and does not go on, is not waited for: *locked is set.
+ * rows of theirs, and does not go on, is not waited for: *locked is set.  What a
+ * response makes of its flight's decision is undone with the rest, so that the next
+ * try applies the response again.
  */
 static char *
 try_apply(IgFlight **flights, int n, const char *patience, bool *locked)
 {
 	Finished	some = {flights, n};
-	ErrorData  *error = ig_session_try(apply_some, &some, patience);
+	IgDecision *decisions = palloc(n * sizeof(IgDecision));
+	const char **errors = palloc(n * sizeof(char *));
+	ErrorData  *error;
+
+	for (int i = 0; i < n; i++)
+	{
+		decisions[i] = flights[i]->decision;
+		errors[i] = flights[i]->error;
+	}
+	error = ig_session_try(apply_some, &some, patience);
+	for (int i = 0; error != NULL && i < n; i++)
+	{
+		flights[i]->decision = decisions[i];
+		flights[i]->error = errors[i];
+	}
 
 	*locked = error != NULL && error->sqlerrcode == ERRCODE_LOCK_NOT_AVAILABLE;
 	if (error == NULL)

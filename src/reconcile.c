@@ -164,6 +164,7 @@ ig_scan_answered(IgScan *scan, IgFlight *flight)
 	IgCandidate *candidate = list ? NULL : candidate_of(scan, flight);
 	bool		done = flight->decision.verdict == IG_DONE;
 
+	Assert(scan->outstanding > 0);
 	scan->outstanding--;
 	if (done)
 		scan->failures = 0;

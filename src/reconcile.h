@@ -28,7 +28,10 @@ extern IgScan *ig_scan_begin(IgLane *lane, TimestampTz now);
  */
 extern List *ig_scan_next(IgScan *scan, TimestampTz now, TimestampTz *when, bool *over);
 
-/* A call of the scan has come back. */
+/*
+ * A call of the scan has come back and is over.  Exactly once for each flight that
+ * ig_scan_next() made: the scan lives until then.
+ */
 extern void ig_scan_answered(IgScan *scan, IgFlight *flight);
 
 #endif							/* IGNISIGN_RECONCILE_H */

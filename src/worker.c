@@ -230,6 +230,20 @@ end_flight(IgFlight *flight)
 	ig_flight_free(flight);
 }
 
+/*
+ * Hand a response to the refresh or scan that asked for it.  Each flight comes here
+ * once, when it is over: one that was put aside still belongs to the worker, and
+ * its scan waits for it.
+ */
+static void
+hand_over(IgFlight *flight)
+{
+	if (flight->batch && flight->decision.verdict == IG_DEAD)
+		ig_refresh_refused(flight->batch);
+	if (flight->scan)
+		ig_scan_answered(flight->scan, flight);
+}
+
 /* Start a flight. */
 static void
 start_flight(IgFlight *flight)
@@ -318,15 +332,10 @@ turn(List *finished, bool *gone)
 	if (n > 0)
 		IG_INJECTION_POINT("ignisign-applied");
 	for (int i = 0; i < n; i++)
-	{
 		ig_judge(array[i], now);
-		if (array[i]->batch && array[i]->decision.verdict == IG_DEAD)
-			ig_refresh_refused(array[i]->batch);
-		if (array[i]->scan)
-			ig_scan_answered(array[i]->scan, array[i]);
-	}
-
 	finished = put_aside(finished, now);
+	foreach(lc, finished)
+		hand_over(lfirst(lc));
 	ig_look_again(&next_turn, held_until);
 
 	/* Room is counted without what is over. */
