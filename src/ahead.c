@@ -162,8 +162,5 @@ ig_ahead_give_back(bool all, TimestampTz now)
 		flight->lane->took = 0;
 		ig_flight_free(flight);
 	}
-
-	/* They lie before where the queue was read last. */
-	ig_claim_look();
 	return next;
 }

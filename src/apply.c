@@ -160,9 +160,10 @@ apply_statuses(const IgSeen *seen, int n, const char *source, bool read_context)
 		"INSERT INTO ignisign.call AS c (request, operation, owner, server) "
 		"SELECT id, 'context', owner, server FROM changed WHERE $5 "
 		"ON CONFLICT (request, operation, document, signer, proof_type) DO UPDATE "
-		"SET run_at = CASE c.state WHEN 'sending' THEN c.run_at ELSE least(c.run_at, excluded.run_at) END, "
+		"SET run_at = CASE c.state WHEN 'sending' THEN c.run_at WHEN 'dead' THEN excluded.run_at "
+		"ELSE least(c.run_at, excluded.run_at) END, "
 		"state = CASE c.state WHEN 'sending' THEN c.state ELSE 'pending' END, "
-		"again = c.state = 'sending', waits = 0 "
+		"again = c.state = 'sending', attempts = CASE c.state WHEN 'dead' THEN 0 ELSE c.attempts END, waits = 0 "
 		"WHERE c.state IN ('pending', 'dead', 'sending')) "
 		"SELECT id::text, status, previous FROM changed WHERE status IS DISTINCT FROM previous",
 		.types = {UUIDARRAYOID, TEXTARRAYOID, BOOLARRAYOID, TEXTOID, BOOLOID}

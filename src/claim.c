@@ -7,7 +7,6 @@
  */
 #include "ignisign.h"
 
-#include "access/xact.h"
 #include "utils/memutils.h"
 
 #include "claim.h"
@@ -18,19 +17,7 @@
 #include "refresh.h"
 #include "session.h"
 
-/*
- * Looks at the whole queue: one that takes so many microseconds is fast; after
- * a slow one there is none for so many times its duration, and one is made now
- * and then, in ms, though nobody has woken us.
- */
-#define FAST_LOOK			2000
-#define LOOK_SHARE			20
-#define LOOK_INTERVAL		60000
-
 static List *scans = NIL;		/* in TopMemoryContext */
-static bool look_wanted = true; /* at all of the queue */
-static TimestampTz next_look = 0;	/* not before */
-static TimestampTz looked_in = 0;	/* when the turn of the last look began */
 
 /* Have *next be this time, unless it is sooner. */
 void
@@ -97,49 +84,6 @@ claim_scans(List **flights, TimestampTz now, TimestampTz *next)
 }
 
 /*
- * The first pending call of each account.  Rows that are dead, but that VACUUM
- * cannot remove because of somebody's old snapshot, lie where the queue began;
- * so a known account is looked at from where it was.  What is new may be
- * another account's, or was queued long ago in a transaction that has just
- * committed: then we are woken, and look at everything.  Where that is slow, it
- * is done only so often that it takes a small part of the time.
- */
-static IgDue *
-look_at_queue(TimestampTz *next, int *n)
-{
-	TimestampTz begun = GetCurrentTimestamp();
-	TimestampTz took;
-	IgDue	   *due;
-
-	if (begun >= next_look && (look_wanted || begun >= TimestampTzPlusMilliseconds(next_look, LOOK_INTERVAL)))
-	{
-		due = ig_queue_due("pending", n);
-		look_wanted = false;
-		next_look = GetCurrentTimestamp();
-		took = next_look - begun;
-		if (took > FAST_LOOK)
-			next_look += LOOK_SHARE * took;
-	}
-	else
-	{
-		IgDue	   *fronts;
-		int			nfronts;
-
-		/*
-		 * What we have queued since the last look is due when that look's
-		 * turn began, or later.
-		 */
-		fronts = ig_lanes_fronts(looked_in, &nfronts);
-		due = ig_queue_due_from(fronts, nfronts, n);
-		if (look_wanted)
-			ig_look_again(next, next_look);
-	}
-	ig_lanes_set_fronts(due, *n);
-	looked_in = GetCurrentTransactionStartTimestamp();
-	return due;
-}
-
-/*
  * Whether an account's first call was not claimed: somebody has locked its row,
  * and letting go of it wakes nobody.  Others that were passed over are first the
  * next time.
@@ -183,7 +127,7 @@ claim_calls(List **flights, TimestampTz now, TimestampTz *next)
 	int			nready = 0;
 	int			n;
 
-	due = look_at_queue(next, &ndue);
+	due = ig_queue_due("pending", &ndue);
 	for (int i = 0; i < ndue; i++)
 	{
 		if (due[i].run_at > now)
@@ -289,13 +233,6 @@ claim_logins(List **flights, TimestampTz now, TimestampTz *next)
 			ig_look_again(next, again);
 		}
 	}
-}
-
-/* Somebody has woken the worker: look at all of the queue. */
-void
-ig_claim_look(void)
-{
-	look_wanted = true;
 }
 
 /* Take up what is due. */

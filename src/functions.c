@@ -183,7 +183,8 @@ ignisign_sync(PG_FUNCTION_ARGS)
 		"AND (r.closed_at IS NULL OR EXISTS (SELECT FROM ignisign.call d WHERE d.request = r.id "
 		"AND d.operation IN ('context', 'proof', 'signer-proof') AND d.state = 'dead')) "
 		"ON CONFLICT (request, operation, document, signer, proof_type) DO UPDATE "
-		"SET run_at = least(c.run_at, excluded.run_at), state = 'pending', attempts = 0, waits = 0 "
+		"SET run_at = CASE c.state WHEN 'dead' THEN excluded.run_at ELSE least(c.run_at, excluded.run_at) END, "
+		"state = 'pending', attempts = 0, waits = 0 "
 		"WHERE c.state IN ('pending', 'dead')",
 		.types = {NAMEARRAYOID, NAMEOID}
 	};

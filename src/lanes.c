@@ -119,46 +119,6 @@ ig_lane(const char *server, const char *owner)
 	return lane;
 }
 
-/* Keep where each account's part of the queue begins. */
-void
-ig_lanes_set_fronts(const IgDue *due, int n)
-{
-	HASH_SEQ_STATUS scan;
-	IgLane	   *lane;
-
-	hash_seq_init(&scan, lanes);
-	while ((lane = hash_seq_search(&scan)) != NULL)
-		lane->front = DT_NOEND;
-	for (int i = 0; i < n; i++)
-	{
-		lane = ig_lane(NameStr(due[i].server), NameStr(due[i].owner));
-		lane->front = due[i].run_at;
-		lane->front_id = due[i].id;
-	}
-}
-
-/* Where the accounts' parts of the queue begin. */
-IgDue *
-ig_lanes_fronts(TimestampTz latest, int *n)
-{
-	IgDue	   *result = palloc0(Max(hash_get_num_entries(lanes), 1) * sizeof(IgDue));
-	HASH_SEQ_STATUS scan;
-	IgLane	   *lane;
-
-	*n = 0;
-	hash_seq_init(&scan, lanes);
-	while ((lane = hash_seq_search(&scan)) != NULL)
-	{
-		IgDue	   *front = &result[(*n)++];
-
-		front->server = lane->server;
-		front->owner = lane->owner;
-		front->run_at = Min(lane->front, latest);
-		front->id = lane->front < latest ? lane->front_id : 0;
-	}
-	return result;
-}
-
 /* Have all accounts loaded again, and what is held back tried. */
 void
 ig_lanes_reload(void)

@@ -32,8 +32,6 @@ typedef struct IgLane
 	int			relieved;		/* not applied yet, but another one has their place */
 	int64		took;			/* the last call that went well, in microseconds; 0: not known */
 	int			loads;			/* of the account, counted */
-	TimestampTz front;			/* of the queue: no pending call was seen before */
-	int64		front_id;
 	int			granted;		/* not started yet; see ig_lanes_share */
 	int64		served;			/* counts up with each call that is started */
 	bool		parked;
@@ -66,12 +64,6 @@ typedef struct IgLane
 extern void ig_lanes_init(void);
 extern void ig_lanes_forget_parked(void);
 extern IgLane *ig_lane(const char *server, const char *owner);
-
-/* Keep where each account's part of the queue begins; of the others it is empty. */
-extern void ig_lanes_set_fronts(const IgDue *due, int n);
-
-/* Where they begin, at the latest at this time. */
-extern IgDue *ig_lanes_fronts(TimestampTz latest, int *n);
 
 /* After how many attempts a call is dead; none is while the account is gone. */
 extern int	ig_lane_max_attempts(const IgLane *lane);

@@ -40,7 +40,8 @@ ig_queue_add(const pg_uuid_t *request, IgOperation operation, int document,
 		.sql = "INSERT INTO ignisign.call AS c (request, operation, document, proof_type, owner, server, run_at, signer) "
 		"VALUES ($1, $2, $3, $4, $5, $6, $7, $8) "
 		"ON CONFLICT (request, operation, document, signer, proof_type) DO UPDATE "
-		"SET run_at = CASE c.state WHEN 'sending' THEN c.run_at ELSE least(c.run_at, excluded.run_at) END, "
+		"SET run_at = CASE c.state WHEN 'sending' THEN c.run_at WHEN 'dead' THEN excluded.run_at "
+		"ELSE least(c.run_at, excluded.run_at) END, "
 		"state = CASE c.state WHEN 'dead' THEN 'pending' ELSE c.state END, "
 		"again = c.state = 'sending', "
 		"attempts = CASE c.state WHEN 'dead' THEN 0 ELSE c.attempts END, waits = 0 "
@@ -342,9 +343,9 @@ ig_queue_due(const char *state, int *n)
 	return result;
 }
 
-/* Accounts, and how far each has come, as parameters. */
+/* Accounts, and the first call of each, as parameters. */
 static void
-set_fronts(Datum *values, const IgDue *fronts, int n)
+set_accounts(Datum *values, const IgDue *due, int n)
 {
 	Datum	   *column[4];
 
@@ -352,38 +353,15 @@ set_fronts(Datum *values, const IgDue *fronts, int n)
 		column[i] = new_datums(n);
 	for (int i = 0; i < n; i++)
 	{
-		column[0][i] = NameGetDatum(&fronts[i].server);
-		column[1][i] = NameGetDatum(&fronts[i].owner);
-		column[2][i] = TimestampTzGetDatum(fronts[i].run_at);
-		column[3][i] = Int64GetDatum(fronts[i].id);
+		column[0][i] = NameGetDatum(&due[i].server);
+		column[1][i] = NameGetDatum(&due[i].owner);
+		column[2][i] = TimestampTzGetDatum(due[i].run_at);
+		column[3][i] = Int64GetDatum(due[i].id);
 	}
 	values[0] = ig_array(NAMEOID, column[0], NULL, n);
 	values[1] = ig_array(NAMEOID, column[1], NULL, n);
 	values[2] = ig_array(TIMESTAMPTZOID, column[2], NULL, n);
 	values[3] = ig_array(INT8OID, column[3], NULL, n);
-}
-
-/* Known accounts, from where they are. */
-IgDue *
-ig_queue_due_from(const IgDue *fronts, int nfronts, int *n)
-{
-	static IgStatement due = {
-		.sql = "SELECT a.server, a.owner, c.run_at, c.id FROM unnest($1, $2, $3, $4) AS a (server, owner, run_at, id) "
-		"CROSS JOIN LATERAL (SELECT q.run_at, q.id FROM ignisign.call q "
-		"WHERE q.state = 'pending' AND q.server = a.server AND q.owner = a.owner "
-		"AND (q.run_at, q.id) >= (a.run_at, a.id) ORDER BY q.run_at, q.id LIMIT 1) c",
-		.types = {NAMEARRAYOID, NAMEARRAYOID, TIMESTAMPTZARRAYOID, INT8ARRAYOID}
-	};
-	MemoryContext context = CurrentMemoryContext;
-	Datum		values[4];
-	IgDue	   *result;
-
-	SPI_connect();
-	set_fronts(values, fronts, nfronts);
-	*n = (int) ig_spi_execute(&due, values, NULL);
-	result = copy_due(*n, context);
-	SPI_finish();
-	return result;
 }
 
 /* Copy a row of the columns that both statements below return. */
@@ -453,7 +431,7 @@ ig_queue_claim(const IgDue *due, int ndue, TimestampTz now, int *n)
 		limits[i] = Int32GetDatum(due[i].limit + due[i].ahead);
 
 	SPI_connect();
-	set_fronts(values, due, ndue);
+	set_accounts(values, due, ndue);
 	values[4] = TimestampTzGetDatum(now);
 	values[5] = ig_array(INT4OID, limits, NULL, ndue);
 	*n = (int) ig_spi_execute(&claim, values, NULL);

@@ -151,13 +151,6 @@ extern void ig_queue_sort_out(IgLost *lost, TimestampTz look_at);
 extern IgDue *ig_queue_due(const char *state, int *n);
 
 /*
- * The same of pending calls, but only of these accounts, and of each from the
- * given place on: what lies before is not read, be it ever so many dead rows
- * that VACUUM cannot remove.
- */
-extern IgDue *ig_queue_due_from(const IgDue *fronts, int nfronts, int *n);
-
-/*
  * Calls that were claimed, and of which nothing was sent, are pending as before.  Those
  * that somebody has locked are moved to the beginning of the array; returns how
  * many.

@@ -599,7 +599,7 @@ ig_slots_attach_worker(Oid database)
 		slot->check_listener = false;
 		slot->listener[0] = '\0';
 		my_slot = slot;
-		(void) ig_slots_turn_begins();
+		ig_slots_turn_begins();
 		wake_launcher();
 	}
 	else if (slot != NULL && slot->state == IG_SLOT_STARTING)
@@ -663,17 +663,17 @@ ig_slots_my_counters(void)
 }
 
 /*
- * The worker begins a turn: what it was woken for is seen to from here on.  True
- * if it was: whoever wakes it later is noted anew.
+ * The worker begins a turn, and reads what it was woken for.  The exchange is a barrier:
+ * whoever wakes it later is noted again.
  */
-bool
+void
 ig_slots_turn_begins(void)
 {
 	TimestampTz now = GetCurrentTimestamp();
 
 	pg_atomic_write_u64(&my_slot->heartbeat, now);
 	pg_atomic_write_u64(&my_slot->turn_since, now);
-	return pg_atomic_exchange_u64(&my_slot->woken_at, 0) != 0;
+	(void) pg_atomic_exchange_u64(&my_slot->woken_at, 0);
 }
 
 /* Whether it was woken, and has not begun a turn since. */

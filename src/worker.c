@@ -617,8 +617,6 @@ ignisign_worker_main(Datum arg)
 			woken = reloaded = true;
 		}
 
-		if (woken)
-			ig_claim_look();
 		finished = take_up(collect_finished(unsent));
 		unsent = NIL;
 		if (finished != NIL || woken || any_hungry() || time_to(next_turn) == 0)
@@ -626,8 +624,7 @@ ignisign_worker_main(Datum arg)
 			TimestampTz began = GetCurrentTimestamp();
 			int			n = list_length(finished);
 
-			if (ig_slots_turn_begins())
-				ig_claim_look();
+			ig_slots_turn_begins();
 			unsent = turn(finished, &gone);
 			if (n > 0)
 				answer_cost = (GetCurrentTimestamp() - began) / n;
