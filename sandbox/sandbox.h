@@ -3,56 +3,19 @@
  * sandbox.h
  *	  The parts of the sandbox and what they pass on to each other.
  *
- * One mutex guards the store, the faults and the journal; it is held while a
- * handler works, never while bytes are waited for.
- *
  *-------------------------------------------------------------------------
  */
 #ifndef SANDBOX_H
 #define SANDBOX_H
 
-#include <pthread.h>
-
 #include <cjson/cJSON.h>
 
-#include "util/util.h"
-
-/* ---- Options (main.c) ---- */
-
-typedef struct SbOptions
-{
-	int			port;
-	const char *bind;
-	int64_t		launch_delay;	/* ms, as all that follow */
-	int64_t		sign_after;		/* -1: signers do not sign by themselves */
-	int64_t		process_delay;
-	int64_t		proof_delay;
-	int64_t		max_body;		/* bytes */
-	int			max_status_ids;
-	int			page_size;
-	char		list_order;		/* 'n'ewest or 'o'ldest first, 'm'ixed */
-	bool		lenient;
-	bool		normalize;
-	bool		no_url;
-	bool		verbose;
-	bool		tls;
-	const char *tls_dir;
-	const char *ready_file;
-	const char *state_file;		/* or NULL */
-	const char *hash_format;	/* base64, base64url, hex */
-	int			webhook_retries;
-	int64_t		webhook_retry_delay;
-	const char *webhook_ca;		/* NULL: certificates are not checked */
-	int64_t		token_lifetime;
-	int64_t		jwt_lifetime;
-	const char *public_url;		/* or NULL */
-	const char **manual_signers;	/* who sign only when told to */
-	int			nmanual_signers;
-	bool		open_console;
-} SbOptions;
-
-extern SbOptions sb_options;
-extern pthread_mutex_t sb_lock;
+#include "util/buffer.h"
+#include "util/clock.h"
+#include "util/encoding.h"
+#include "util/json.h"
+#include "util/options.h"
+#include "util/threads.h"
 
 /* ---- The store (store.c) ---- */
 
@@ -174,7 +137,6 @@ extern size_t sb_request_count(void);
 extern SbRequest *sb_make_request(SbApp *app, const char *type);
 extern SbDocument *sb_make_document(SbApp *app);
 extern void sb_free_participants(SbParticipant *participants, int count);
-extern void sb_set_text(char **field, const char *text);
 extern SbDocument *sb_document_by_id(const char *id);
 extern void sb_add_document(SbDocument *document);
 extern SbDocument *sb_document_by_number(size_t number);
@@ -272,7 +234,6 @@ extern void sb_revoke_logins(void);
 
 /* Bodies (validate.c): false or NULL, with the error in the response. */
 extern cJSON *sb_parse_body(SbCall *call, SbResponse *response);
-extern bool sb_valid_json(const char *text, size_t length);	/* json.c */
 
 /*
  * A field of a body.  Its kind: s string, t of at most 1024 characters, x of at
@@ -296,7 +257,6 @@ extern bool sb_read_time(const char *text, int64_t *ms);
 extern cJSON *sb_parse_fields(SbCall *call, const SbField *fields, SbResponse *response);
 extern bool sb_validate_items(const cJSON *body, const char *name, const SbField *fields, SbResponse *response);
 extern bool sb_validate_no_fields(SbCall *call, SbResponse *response);
-extern const char *sb_get_text(const cJSON *object, const char *name);
 extern bool sb_validate_sign(SbCall *call, const cJSON *body, SbResponse *response);
 extern bool sb_validate_status(const cJSON *body, SbResponse *response);
 extern bool sb_validate_emails(const cJSON *body, SbResponse *response);
@@ -307,7 +267,6 @@ extern SbRequest *sb_named_request(SbCall *call, SbResponse *response);
 extern SbRequest *sb_find_request(const SbApp *app, const char *id, SbResponse *response);
 extern const char *sb_foreign_code(const SbApp *app, const SbApp *other, const char *bad_env, const char *bad_app);
 extern SbDocument *sb_named_document(SbCall *call, SbResponse *response);
-extern void sb_add_time(cJSON *json, const char *name, int64_t time);
 extern void sb_respond_id(SbResponse *response, const char *name, const char *id);
 extern cJSON *sb_describe_context(const SbRequest *request);
 extern void sb_signature_id(const SbDocument *document, const SbSigner *signer, char id[SB_ID_LENGTH + 1]);
@@ -497,7 +456,6 @@ extern cJSON *sb_journal_counts(bool titles);
 extern bool sb_tls_make(const char *dir, char **certificate, char **key);
 
 /* http.c */
-extern bool sb_pause_ms(int64_t ms);
 extern bool sb_same_site(const SbCall *call);
 extern bool sb_http_start(void);
 extern void sb_http_stop(void);

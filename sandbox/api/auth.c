@@ -51,17 +51,6 @@ sb_note_login_key(void)
 		sb_state_append(SB_STATE_LOGIN_KEY, NULL);
 }
 
-/* Bytes in base64url without padding, to be freed. */
-static char *
-to_base64url(const void *data, size_t length)
-{
-	char	   *text = sb_to_base64(data, length);
-
-	for (char *c = text; *c; c++)
-		*c = *c == '+' ? '-' : *c == '/' ? '_' : *c == '=' ? '\0' : *c;
-	return text;
-}
-
 /* The signature of the first two parts of a JWT, to be freed. */
 static char *
 sign_token(const char *text, size_t length)
@@ -72,7 +61,7 @@ sign_token(const char *text, size_t length)
 	if (!have_signing_key)
 		sb_revoke_logins();
 	HMAC(EVP_sha256(), signing_key, sizeof(signing_key), (const unsigned char *) text, length, mac, &size);
-	return to_base64url(mac, size);
+	return sb_to_base64url(mac, size);
 }
 
 /* A JWT for an application, to be freed. */
@@ -83,8 +72,8 @@ make_jwt(const SbApp *app)
 	int64_t		now = sb_now_ms();
 	char	   *payload = sb_psprintf("{\"appId\":\"%s\",\"appEnv\":\"%s\",\"iat\":%lld,\"exp\":%lld}", app->app_id, app->app_env,
 									  (long long) now / 1000, (long long) (now + sb_options.jwt_lifetime + 999) / 1000);
-	char	   *first = to_base64url(header, strlen(header));
-	char	   *second = to_base64url(payload, strlen(payload));
+	char	   *first = sb_to_base64url(header, strlen(header));
+	char	   *second = sb_to_base64url(payload, strlen(payload));
 	char	   *signed_text = sb_psprintf("%s.%s", first, second);
 	char	   *signature = sign_token(signed_text, strlen(signed_text));
 	char	   *token = sb_psprintf("%s.%s", signed_text, signature);

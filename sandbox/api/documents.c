@@ -70,14 +70,6 @@ sb_signature_id(const SbDocument *document, const SbSigner *signer, char id[SB_I
 	memcpy(id + 12, signer->id + 18, 6);
 }
 
-/* Add a text unless it is NULL. */
-static void
-add_text(cJSON *json, const char *name, const char *text)
-{
-	if (text)
-		cJSON_AddStringToObject(json, name, text);
-}
-
 /* The document object; with_signers: and who has signed it. */
 cJSON *
 sb_describe_document(const SbDocument *document, bool with_signers)
@@ -105,11 +97,11 @@ sb_describe_document(const SbDocument *document, bool with_signers)
 		cJSON_AddStringToObject(json, "signatureRequestId", request->id);
 	else
 		cJSON_AddNullToObject(json, "signatureRequestId");
-	add_text(json, "externalId", document->external_id);
-	add_text(json, "label", document->label);
-	add_text(json, "description", document->description);
-	add_text(json, "fileName", document->file_name);
-	add_text(json, "mimeType", document->mime_type);
+	sb_add_text(json, "externalId", document->external_id);
+	sb_add_text(json, "label", document->label);
+	sb_add_text(json, "description", document->description);
+	sb_add_text(json, "fileName", document->file_name);
+	sb_add_text(json, "mimeType", document->mime_type);
 	if (document->content)
 		cJSON_AddNumberToObject(json, "fileSize", (double) document->size);
 	if (document->content && document->nature && strcmp(document->nature, "DATA_JSON") == 0)

@@ -74,20 +74,6 @@ sb_named_request(SbCall *call, SbResponse *response)
 	return request;
 }
 
-void
-sb_add_time(cJSON *json, const char *name, int64_t time)
-{
-	char		text[32];
-
-	if (time == 0)
-	{
-		cJSON_AddNullToObject(json, name);
-		return;
-	}
-	sb_format_time(time, text);
-	cJSON_AddStringToObject(json, name, text);
-}
-
 /* What list and context both say of a request. */
 static cJSON *
 describe(const SbRequest *request)

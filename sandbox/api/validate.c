@@ -237,13 +237,6 @@ check_documents(cJSON *errors, const cJSON *documents)
 	return code;
 }
 
-/* A member's text, or NULL. */
-const char *
-sb_get_text(const cJSON *object, const char *name)
-{
-	return cJSON_GetStringValue(cJSON_GetObjectItemCaseSensitive(object, name));
-}
-
 /* Note what is wrong with the members of an object, which the prefix names. */
 static void
 check_fields(cJSON *errors, const char *prefix, const cJSON *object, const SbField *fields)

@@ -45,26 +45,8 @@ typedef struct Outgoing
 } Outgoing;
 
 static struct MHD_Daemon *daemon_handle;
-static _Atomic bool stopping;
 static char *certificate;
 static char *key;
-
-/* Sleep, but not beyond the end of the server; false: that has come. */
-bool
-sb_pause_ms(int64_t ms)
-{
-	int64_t		end = sb_now_ms() + ms;
-
-	while (!stopping && sb_now_ms() < end)
-	{
-		int64_t		left = end - sb_now_ms();
-		struct timespec nap = {0, (long) (left < 20 ? left : 20) * 1000000};
-
-		if (left > 0)
-			nanosleep(&nap, NULL);
-	}
-	return !stopping;
-}
 
 /* libmicrohttpd's callback: the next bytes of a response. */
 static ssize_t
@@ -78,8 +60,8 @@ read_outgoing(void *closure, uint64_t position, char *buffer, size_t max)
 		end = UINT64_MAX;
 	if (out->cut)
 		end /= 2;
-	if (stopping || position >= end)
-		return out->cut || stopping ? MHD_CONTENT_READER_END_WITH_ERROR : MHD_CONTENT_READER_END_OF_STREAM;
+	if (sb_ending() || position >= end)
+		return out->cut || sb_ending() ? MHD_CONTENT_READER_END_WITH_ERROR : MHD_CONTENT_READER_END_OF_STREAM;
 	if (length > end - position)
 		length = end - position;
 	if (out->rate > 0)
@@ -489,6 +471,19 @@ end_call(void *closure, struct MHD_Connection *connection, void **state, enum MH
 	*state = NULL;
 }
 
+/* The port that the server listens on, which the kernel chose if the option was 0. */
+static int
+listening_port(void)
+{
+	const union MHD_DaemonInfo *info = MHD_get_daemon_info(daemon_handle, MHD_DAEMON_INFO_LISTEN_FD);
+	struct sockaddr_in address;
+	socklen_t	size = sizeof(address);
+
+	if (getsockname(info->listen_fd, (struct sockaddr *) &address, &size) != 0)
+		return 0;
+	return ntohs(address.sin_port);
+}
+
 /* Start to listen. */
 bool
 sb_http_start(void)
@@ -523,15 +518,19 @@ sb_http_start(void)
 									 MHD_OPTION_ARRAY, sb_options.tls ? tls : &tls[2],
 									 MHD_OPTION_END);
 	if (daemon_handle == NULL)
+	{
 		fprintf(stderr, "ignisign-sandbox: could not listen on %s:%d\n", sb_options.bind, sb_options.port);
-	return daemon_handle != NULL;
+		return false;
+	}
+	sb_options.port = listening_port();
+	return true;
 }
 
 /* Stop, and end all connections. */
 void
 sb_http_stop(void)
 {
-	stopping = true;
+	sb_end_pauses();
 	MHD_stop_daemon(daemon_handle);
 	free(certificate);
 	free(key);

@@ -335,14 +335,6 @@ sb_make_document(SbApp *app)
 	return document;
 }
 
-/* Set a field to a copy of the text, which may be NULL. */
-void
-sb_set_text(char **field, const char *text)
-{
-	free(*field);
-	*field = text ? sb_strdup(text) : NULL;
-}
-
 /* Free the participants of a request. */
 void
 sb_free_participants(SbParticipant *participants, int count)

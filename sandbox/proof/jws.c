@@ -15,18 +15,6 @@
 /* Length of one number of a signature by ES256. */
 #define NUMBER_LENGTH 32
 
-/* Bytes in base64 as JWS has it: another alphabet, no padding. */
-static char *
-to_base64url(const void *data, size_t length)
-{
-	char	   *text = sb_to_base64(data, length);
-
-	for (char *c = text; *c; c++)
-		*c = *c == '+' ? '-' : *c == '/' ? '_' : *c;
-	text[strcspn(text, "=")] = '\0';
-	return text;
-}
-
 /* Sign text by ES256; NULL: not possible. */
 static char *
 sign_text(EVP_PKEY *key, const SbBuffer *text)
@@ -47,7 +35,7 @@ sign_text(EVP_PKEY *key, const SbBuffer *text)
 			BN_bn2binpad(ECDSA_SIG_get0_s(signature), raw + NUMBER_LENGTH, NUMBER_LENGTH) == NUMBER_LENGTH;
 	ECDSA_SIG_free(signature);
 	EVP_MD_CTX_free(context);
-	return done ? to_base64url(raw, sizeof(raw)) : NULL;
+	return done ? sb_to_base64url(raw, sizeof(raw)) : NULL;
 }
 
 /* The header that is signed along; jades: with what JAdES adds, detached: and how to find the data. */
@@ -70,7 +58,7 @@ make_header(const SbDocument *document, const SbParticipant *participant, X509 *
 		cJSON	   *critical = cJSON_AddArrayToObject(header, "crit");
 
 		sb_sha256(der, (size_t) length, hash);
-		text = to_base64url(hash, sizeof(hash));
+		text = sb_to_base64url(hash, sizeof(hash));
 		cJSON_AddStringToObject(header, "x5t#S256", text);
 		free(text);
 		sb_format_time(participant->signed_at, time);
@@ -82,7 +70,7 @@ make_header(const SbDocument *document, const SbParticipant *participant, X509 *
 		{
 			cJSON	   *data = cJSON_AddObjectToObject(header, "sigD");
 
-			text = to_base64url(document->hash, sizeof(document->hash));
+			text = sb_to_base64url(document->hash, sizeof(document->hash));
 			cJSON_AddStringToObject(data, "mId", "http://uri.etsi.org/19182/ObjectIdByURIHash");
 			cJSON_AddItemToArray(cJSON_AddArrayToObject(data, "pars"), cJSON_CreateString(document->id));
 			cJSON_AddStringToObject(data, "hashM", "S256");
@@ -94,7 +82,7 @@ make_header(const SbDocument *document, const SbParticipant *participant, X509 *
 	OPENSSL_free(der);
 	printed = cJSON_PrintUnformatted(header);
 	cJSON_Delete(header);
-	text = to_base64url(printed, strlen(printed));
+	text = sb_to_base64url(printed, strlen(printed));
 	cJSON_free(printed);
 	return text;
 }
@@ -106,7 +94,7 @@ sign_json(const SbDocument *document, const SbParticipant *participant, bool jad
 	EVP_PKEY   *key;
 	X509	   *certificate;
 	SbBuffer	text = {0};
-	char	   *payload = detached ? sb_strdup("") : to_base64url(document->content, document->size);
+	char	   *payload = detached ? sb_strdup("") : sb_to_base64url(document->content, document->size);
 
 	*signature = NULL;
 	if (sb_make_identity(participant->signer, &key, &certificate))
@@ -137,7 +125,7 @@ sb_make_jws(const SbDocument *document, const SbParticipant *participant, const 
 	if (strcmp(document->nature, "DATA_JSON") != 0 || (!jades && strcmp(type, "JWSATT") != 0) ||
 		!sign_json(document, participant, jades, detached, &header, &signature))
 		return false;
-	payload = to_base64url(document->content, detached ? 0 : document->size);
+	payload = sb_to_base64url(document->content, detached ? 0 : document->size);
 	sb_buffer_printf(jws, "%s.%s.%s", header, payload, signature);
 	free(payload);
 	free(header);
@@ -156,7 +144,7 @@ sb_make_signed_data(const SbDocument *document, SbBuffer *json)
 	if (strcmp(document->nature, "DATA_JSON") != 0)
 		return false;
 	tree = cJSON_CreateObject();
-	text = to_base64url(document->content, document->size);
+	text = sb_to_base64url(document->content, document->size);
 	cJSON_AddStringToObject(tree, "payload", text);
 	free(text);
 	list = cJSON_AddArrayToObject(tree, "signatures");

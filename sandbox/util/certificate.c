@@ -11,7 +11,7 @@
 #include <openssl/x509v3.h>
 #include <string.h>
 
-#include "util/util.h"
+#include "util/buffer.h"
 
 #define VALID_DAYS 30
 

@@ -1,14 +1,19 @@
 /*-------------------------------------------------------------------------
  *
  * json.c
- *	  JSON by its grammar (RFC 8259): cJSON, which reads it afterwards, takes
- *	  more than that, such as numbers like 01 and line breaks within strings.
+ *	  JSON: its grammar, and members of objects.
+ *
+ * A body is checked by the grammar (RFC 8259) first.  cJSON, which then reads it,
+ * takes more than that, such as numbers like 01 and line breaks within strings.
  *
  *-------------------------------------------------------------------------
  */
-#include "sandbox.h"
+#include "util/json.h"
 
 #include <string.h>
+
+#include "util/clock.h"
+#include "util/encoding.h"
 
 /* The deepest nesting that is read. */
 #define MAX_DEPTH 32
@@ -138,4 +143,34 @@ sb_valid_json(const char *text, size_t length)
 		return false;
 	p = skip_value(skip_space(text, end), end, 1);
 	return p != NULL && skip_space(p, end) == end;
+}
+
+/* A member's text, or NULL. */
+const char *
+sb_get_text(const cJSON *object, const char *name)
+{
+	return cJSON_GetStringValue(cJSON_GetObjectItemCaseSensitive(object, name));
+}
+
+/* Add a text unless it is NULL. */
+void
+sb_add_text(cJSON *json, const char *name, const char *text)
+{
+	if (text)
+		cJSON_AddStringToObject(json, name, text);
+}
+
+/* Add a time as the API writes it, or null for 0. */
+void
+sb_add_time(cJSON *json, const char *name, int64_t time)
+{
+	char		text[32];
+
+	if (time == 0)
+	{
+		cJSON_AddNullToObject(json, name);
+		return;
+	}
+	sb_format_time(time, text);
+	cJSON_AddStringToObject(json, name, text);
 }

@@ -4,6 +4,7 @@ use warnings FATAL => 'all';
 
 use FindBin;
 use lib "$FindBin::Bin/../lib";
+use File::Temp;
 use MIME::Base64 qw(encode_base64);
 use SandboxTest;
 use Test::More;
@@ -146,5 +147,23 @@ for my $arguments ([ '--port', 'x' ], ['--nonsense'], ['extra'], [ '--fault', 's
 }
 is((SandboxTest::run('--help'))[0], 0, '--help');
 like((SandboxTest::run('--version'))[1], qr/^ignisign-sandbox \d/, '--version');
+
+# A port that is free: the first line names it.
+my @any = map { bless { dir => File::Temp->newdir, owner => $$, scheme => 'http', port => 0 }, 'SandboxTest' } 1 .. 2;
+for my $any (@any)
+{
+	ok($any->start_on_port, '--port 0: it starts');
+	open my $log, '<', "$any->{dir}/log" or die "$any->{dir}/log: $!";
+	my $line = <$log>;
+	like($line, qr{^ignisign-sandbox is listening on http://127\.0\.0\.1:\d+$}, '--port 0: it says where');
+	($any->{port}) = $line =~ /(\d+)$/;
+	is($any->call('GET', '/v4/healthcheck')->{status}, 200, '--port 0: it is there');
+}
+isnt($any[0]{port}, $any[1]{port}, '--port 0: two have two ports');
+
+# Links have the port, too.
+my $link = do { $any[0]->sign; $any[0]->control('GET', 'emails')->[0]{link} };
+like($link, qr{^http://127\.0\.0\.1:$any[0]{port}/sign/}, '--port 0: so do the links');
+is($_->stop, 0, '--port 0: it stops') for @any;
 
 done_testing();

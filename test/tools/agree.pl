@@ -42,7 +42,7 @@ agree(
 	'debian/changelog' => qr/^ignisign \(([\d.]+)-/,
 	'CHANGELOG.md' => qr/^## ([\d.]+)/m,
 	'Dockerfile' => qr/^LABEL org\.opencontainers\.image\.version="([\d.]+)"$/m,
-	'sandbox/main.c' => qr/^#define VERSION "([\d.]+)"$/m);
+	'sandbox/util/options.c' => qr/^#define VERSION "([\d.]+)"$/m);
 
 agree(
 	'debian/pgversions' => qr/^(\d+)\+$/,

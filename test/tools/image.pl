@@ -107,7 +107,7 @@ close $sh or wrong('Dockerfile: RUN: see above');
 
 my $compose = YAML::XS::LoadFile('compose.yaml');
 my $services = $compose->{services};
-my %option = map { $_ => 1 } slurp('sandbox/main.c') =~ /^\t\{"([-a-z0-9]+)",/mg;
+my %option = map { $_ => 1 } slurp('sandbox/util/options.c') =~ /^\t\{"([-a-z0-9]+)",/mg;
 
 /^(services|volumes)$/ or wrong("compose.yaml: unknown key $_") for keys %$compose;
 foreach my $name (sort keys %$services)
