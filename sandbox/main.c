@@ -5,6 +5,8 @@
  *
  *-------------------------------------------------------------------------
  */
+#include "dispatch.h"
+#include "http/server.h"
 #include "sandbox.h"
 
 #include <curl/curl.h>
@@ -74,7 +76,7 @@ main(int argc, char **argv)
 
 	/* The port first: who has it has the file. */
 	pthread_mutex_lock(&sb_lock);
-	ready = sb_http_start() && sb_state_start();
+	ready = sb_http_start(sb_dispatch) && sb_state_start();
 	pthread_mutex_unlock(&sb_lock);
 	if (!ready || !sb_delivery_start())
 		return 1;

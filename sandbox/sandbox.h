@@ -16,29 +16,12 @@
 #include "util/json.h"
 #include "util/options.h"
 #include "util/threads.h"
+#include "http/call.h"
+#include "http/fault.h"
+#include "http/upload.h"
+#include "model/apps.h"
 
 /* ---- The store (store.c) ---- */
-
-#define SB_NPROFILES 4
-
-/* A signer profile: what it needs to know of a signer, how he signs. */
-typedef struct SbProfile
-{
-	char		id[SB_ID_LENGTH + 1];
-	const char *name;
-	const char *const *inputs_needed;
-	const char *const *optional_inputs;
-	bool		embedded;
-} SbProfile;
-
-typedef struct SbApp
-{
-	char		app_id[64];
-	char		app_env[16];
-	char	   *key;
-	char	   *secret;			/* for logins, or NULL */
-	SbProfile	profiles[SB_NPROFILES]; /* the first is the default */
-} SbApp;
 
 /* What is known of a signer, in the order of signer_inputs. */
 #define SB_NINPUTS 8
@@ -119,12 +102,6 @@ struct SbRequest
 	bool		touched;		/* state.c's own */
 };
 
-extern SbApp *sb_first_app(void);
-extern SbApp *sb_last_app(void);
-extern SbApp *sb_app_by_key(const char *key);
-extern void sb_add_app(const char *key);
-extern SbApp *sb_app_by_id(const char *app_id, const char *app_env);
-extern const SbProfile *sb_profile_by_id(const SbApp *app, const char *id);
 extern SbSigner *sb_signer_by_email(SbApp *app, const char *email);
 extern SbSigner *sb_signer_by_id(const char *id);
 extern SbSigner *sb_signer_by_number(size_t number);
@@ -163,68 +140,11 @@ extern bool sb_sign_participant(SbRequest *request, const char *email);
 extern bool sb_refuse_participant(SbRequest *request, const char *email, const char *reason);
 extern bool sb_is_closed(const SbRequest *request);
 
-/* ---- Responses and errors (errors.c) ---- */
-
-typedef struct SbResponse
-{
-	int			status;
-	const char *content_type;
-	SbBuffer	body;
-	struct
-	{
-		const char *name;
-		char	   *value;
-	}			headers[8];		/* besides those that all responses have */
-	int			nheaders;
-} SbResponse;
-
-extern void sb_respond_json(SbResponse *response, cJSON *json);
-extern void sb_response_header(SbResponse *response, const char *name, const char *format,...) __attribute__((format(printf, 3, 4)));
-extern void sb_respond_error(SbResponse *response, const char *code, const char *message, cJSON *context);
-extern void sb_respond_error_as(SbResponse *response, int status, const char *code, const char *message, cJSON *context);
-
 /* ---- Calls (http.c, routes.c, admin.c) ---- */
-
-typedef struct SbCall
-{
-	const char *method;
-	const char *path;
-	const char *query;			/* or NULL */
-	const char *authorization;	/* or NULL */
-	const char *content_type;	/* or NULL, as all that follow */
-	const char *host;
-	const char *origin;
-	const char *fetch_site;		/* Sec-Fetch-Site */
-	const char *body;
-	size_t		body_length;
-	bool		body_too_large;
-	SbApp	   *app;			/* set when the bearer is known */
-	const char *operation;		/* set when the route is known */
-	char		arguments[4][256];	/* of the path */
-	char		created[SB_ID_LENGTH + 1];	/* request that the call made, or empty */
-	char	   *title;			/* its title */
-	int			emails;			/* e-mails that it sent */
-	void	   *connection;		/* http.c's own */
-} SbCall;
-
-/* A file that came as multipart/form-data. */
-typedef struct SbUpload
-{
-	char	   *file_name;
-	char	   *mime_type;
-	SbBuffer	content;
-	bool		present;
-} SbUpload;
-
-/* Take the file out of the part of that name; false, with the error, if none. */
-extern bool sb_read_upload(SbCall *call, const char *part, SbUpload *upload, SbResponse *response);
-
-typedef void SbHandler(SbCall *call, SbResponse *response);
 
 extern void sb_route(SbCall *call, SbResponse *response);
 extern void sb_admin_call(SbCall *call, SbResponse *response);
 extern const char *sb_find_operation(SbCall *call);
-extern bool sb_query_value(const char *query, const char *name, char *value, size_t size);
 
 /* ---- The rest ---- */
 
@@ -267,7 +187,6 @@ extern SbRequest *sb_named_request(SbCall *call, SbResponse *response);
 extern SbRequest *sb_find_request(const SbApp *app, const char *id, SbResponse *response);
 extern const char *sb_foreign_code(const SbApp *app, const SbApp *other, const char *bad_env, const char *bad_app);
 extern SbDocument *sb_named_document(SbCall *call, SbResponse *response);
-extern void sb_respond_id(SbResponse *response, const char *name, const char *id);
 extern cJSON *sb_describe_context(const SbRequest *request);
 extern void sb_signature_id(const SbDocument *document, const SbSigner *signer, char id[SB_ID_LENGTH + 1]);
 extern cJSON *sb_describe_document(const SbDocument *document, bool with_signers);
@@ -412,52 +331,9 @@ typedef struct SbZipMember
 
 extern void sb_write_zip(const SbZipMember *members, int count, int64_t time, SbBuffer *zip);
 
-/* What is to go wrong with a call; all zero: nothing. */
-typedef struct SbFault
-{
-	char		words[96];		/* as it was asked for */
-	int			status;			/* respond with this instead of processing */
-	char		text_body;		/* 0: the API's, 't': text, 'n': none */
-	char		retry_after[64];
-	int64_t		delay;			/* before processing */
-	int64_t		delay_after;
-	char		close;			/* 'b'efore, 'a'fter, 'm'id */
-	bool		garbage;
-	bool		empty;
-	char		type[64];		/* wrong content type */
-	int64_t		huge;			/* bytes */
-	int64_t		slow;			/* bytes a second */
-	char		redirect[512];
-	bool		endless;		/* a body without an end */
-	int64_t		deep;			/* arrays in each other */
-	int64_t		wide;			/* arrays beside each other */
-	int64_t		bomb;			/* bytes before compression */
-	char		raw[32];		/* what is written to the socket */
-	char	   *response;		/* a body to respond with, or NULL */
-	char		replace[128];	/* text of the body, ":", text in its place */
-	int64_t		flood;			/* new entries on each page of the list */
-} SbFault;
-
-extern bool sb_fault_add(const char *spec, const char *response, char *error, size_t size);
-extern void sb_fault_clear(void);
-extern SbFault sb_fault_take(const SbCall *call);
-
-/* malformed.c */
-extern const char *sb_malformed_body(SbResponse *response, const SbFault *fault);
-extern void sb_replace_text(SbResponse *response, const char *words);
-extern void sb_malformed_write(int fd, const SbResponse *response, const SbFault *fault);
-extern bool sb_malformed_known(const char *name);
-
 extern void sb_journal_add(const SbCall *call, int status, const char *broken, const char *fault, bool processed, int64_t duration);
 extern void sb_journal_clear(void);
 extern cJSON *sb_journal_list(const char *operation, int64_t since, int64_t limit);
 extern cJSON *sb_journal_counts(bool titles);
-
-extern bool sb_tls_make(const char *dir, char **certificate, char **key);
-
-/* http.c */
-extern bool sb_same_site(const SbCall *call);
-extern bool sb_http_start(void);
-extern void sb_http_stop(void);
 
 #endif							/* SANDBOX_H */

@@ -292,16 +292,6 @@ sb_request_context(SbCall *call, SbResponse *response)
 		sb_respond_json(response, sb_describe_context(request));
 }
 
-/* Respond with one id under its name. */
-void
-sb_respond_id(SbResponse *response, const char *name, const char *id)
-{
-	cJSON	   *json = cJSON_CreateObject();
-
-	cJSON_AddStringToObject(json, name, id);
-	sb_respond_json(response, json);
-}
-
 /* POST /v4/signature-requests/:signatureRequestId/close */
 void
 sb_close_request(SbCall *call, SbResponse *response)

@@ -167,33 +167,3 @@ sb_route(SbCall *call, SbResponse *response)
 		found->handle(call, response);
 }
 
-/* Get a parameter of the query, with %XX and + decoded; false: not there. */
-bool
-sb_query_value(const char *query, const char *name, char *value, size_t size)
-{
-	size_t		length = strlen(name);
-
-	for (const char *p = query; p != NULL && *p; p += strcspn(p, "&"), p += *p == '&')
-	{
-		size_t		n = 0;
-
-		if (strncmp(p, name, length) != 0 || p[length] != '=')
-			continue;
-		for (p += length + 1; *p && *p != '&' && n + 1 < size; p++)
-		{
-			char		hex[3] = {0};
-
-			if (*p == '%' && p[1] && p[2])
-			{
-				memcpy(hex, p + 1, 2);
-				value[n++] = (char) strtol(hex, NULL, 16);
-				p += 2;
-			}
-			else
-				value[n++] = *p == '+' ? ' ' : *p;
-		}
-		value[n] = '\0';
-		return true;
-	}
-	return false;
-}

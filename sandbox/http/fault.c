@@ -10,7 +10,7 @@
  *
  *-------------------------------------------------------------------------
  */
-#include "sandbox.h"
+#include "http/fault.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -68,6 +68,22 @@ static bool
 read_text(const char *text, char *kept, size_t size)
 {
 	return *text != '\0' && snprintf(kept, size, "%s", text) < (int) size;
+}
+
+/* Whether malformed.c knows this way to write to the socket. */
+static bool
+is_raw(const char *name)
+{
+	static const char *const names[] = {
+		"http09", "bad-chunks", "informational", "headers", "slow-headers", "too-long", "too-short"
+	};
+
+	for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++)
+	{
+		if (strcmp(names[i], name) == 0)
+			return true;
+	}
+	return false;
 }
 
 /* Read one word of a rule; false: it is not known, or its value is not one. */
@@ -145,7 +161,7 @@ read_word(Rule *rule, const char *word)
 	else if (IS("replace"))
 		ok = strchr(text, ':') > text && read_text(text, fault->replace, sizeof(fault->replace));
 	else if (IS("raw"))
-		ok = sb_malformed_known(text) && read_text(text, fault->raw, sizeof(fault->raw));
+		ok = is_raw(text) && read_text(text, fault->raw, sizeof(fault->raw));
 	if (ok && !IS("count") && !IS("share") && !IS("seed"))
 	{
 		size_t		used = strlen(fault->words);

@@ -9,7 +9,7 @@
  *
  *-------------------------------------------------------------------------
  */
-#include "sandbox.h"
+#include "http/malformed.h"
 
 #include <archive.h>
 #include <archive_entry.h>
@@ -17,6 +17,9 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
+
+#include "util/clock.h"
+#include "util/threads.h"
 
 /* libarchive's callback: take what was written. */
 static la_ssize_t
@@ -71,29 +74,6 @@ add_flood(SbBuffer *body, int64_t n)
 						 i == 0 ? "" : ",", id, time);
 	}
 	sb_buffer_printf(body, "],\"paginationData\":{\"total\":1000000000000,\"page\":1,\"nbEventsPerPage\":%lld}}", (long long) n);
-}
-
-/* Replace a text of the body wherever it is: "TEXT:OTHER". */
-void
-sb_replace_text(SbResponse *response, const char *words)
-{
-	SbBuffer	old = response->body;
-	size_t		length = strcspn(words, ":");
-	const char *other = words + length + 1;
-	size_t		at = 0;
-
-	memset(&response->body, 0, sizeof(response->body));
-	while (at < old.length)
-	{
-		if (old.length - at >= length && memcmp(old.data + at, words, length) == 0)
-		{
-			sb_buffer_add(&response->body, other, strlen(other));
-			at += length;
-		}
-		else
-			sb_buffer_add(&response->body, old.data + at++, 1);
-	}
-	sb_buffer_free(&old);
 }
 
 /* Put a body into the response that is hard to digest; returns its name, or NULL. */
@@ -216,18 +196,3 @@ sb_malformed_write(int fd, const SbResponse *response, const SbFault *fault)
 		shutdown(fd, SHUT_WR);
 }
 
-/* Whether it is one of these. */
-bool
-sb_malformed_known(const char *name)
-{
-	static const char *const names[] = {
-		"http09", "bad-chunks", "informational", "headers", "slow-headers", "too-long", "too-short"
-	};
-
-	for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++)
-	{
-		if (strcmp(names[i], name) == 0)
-			return true;
-	}
-	return false;
-}

@@ -5,8 +5,7 @@
  *
  *-------------------------------------------------------------------------
  */
-#include "sandbox.h"
-#include "util/certificate.h"
+#include "http/tls.h"
 
 #include <openssl/evp.h>
 #include <openssl/pem.h>
@@ -14,6 +13,9 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+
+#include "util/buffer.h"
+#include "util/certificate.h"
 
 static bool
 write_file(const char *dir, const char *name, const char *text)

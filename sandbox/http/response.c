@@ -1,16 +1,18 @@
 /*-------------------------------------------------------------------------
  *
- * errors.c
+ * response.c
  *	  Responses, and the API's errors with their HTTP status.
  *
  *-------------------------------------------------------------------------
  */
-#include "sandbox.h"
+#include "http/response.h"
 
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+
+#include "util/clock.h"
 
 static const struct
 {
@@ -107,5 +109,15 @@ sb_respond_error_as(SbResponse *response, int status, const char *code, const ch
 	cJSON_AddNumberToObject(json, "status", response->status);
 	cJSON_AddStringToObject(json, "code", code);
 	cJSON_AddItemToObject(json, "context", context ? context : cJSON_CreateObject());
+	sb_respond_json(response, json);
+}
+
+/* Respond with one id under its name. */
+void
+sb_respond_id(SbResponse *response, const char *name, const char *id)
+{
+	cJSON	   *json = cJSON_CreateObject();
+
+	cJSON_AddStringToObject(json, name, id);
 	sb_respond_json(response, json);
 }
