@@ -14,8 +14,21 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "admin/admin.h"
+#include "admin/journal.h"
+#include "api/routes.h"
+#include "http/call.h"
 #include "http/damage.h"
+#include "http/fault.h"
+#include "http/response.h"
+#include "model/state.h"
+#include "pages/assets.h"
+#include "pages/console.h"
 #include "pages/html.h"
+#include "pages/signing_page.h"
+#include "util/clock.h"
+#include "util/options.h"
+#include "util/threads.h"
 
 /* Handle a call that is not one of the API; false: it is one. */
 static bool

@@ -5,15 +5,25 @@
  *
  *-------------------------------------------------------------------------
  */
-#include "dispatch.h"
-#include "http/server.h"
-#include "sandbox.h"
-
 #include <curl/curl.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <unistd.h>
+
+#include "admin/journal.h"
+#include "api/auth.h"
+#include "delivery/delivery.h"
+#include "dispatch.h"
+#include "http/fault.h"
+#include "http/server.h"
+#include "model/apps.h"
+#include "model/state.h"
+#include "model/store_records.h"
+#include "proof/authority.h"
+#include "util/buffer.h"
+#include "util/options.h"
+#include "util/threads.h"
 
 /* Take what the options say of applications and faults; false: a fault is not one. */
 static bool
@@ -33,6 +43,17 @@ use_options(void)
 		}
 	}
 	return true;
+}
+
+/* Let each part keep its records: what others refer to comes first. */
+static void
+register_parts(void)
+{
+	sb_store_register();
+	sb_auth_register();
+	sb_authority_register();
+	sb_journal_register();
+	sb_delivery_register();
 }
 
 /* Say that calls are welcome. */
@@ -65,6 +86,7 @@ main(int argc, char **argv)
 	sb_read_options(argc, argv);
 	if (!use_options())
 		return 2;
+	register_parts();
 	curl_global_init(CURL_GLOBAL_DEFAULT);
 
 	/* Threads inherit the mask, so that only sigwait() sees these. */

@@ -5,11 +5,29 @@
  *
  *-------------------------------------------------------------------------
  */
-#include "model/state.h"
+#include "admin/admin.h"
 
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+
+#include "admin/journal.h"
+#include "api/auth.h"
+#include "delivery/events.h"
+#include "delivery/mail.h"
+#include "delivery/webhook_store.h"
+#include "http/call.h"
+#include "http/fault.h"
+#include "http/response.h"
+#include "model/apps.h"
+#include "model/lifecycle.h"
+#include "model/state.h"
+#include "model/store.h"
+#include "proof/authority.h"
+#include "util/buffer.h"
+#include "util/clock.h"
+#include "util/encoding.h"
+#include "util/json.h"
 
 /* A number of the query, or a fallback. */
 static int64_t
@@ -177,7 +195,7 @@ admin_webhooks(SbCall *call, SbResponse *response)
 		.delay = cJSON_IsNumber(delay) ? (int64_t) delay->valuedouble : 0
 	};
 
-	sb_delivery_set_mode(&mode);
+	sb_delivery_mode = mode;
 	if (sb_get_text(event, "topic") && sb_get_text(event, "action") && sb_get_text(event, "msgNature"))
 		sb_emit_event(sb_first_app(), sb_get_text(event, "topic"), sb_get_text(event, "action"), sb_get_text(event, "msgNature"),
 					  cJSON_Duplicate(cJSON_GetObjectItemCaseSensitive(event, "content"), true));
@@ -200,23 +218,6 @@ respond_authority(SbResponse *response)
 	response->content_type = "application/x-pem-file";
 	sb_buffer_add(&response->body, text, strlen(text));
 	free(text);
-}
-
-/* Forget all that has happened. */
-static void
-forget_all(void)
-{
-	sb_journal_clear();
-	sb_webhooks_reset();
-	sb_store_reset();
-}
-
-void
-sb_record_reset(SbRecord *record, void *object)
-{
-	(void) object;
-	if (record->reading)
-		forget_all();
 }
 
 /* Handle an admin call. */
@@ -263,7 +264,6 @@ sb_admin_call(SbCall *call, SbResponse *response)
 	{
 		sb_fault_clear();
 		sb_state_reset();
-		forget_all();
 		respond_ok(response);
 	}
 	else if (post && strcmp(path, "revoke-logins") == 0)

@@ -11,6 +11,19 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "http/call.h"
+#include "model/record.h"
+#include "model/state.h"
+#include "model/store.h"
+#include "util/buffer.h"
+#include "util/clock.h"
+#include "util/encoding.h"
+#include "util/options.h"
+
+/* Kinds of records in the state file. */
+#define STATE_ENTRY 'J'
+#define STATE_CLEAR 'c'
+
 static SbEntry *entries;
 static size_t nentries;
 static size_t first;			/* entries before it were cleared */
@@ -52,7 +65,7 @@ sb_journal_add(const SbCall *call, int status, const char *broken, const char *f
 		entry->body_sha256 = sb_to_hex(hash, sizeof(hash));
 	}
 	total_emails += call->emails;
-	sb_state_append(SB_STATE_ENTRY, entry);
+	sb_state_append(STATE_ENTRY, entry);
 	if (sb_options.verbose)
 	{
 		char		time[32];
@@ -83,11 +96,11 @@ sb_journal_clear(void)
 {
 	first = nentries;
 	total_emails = 0;
-	sb_state_append(SB_STATE_CLEAR_JOURNAL, NULL);
+	sb_state_append(STATE_CLEAR, NULL);
 }
 
-void
-sb_record_entry(SbRecord *record, void *object)
+static void
+record_entry(SbRecord *record, void *object)
 {
 	SbEntry    *entry = object ? object : new_entry();
 	int64_t		size = (int64_t) entry->body_size;
@@ -112,26 +125,39 @@ sb_record_entry(SbRecord *record, void *object)
 }
 
 /* What was noted before is no longer told; its numbers stay used. */
-void
-sb_record_clear_journal(SbRecord *record, void *object)
+static void
+record_clear_journal(SbRecord *record, void *object)
 {
 	(void) object;
 	if (record->reading)
 		sb_journal_clear();
 }
 
-/* Note all entries. */
-void
-sb_note_journal(void)
+/* Append all entries. */
+static void
+append_all(void)
 {
 	for (size_t i = 0; i < nentries; i++)
 	{
 		if (i == first && first > 0)
-			sb_state_append(SB_STATE_CLEAR_JOURNAL, NULL);
-		sb_state_append(SB_STATE_ENTRY, &entries[i]);
+			sb_state_append(STATE_CLEAR, NULL);
+		sb_state_append(STATE_ENTRY, &entries[i]);
 	}
 	if (first > 0 && first == nentries)
-		sb_state_append(SB_STATE_CLEAR_JOURNAL, NULL);
+		sb_state_append(STATE_CLEAR, NULL);
+}
+
+/* Keep the journal in the state file. */
+void
+sb_journal_register(void)
+{
+	static const SbStatePart part = {
+		.kinds = {{STATE_ENTRY, record_entry}, {STATE_CLEAR, record_clear_journal}},
+		.append_all = append_all,
+		.forget = sb_journal_clear
+	};
+
+	sb_state_register(&part);
 }
 
 /* The calls after "since", of one operation unless NULL. */

@@ -1,14 +1,14 @@
 /*-------------------------------------------------------------------------
  *
  * journal.h
- *	  What was received, and the responses.
+ *	  What was received, and the responses, for tests to read.
  *
  *-------------------------------------------------------------------------
  */
-#ifndef SANDBOX_JOURNAL_H
-#define SANDBOX_JOURNAL_H
+#ifndef SB_JOURNAL_H
+#define SB_JOURNAL_H
 
-#include "model/state.h"
+#include "http/call.h"
 
 typedef struct SbEntry
 {
@@ -30,5 +30,11 @@ typedef struct SbEntry
 
 extern const SbEntry *sb_journal_entry(size_t number);
 extern size_t sb_journal_size(void);
+extern void sb_journal_add(const SbCall *call, int status, const char *broken, const char *fault, bool processed, int64_t duration);
+extern void sb_journal_clear(void);
+extern cJSON *sb_journal_list(const char *operation, int64_t since, int64_t limit);
+extern cJSON *sb_journal_counts(bool titles);
 
-#endif							/* SANDBOX_JOURNAL_H */
+extern void sb_journal_register(void);
+
+#endif							/* SB_JOURNAL_H */

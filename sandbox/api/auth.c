@@ -5,7 +5,7 @@
  *
  *-------------------------------------------------------------------------
  */
-#include "model/state.h"
+#include "api/auth.h"
 
 #include <openssl/evp.h>
 #include <openssl/hmac.h>
@@ -14,9 +14,33 @@
 #include <string.h>
 #include <strings.h>
 
+#include "api/fields.h"
+#include "api/validate.h"
+#include "http/call.h"
+#include "http/response.h"
+#include "model/apps.h"
+#include "model/record.h"
+#include "model/state.h"
+#include "util/buffer.h"
+#include "util/clock.h"
+#include "util/encoding.h"
+#include "util/json.h"
+#include "util/options.h"
+
+/* A kind of records in the state file. */
+#define STATE_LOGIN_KEY 'K'
+
 /* What JWTs are signed with; a new one makes all of them invalid. */
 static uint8_t signing_key[32];
 static bool have_signing_key;
+
+/* Append the key, once there is one. */
+static void
+append_key(void)
+{
+	if (have_signing_key)
+		sb_state_append(STATE_LOGIN_KEY, NULL);
+}
 
 /* Make all tokens invalid. */
 void
@@ -24,11 +48,11 @@ sb_revoke_logins(void)
 {
 	RAND_bytes(signing_key, sizeof(signing_key));
 	have_signing_key = true;
-	sb_note_login_key();
+	append_key();
 }
 
-void
-sb_record_login_key(SbRecord *record, void *object)
+static void
+record_key(SbRecord *record, void *object)
 {
 	void	   *key = record->reading ? NULL : signing_key;
 	size_t		size = sizeof(signing_key);
@@ -43,12 +67,13 @@ sb_record_login_key(SbRecord *record, void *object)
 	free(key);
 }
 
-/* Note what JWTs are signed with. */
+/* Keep the key in the state file, so that tokens outlive a restart. */
 void
-sb_note_login_key(void)
+sb_auth_register(void)
 {
-	if (have_signing_key)
-		sb_state_append(SB_STATE_LOGIN_KEY, NULL);
+	static const SbStatePart part = {.kinds = {{STATE_LOGIN_KEY, record_key}}, .append_all = append_key};
+
+	sb_state_register(&part);
 }
 
 /* The signature of the first two parts of a JWT, to be freed. */

@@ -5,129 +5,26 @@
  *
  *-------------------------------------------------------------------------
  */
-#include "sandbox.h"
+#include "api/documents.h"
 
 #include <stdlib.h>
 #include <string.h>
 
+#include "api/describe.h"
+#include "api/lookup.h"
+#include "http/call.h"
+#include "http/response.h"
+#include "model/participants.h"
+#include "model/store.h"
+#include "proof/cms.h"
+#include "proof/jws.h"
+#include "proof/proof.h"
+#include "util/buffer.h"
+#include "util/clock.h"
+
 static const char *const high_level_types[] = {
 	"PDF_WITH_SIGNATURES", "ADVANCED_LEGAL_KIT", "SIGNED_DATA", "C2PA", NULL
 };
-
-/* Find the document that the path names; NULL, with the error. */
-SbDocument *
-sb_named_document(SbCall *call, SbResponse *response)
-{
-	const char *id = call->arguments[0];
-	SbDocument *document;
-
-	if (!sb_is_id(id))
-	{
-		sb_respond_error(response, "PARAMS_VALIDATION_FAILED", "documentId is not an id", NULL);
-		return NULL;
-	}
-	document = sb_document_by_id(id);
-	if (document == NULL || document->deleted)
-	{
-		sb_respond_error(response, "DOCUMENT_NOT_FOUND", "Document not found", NULL);
-		return NULL;
-	}
-	if (document->app != call->app)
-	{
-		sb_respond_error(response, sb_foreign_code(call->app, document->app, "DOCUMENT_BAD_ENV", "DOCUMENT_NOT_OWNED_BY_APP"),
-						 "The document is of another application or environment", NULL);
-		return NULL;
-	}
-	if (document->request)
-		sb_update_status(document->request);
-	if (strcmp(call->method, "GET") != 0)
-		sb_touch_document(document);
-	return document;
-}
-
-/* The hash as the API writes it, which is not known for sure: by option. */
-static char *
-hash_text(const SbDocument *document)
-{
-	char	   *text;
-
-	if (strcmp(sb_options.hash_format, "hex") == 0)
-		return sb_to_hex(document->hash, sizeof(document->hash));
-	text = sb_to_base64(document->hash, sizeof(document->hash));
-	for (char *c = text; strcmp(sb_options.hash_format, "base64url") == 0 && *c; c++)
-		*c = *c == '+' ? '-' : *c == '/' ? '_' : *c;
-	return text;
-}
-
-/*
- * The id of the signature of one signer under one document: that of the
- * document, with its last digits those of the signer.
- */
-void
-sb_signature_id(const SbDocument *document, const SbSigner *signer, char id[SB_ID_LENGTH + 1])
-{
-	memcpy(id, document->id, SB_ID_LENGTH + 1);
-	memcpy(id + 12, signer->id + 18, 6);
-}
-
-/* The document object; with_signers: and who has signed it. */
-cJSON *
-sb_describe_document(const SbDocument *document, bool with_signers)
-{
-	const SbRequest *request = document->request;
-	cJSON	   *json = cJSON_CreateObject();
-	cJSON	   *list;
-	char		time[32];
-
-	sb_format_time(document->created_at, time);
-	cJSON_AddStringToObject(json, "_id", document->id);
-	cJSON_AddStringToObject(json, "_createdAt", time);
-	cJSON_AddStringToObject(json, "appId", document->app->app_id);
-	cJSON_AddStringToObject(json, "appEnv", document->app->app_env);
-	cJSON_AddStringToObject(json, "status", document->cleaned ? "CLEANED" : document->nature ? "PROVIDED" : "CREATED");
-	if (document->nature)
-	{
-		char	   *hash = hash_text(document);
-
-		cJSON_AddStringToObject(json, "documentNature", document->nature);
-		cJSON_AddStringToObject(json, "documentHash", hash);
-		free(hash);
-	}
-	if (request)
-		cJSON_AddStringToObject(json, "signatureRequestId", request->id);
-	else
-		cJSON_AddNullToObject(json, "signatureRequestId");
-	sb_add_text(json, "externalId", document->external_id);
-	sb_add_text(json, "label", document->label);
-	sb_add_text(json, "description", document->description);
-	sb_add_text(json, "fileName", document->file_name);
-	sb_add_text(json, "mimeType", document->mime_type);
-	if (document->content)
-		cJSON_AddNumberToObject(json, "fileSize", (double) document->size);
-	if (document->content && document->nature && strcmp(document->nature, "DATA_JSON") == 0)
-		cJSON_AddStringToObject(json, "dataJsonContent", (const char *) document->content);
-	if (!with_signers)
-		return json;
-
-	list = cJSON_AddArrayToObject(json, "signatureSummaries");
-	for (int i = 0; request != NULL && i < request->nparticipants; i++)
-	{
-		const SbParticipant *participant = &request->participants[i];
-		cJSON	   *summary;
-		char		id[SB_ID_LENGTH + 1];
-
-		if (participant->signed_at == 0)
-			continue;
-		summary = cJSON_CreateObject();
-		sb_signature_id(document, participant->signer, id);
-		sb_format_time(participant->signed_at, time);
-		cJSON_AddStringToObject(summary, "signatureId", id);
-		cJSON_AddStringToObject(summary, "signerId", participant->signer->id);
-		cJSON_AddStringToObject(summary, "date", time);
-		cJSON_AddItemToArray(list, summary);
-	}
-	return json;
-}
 
 /* GET /v4/documents/:documentId */
 void
@@ -169,24 +66,6 @@ sb_document_file(SbCall *call, SbResponse *response)
 	sb_buffer_add(&response->body, document->content, document->size);
 }
 
-/* One signature: of one signer under one document. */
-static cJSON *
-describe_signature(const SbDocument *document, const SbParticipant *participant)
-{
-	cJSON	   *json = cJSON_CreateObject();
-	char		id[SB_ID_LENGTH + 1];
-
-	sb_signature_id(document, participant->signer, id);
-	cJSON_AddStringToObject(json, "_id", id);
-	cJSON_AddStringToObject(json, "appId", document->app->app_id);
-	cJSON_AddStringToObject(json, "appEnv", document->app->app_env);
-	cJSON_AddStringToObject(json, "signerId", participant->signer->id);
-	cJSON_AddStringToObject(json, "documentId", document->id);
-	cJSON_AddStringToObject(json, "status", "SIGNED");
-	cJSON_AddStringToObject(json, "mode", "SERVER_SIDE_SIGNATURE");
-	return json;
-}
-
 /* GET /v4/documents/:documentId/signatures */
 void
 sb_document_signatures(SbCall *call, SbResponse *response)
@@ -200,7 +79,7 @@ sb_document_signatures(SbCall *call, SbResponse *response)
 	for (int i = 0; document->request != NULL && i < document->request->nparticipants; i++)
 	{
 		if (document->request->participants[i].signed_at != 0)
-			cJSON_AddItemToArray(list, describe_signature(document, &document->request->participants[i]));
+			cJSON_AddItemToArray(list, sb_describe_signature(document, &document->request->participants[i]));
 	}
 	sb_respond_json(response, list);
 }
@@ -217,7 +96,7 @@ one_signature(const SbDocument *document, const char *id, SbResponse *response)
 		sb_signature_id(document, participant->signer, other);
 		if (participant->signed_at != 0 && strcmp(id, other) == 0)
 		{
-			sb_respond_json(response, describe_signature(document, participant));
+			sb_respond_json(response, sb_describe_signature(document, participant));
 			return;
 		}
 	}
@@ -268,7 +147,12 @@ sb_document_proof(SbCall *call, SbResponse *response)
 	}
 	else if (strcmp(type, "ADVANCED_LEGAL_KIT") == 0)
 	{
-		sb_make_legal_kit(document, &response->body);
+		cJSON	   *json = sb_describe_document(document, true);
+		char	   *evidence = cJSON_Print(json);
+
+		sb_make_legal_kit(document, evidence, &response->body);
+		cJSON_free(evidence);
+		cJSON_Delete(json);
 		response->status = 200;
 		response->content_type = "application/zip";
 	}

@@ -5,11 +5,14 @@
  *
  *-------------------------------------------------------------------------
  */
-#include "sandbox.h"
+#include "api/download.h"
 
 #include <curl/curl.h>
 #include <stdlib.h>
 #include <string.h>
+
+#include "util/buffer.h"
+#include "util/options.h"
 
 /* libcurl's callback: take what arrived, up to the limit for bodies. */
 static size_t

@@ -5,10 +5,23 @@
  *
  *-------------------------------------------------------------------------
  */
-#include "sandbox.h"
+#include "api/drafts.h"
 
 #include <stdlib.h>
 #include <string.h>
+
+#include "api/describe.h"
+#include "api/fields.h"
+#include "api/lookup.h"
+#include "api/publish.h"
+#include "api/validate.h"
+#include "delivery/events.h"
+#include "http/call.h"
+#include "http/response.h"
+#include "model/store.h"
+#include "util/buffer.h"
+#include "util/clock.h"
+#include "util/json.h"
 
 /* POST .../signature-requests and .../signer-setup */
 static void
@@ -332,7 +345,7 @@ publish_children(SbCall *call, SbRequest *parent)
 	{
 		SbRequest  *child = make_child(parent, &parent->participants[i]);
 
-		sb_publish(call, child);
+		sb_publish_in_call(call, child);
 		sb_set_text(&parent->participants[i].token, child->participants[0].token);
 	}
 	memcpy(call->created, parent->id, sizeof(call->created));
@@ -363,6 +376,6 @@ sb_publish_request(SbCall *call, SbResponse *response)
 	if (is_true(request->settings, "individualizeRequests"))
 		publish_children(call, request);
 	else
-		sb_publish(call, request);
+		sb_publish_in_call(call, request);
 	sb_respond_published(response, request);
 }

@@ -5,12 +5,15 @@
  *
  *-------------------------------------------------------------------------
  */
-#include "sandbox.h"
+#include "api/fields.h"
 
 #include <ctype.h>
 #include <stdlib.h>
 #include <string.h>
 #include <time.h>
+
+#include "util/clock.h"
+#include "util/encoding.h"
 
 /* ISO 3166-1 alpha-2. */
 static const char countries[] =

@@ -5,11 +5,26 @@
  *
  *-------------------------------------------------------------------------
  */
-#include "sandbox.h"
+#include "api/one_call.h"
 
 #include <ctype.h>
 #include <stdlib.h>
 #include <string.h>
+
+#include "api/download.h"
+#include "api/publish.h"
+#include "api/signers.h"
+#include "api/validate.h"
+#include "http/call.h"
+#include "http/response.h"
+#include "model/apps.h"
+#include "model/store.h"
+#include "proof/proof.h"
+#include "util/buffer.h"
+#include "util/encoding.h"
+#include "util/json.h"
+#include "util/options.h"
+#include "util/threads.h"
 
 /* A document of a body while it is not certain that all of them are good. */
 typedef struct Content
@@ -126,7 +141,7 @@ sb_one_call_sign(SbCall *call, SbResponse *response)
 	{
 		SbRequest  *request = make_signed_request(call->app, body, contents);
 
-		sb_publish(call, request);
+		sb_publish_in_call(call, request);
 		sb_respond_published(response, request);
 	}
 	for (int i = 0; n < count && i < n; i++)

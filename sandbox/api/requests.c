@@ -5,138 +5,24 @@
  *
  *-------------------------------------------------------------------------
  */
-#include "sandbox.h"
+#include "api/requests.h"
 
 #include <ctype.h>
 #include <stdlib.h>
 #include <string.h>
 #include <strings.h>
 
-/* Whether application and environment of the path are the key's own. */
-bool
-sb_check_app(SbCall *call, SbResponse *response)
-{
-	if (strcmp(call->arguments[0], call->app->app_id) == 0 &&
-		strcmp(call->arguments[1], call->app->app_env) == 0)
-		return true;
-	if (!sb_is_environment(call->arguments[1]))
-		sb_respond_error(response, "PARAMS_VALIDATION_FAILED", "appEnv is not an environment", NULL);
-	else
-		sb_respond_error(response, "INVALID_CONTEXT_RIGHT_NOT_ALLOWED",
-						 "The key is not of this application and environment", NULL);
-	return false;
-}
-
-/* The error for what is not the application's: of another one, or of another environment. */
-const char *
-sb_foreign_code(const SbApp *app, const SbApp *other, const char *bad_env, const char *bad_app)
-{
-	return strcmp(app->app_id, other->app_id) == 0 ? bad_env : bad_app;
-}
-
-/* Find a request of the application, up to date; NULL, with the error. */
-SbRequest *
-sb_find_request(const SbApp *app, const char *id, SbResponse *response)
-{
-	SbRequest  *request;
-
-	if (!sb_is_id(id))
-	{
-		sb_respond_error(response, "PARAMS_VALIDATION_FAILED", "signatureRequestId is not an id", NULL);
-		return NULL;
-	}
-	request = sb_request_by_id(id);
-	if (request == NULL)
-	{
-		cJSON	   *context = cJSON_CreateObject();
-
-		cJSON_AddStringToObject(context, "signatureRequestId", id);
-		sb_respond_error(response, "SIGNATURE_REQUEST_NOT_FOUND", "Signature request not found", context);
-		return NULL;
-	}
-	if (request->app != app)
-	{
-		sb_respond_error(response, "INVALID_CONTEXT", "The signature request is of another application", NULL);
-		return NULL;
-	}
-	sb_update_status(request);
-	return request;
-}
-
-/* The same for the one that the path names. */
-SbRequest *
-sb_named_request(SbCall *call, SbResponse *response)
-{
-	SbRequest  *request = sb_find_request(call->app, call->arguments[0], response);
-
-	if (request != NULL && strcmp(call->method, "GET") != 0)
-		sb_touch_request(request);
-	return request;
-}
-
-/* What list and context both say of a request. */
-static cJSON *
-describe(const SbRequest *request)
-{
-	cJSON	   *json = cJSON_CreateObject();
-	cJSON	   *array;
-
-	cJSON_AddStringToObject(json, "_id", request->id);
-	sb_add_time(json, "_createdAt", request->created_at);
-	cJSON_AddStringToObject(json, "appId", request->app->app_id);
-	cJSON_AddStringToObject(json, "appEnv", request->app->app_env);
-	cJSON_AddStringToObject(json, "signatureRequestType", request->type);
-	if (request->title)
-		cJSON_AddStringToObject(json, "title", request->title);
-	cJSON_AddStringToObject(json, "status", request->status);
-	if (sb_get_text(request->settings, "externalId"))
-		cJSON_AddStringToObject(json, "externalId", sb_get_text(request->settings, "externalId"));
-	if (sb_get_text(request->settings, "initialSignatureRequestId"))
-		cJSON_AddStringToObject(json, "initialSignatureRequestId",
-								sb_get_text(request->settings, "initialSignatureRequestId"));
-	array = cJSON_AddArrayToObject(json, "documentIds");
-	for (int i = 0; i < request->ndocuments; i++)
-		cJSON_AddItemToArray(array, cJSON_CreateString(request->documents[i]->id));
-	array = cJSON_AddArrayToObject(json, "signerIds");
-	for (int i = 0; i < request->nparticipants; i++)
-		cJSON_AddItemToArray(array, cJSON_CreateString(request->participants[i].signer->id));
-	array = cJSON_AddArrayToObject(json, "signedBy");
-	for (int i = 0; i < request->nparticipants; i++)
-	{
-		if (request->participants[i].signed_at != 0)
-			cJSON_AddItemToArray(array, cJSON_CreateString(request->participants[i].signer->id));
-	}
-	return json;
-}
-
-/* A whole number of 1 or more; 0: it is none. */
-static size_t
-positive_number(const char *text)
-{
-	size_t		number = 0;
-
-	for (const char *c = text; *c; c++)
-	{
-		if (!isdigit((unsigned char) *c) || c - text >= 9)
-			return 0;
-		number = number * 10 + (size_t) (*c - '0');
-	}
-	return number;
-}
-
-/* Get the page of the query, which is "first" when it is not there. */
-bool
-sb_query_page(SbCall *call, size_t first, size_t *page, SbResponse *response)
-{
-	char		value[32];
-
-	*page = 1;
-	if (sb_query_value(call->query, "page", value, sizeof(value)))
-		*page = first == 0 && strcmp(value, "0") == 0 ? 1 : positive_number(value);
-	if (*page == 0)
-		sb_respond_error(response, "QUERY_VALIDATION_FAILED", "page must be a number", NULL);
-	return *page != 0;
-}
+#include "api/describe.h"
+#include "api/lookup.h"
+#include "api/validate.h"
+#include "delivery/events.h"
+#include "http/call.h"
+#include "http/response.h"
+#include "model/lifecycle.h"
+#include "model/store.h"
+#include "util/buffer.h"
+#include "util/clock.h"
+#include "util/options.h"
 
 /* qsort comparator of requests by their ids read backwards, which mixes them. */
 static int
@@ -193,7 +79,7 @@ sb_list_requests(SbCall *call, SbResponse *response)
 		if (total++ < skip || total > skip + (size_t) sb_options.page_size)
 			continue;
 		sb_update_status(request);
-		item = describe(request);
+		item = sb_describe_request(request);
 		if (request->ndocuments > 0 && request->documents[0]->file_name)
 			cJSON_AddStringToObject(item, "docFileName", request->documents[0]->file_name);
 		if (request->ndocuments > 0 && request->documents[0]->label)
@@ -243,43 +129,6 @@ sb_requests_status(SbCall *call, SbResponse *response)
 	}
 	cJSON_Delete(body);
 	sb_respond_json(response, json);
-}
-
-/* All that the API tells of a request. */
-cJSON *
-sb_describe_context(const SbRequest *request)
-{
-	static const char *const echoed[] = {
-		"description", "language", "recipients", "signerIdsAsApprover", "expirationDate",
-		"expirationDateIsActivated", "diffusionDate", "statements", "signerProfilesSignatureMethod"
-	};
-	cJSON	   *json = describe(request);
-	cJSON	   *array;
-
-	for (size_t i = 0; i < sizeof(echoed) / sizeof(echoed[0]); i++)
-	{
-		const cJSON *value = cJSON_GetObjectItemCaseSensitive(request->settings, echoed[i]);
-
-		if (value)
-			cJSON_AddItemToObject(json, echoed[i], cJSON_Duplicate(value, true));
-	}
-	cJSON_AddStringToObject(json, "diffusionMode", sb_get_text(request->settings, "diffusionMode") ?
-							sb_get_text(request->settings, "diffusionMode") : "WHEN_READY");
-	if (request->method)
-		cJSON_AddStringToObject(json, "defaultSignatureMethod", request->method);
-	cJSON_AddBoolToObject(json, "individualizeRequests",
-						  cJSON_IsTrue(cJSON_GetObjectItemCaseSensitive(request->settings, "individualizeRequests")));
-	sb_add_time(json, "closedAt", request->closed_at);
-	array = cJSON_AddArrayToObject(json, "signers");
-	for (int i = 0; i < request->nparticipants; i++)
-		cJSON_AddItemToArray(array, sb_describe_signer(request->participants[i].signer));
-	array = cJSON_AddArrayToObject(json, "documents");
-	for (int i = 0; i < request->ndocuments; i++)
-		cJSON_AddItemToArray(array, sb_describe_document(request->documents[i], true));
-	cJSON_AddNullToObject(json, "signatureProofsUrl");
-	cJSON_AddStringToObject(json, "signatureProofStatus", request->proof_status);
-	cJSON_AddArrayToObject(json, "signerProfiles");
-	return json;
 }
 
 /* GET /v4/signature-requests/:signatureRequestId/context */

@@ -5,10 +5,22 @@
  *
  *-------------------------------------------------------------------------
  */
-#include "sandbox.h"
+#include "api/routes.h"
 
 #include <stdlib.h>
 #include <string.h>
+
+#include "api/auth.h"
+#include "api/documents.h"
+#include "api/drafts.h"
+#include "api/one_call.h"
+#include "api/requests.h"
+#include "api/signers.h"
+#include "api/uploads.h"
+#include "api/webhooks.h"
+#include "http/call.h"
+#include "http/response.h"
+#include "util/options.h"
 
 #define APP "/v4/applications/:appId/envs/:appEnv"
 #define REQUEST "/v4/signature-requests/:signatureRequestId"

@@ -5,19 +5,26 @@
  *
  *-------------------------------------------------------------------------
  */
-#include "sandbox.h"
+#include "api/signers.h"
 
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <strings.h>
 
-#define SIGNERS_PER_PAGE 20
+#include "api/describe.h"
+#include "api/fields.h"
+#include "api/lookup.h"
+#include "api/validate.h"
+#include "http/call.h"
+#include "http/response.h"
+#include "model/apps.h"
+#include "model/store.h"
+#include "util/buffer.h"
+#include "util/clock.h"
+#include "util/json.h"
 
-const char *const sb_signer_inputs[SB_NINPUTS] = {
-	"email", "firstName", "lastName", "phoneNumber",
-	"nationality", "birthDate", "birthPlace", "birthCountry"
-};
+#define SIGNERS_PER_PAGE 20
 
 #define SIGNER_FIELDS \
 	{"signerProfileId", 'i', false}, {"email", 'e', false}, {"firstName", 's', false}, \
@@ -58,27 +65,6 @@ named_signer(SbCall *call, SbResponse *response)
 	if (strcmp(call->method, "GET") != 0)
 		sb_touch_signer(signer);
 	return signer;
-}
-
-/*
- * The first input that the profile needs and that neither the body nor the
- * signer, which may be NULL, has; NULL: all are there.
- */
-const char *
-sb_missing_input(const SbApp *app, const cJSON *json, const SbSigner *signer)
-{
-	const SbProfile *profile = signer ? signer->profile : sb_profile_by_id(app, sb_get_text(json, "signerProfileId"));
-
-	for (const char *const *needed = profile->inputs_needed; *needed != NULL; needed++)
-	{
-		bool		there = sb_get_text(json, *needed) != NULL;
-
-		for (int k = 0; signer != NULL && k < SB_NINPUTS; k++)
-			there = there || (strcmp(sb_signer_inputs[k], *needed) == 0 && signer->inputs[k] != NULL);
-		if (!there)
-			return *needed;
-	}
-	return NULL;
 }
 
 /* Add what was not known of a signer. */
@@ -125,32 +111,6 @@ sb_upsert_signer(SbApp *app, const cJSON *json)
 	else
 		complete_signer(signer, json);
 	return signer;
-}
-
-cJSON *
-sb_describe_signer(const SbSigner *signer)
-{
-	cJSON	   *json = cJSON_CreateObject();
-	cJSON	   *inputs;
-
-	cJSON_AddStringToObject(json, "signerId", signer->id);
-	if (signer->external_id)
-		cJSON_AddStringToObject(json, "externalId", signer->external_id);
-	for (int k = 0; k <= SB_SIGNER_LAST_NAME; k++)
-	{
-		if (signer->inputs[k])
-			cJSON_AddStringToObject(json, sb_signer_inputs[k], signer->inputs[k]);
-	}
-	cJSON_AddStringToObject(json, "status", signer->revoked ? "BLOCKED" : "ACTIVE");
-	inputs = cJSON_AddArrayToObject(json, "alreadyProvidedInputs");
-	for (int k = 0; k < SB_NINPUTS; k++)
-	{
-		if (signer->inputs[k])
-			cJSON_AddItemToArray(inputs, cJSON_CreateString(sb_signer_inputs[k]));
-	}
-	cJSON_AddFalseToObject(json, "isRecurrent");
-	cJSON_AddStringToObject(json, "signerProfileId", signer->profile->id);
-	return json;
 }
 
 /* Respond to creation and update. */
@@ -346,35 +306,6 @@ sb_search_signers(SbCall *call, SbResponse *response)
 
 /* ---- Profiles ---- */
 
-static cJSON *
-describe_profile(const SbApp *app, const SbProfile *profile)
-{
-	cJSON	   *json = cJSON_CreateObject();
-
-	cJSON_AddStringToObject(json, "_id", profile->id);
-	cJSON_AddStringToObject(json, "appId", app->app_id);
-	cJSON_AddStringToObject(json, "appEnv", app->app_env);
-	cJSON_AddStringToObject(json, "name", profile->name);
-	cJSON_AddStringToObject(json, "status", "ACTIVE");
-	cJSON_AddNumberToObject(json, "version", 1);
-	cJSON_AddTrueToObject(json, "isEmailProofSentByIgnisign");
-	cJSON_AddFalseToObject(json, "isRecurrent");
-	cJSON_AddStringToObject(json, "integrationMode", profile->embedded ? "EMBEDDED" : "BY_SIDE");
-	cJSON_AddObjectToObject(json, "signatureAuthMethodsConfiguration");
-	return json;
-}
-
-/* All profiles of an application. */
-cJSON *
-sb_describe_profiles(const SbApp *app)
-{
-	cJSON	   *list = cJSON_CreateArray();
-
-	for (int i = 0; i < SB_NPROFILES; i++)
-		cJSON_AddItemToArray(list, describe_profile(app, &app->profiles[i]));
-	return list;
-}
-
 /* GET .../signer-profiles */
 void
 sb_list_profiles(SbCall *call, SbResponse *response)
@@ -405,7 +336,7 @@ sb_get_profile(SbCall *call, SbResponse *response)
 	const SbProfile *profile = named_profile(call, response);
 
 	if (profile)
-		sb_respond_json(response, describe_profile(call->app, profile));
+		sb_respond_json(response, sb_describe_profile(call->app, profile));
 }
 
 static void

@@ -5,11 +5,25 @@
  *
  *-------------------------------------------------------------------------
  */
-#include "sandbox.h"
+#include "api/uploads.h"
 
 #include <stdlib.h>
 #include <string.h>
 #include <strings.h>
+
+#include "api/describe.h"
+#include "api/fields.h"
+#include "api/lookup.h"
+#include "api/validate.h"
+#include "http/call.h"
+#include "http/response.h"
+#include "http/upload.h"
+#include "model/store.h"
+#include "proof/proof.h"
+#include "util/buffer.h"
+#include "util/clock.h"
+#include "util/encoding.h"
+#include "util/json.h"
 
 /* Find the document that the path names and that may still be changed. */
 static SbDocument *

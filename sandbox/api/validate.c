@@ -5,12 +5,23 @@
  *
  *-------------------------------------------------------------------------
  */
-#include "sandbox.h"
+#include "api/validate.h"
 
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <strings.h>
+
+#include "api/fields.h"
+#include "http/call.h"
+#include "http/response.h"
+#include "model/apps.h"
+#include "model/store.h"
+#include "util/buffer.h"
+#include "util/clock.h"
+#include "util/encoding.h"
+#include "util/json.h"
+#include "util/options.h"
 
 /* Note an error of validation. */
 static void
@@ -135,6 +146,27 @@ check_string(cJSON *errors, const char *field, const cJSON *object, const char *
 		free(name);
 	}
 	return cJSON_GetStringValue(member);
+}
+
+/*
+ * The first input that the profile needs and that neither the body nor the
+ * signer, which may be NULL, has; NULL: all are there.
+ */
+const char *
+sb_missing_input(const SbApp *app, const cJSON *json, const SbSigner *signer)
+{
+	const SbProfile *profile = signer ? signer->profile : sb_profile_by_id(app, sb_get_text(json, "signerProfileId"));
+
+	for (const char *const *needed = profile->inputs_needed; *needed != NULL; needed++)
+	{
+		bool		there = sb_get_text(json, *needed) != NULL;
+
+		for (int k = 0; signer != NULL && k < SB_NINPUTS; k++)
+			there = there || (strcmp(sb_signer_inputs[k], *needed) == 0 && signer->inputs[k] != NULL);
+		if (!there)
+			return *needed;
+	}
+	return NULL;
 }
 
 /* Check the signers; returns a code of its own for what has one. */

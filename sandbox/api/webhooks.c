@@ -6,10 +6,23 @@
  *
  *-------------------------------------------------------------------------
  */
-#include "delivery/webhooks.h"
+#include "api/webhooks.h"
 
 #include <stdlib.h>
 #include <string.h>
+
+#include "api/fields.h"
+#include "api/lookup.h"
+#include "api/validate.h"
+#include "delivery/events.h"
+#include "delivery/webhook_store.h"
+#include "http/call.h"
+#include "http/response.h"
+#include "model/apps.h"
+#include "model/state.h"
+#include "util/buffer.h"
+#include "util/clock.h"
+#include "util/json.h"
 
 #define EVENTS_PER_PAGE 20
 
@@ -165,14 +178,6 @@ sb_mute_webhook(SbCall *call, SbResponse *response)
 }
 
 /* ---- The delivery log ---- */
-
-const char *
-sb_event_state(const SbEvent *event)
-{
-	if (event->status == 0 && event->attempts == 0)
-		return "PENDING";
-	return event->status >= 200 && event->status <= 299 ? "SUCCESS" : "FAILED";
-}
 
 static cJSON *
 describe_event(const SbEvent *event)

@@ -8,7 +8,7 @@
  *
  *-------------------------------------------------------------------------
  */
-#include "delivery/webhooks.h"
+#include "delivery/delivery.h"
 
 #include <curl/curl.h>
 #include <stdatomic.h>
@@ -17,10 +17,21 @@
 #include <string.h>
 #include <time.h>
 
+#include "delivery/events.h"
+#include "delivery/mail.h"
+#include "delivery/webhook_store.h"
+#include "model/apps.h"
+#include "model/lifecycle.h"
+#include "model/state.h"
+#include "model/store.h"
+#include "util/buffer.h"
+#include "util/clock.h"
+#include "util/options.h"
+#include "util/threads.h"
+
 #define TICK_MS 20
 #define DELIVERY_TIMEOUT_MS 5000L
 
-SbDeliveryMode sb_delivery_mode;
 static _Atomic bool stopping;
 static pthread_t thread;
 
@@ -124,9 +135,9 @@ print_delivery(const SbEvent *event)
 	fflush(stdout);
 }
 
-/* Note how the delivery that has just been made, went. */
+/* Record how the delivery that has just been made, went. */
 static void
-note_delivery(SbEvent *event, int64_t started)
+record_delivery(SbEvent *event, int64_t started)
 {
 	if (event->ndeliveries == SB_MAX_DELIVERIES)
 		memmove(&event->deliveries[0], &event->deliveries[1], --event->ndeliveries * sizeof(SbDelivery));
@@ -166,7 +177,7 @@ deliver(SbEvent *event)
 		event = sb_events[i];
 		event->status = status;
 		event->attempts++;
-		note_delivery(event, started);
+		record_delivery(event, started);
 		if (sb_options.verbose)
 			print_delivery(event);
 		if ((status < 200 || status > 299) && event->attempts <= sb_options.webhook_retries)
@@ -208,6 +219,22 @@ run(void *arg)
 	return NULL;
 }
 
+/* Observe requests, and keep endpoints and events in the state file. */
+void
+sb_delivery_register(void)
+{
+	static const SbObserver observer = {
+		.changed = sb_emit_request,
+		.asked = sb_invite,
+		.signed_by = sb_emit_signatures,
+		.refused = sb_emit_refusal,
+		.proof_made = sb_emit_proof
+	};
+
+	sb_lifecycle_observe(&observer);
+	sb_webhook_store_register();
+}
+
 /* Start to deliver. */
 bool
 sb_delivery_start(void)
@@ -222,9 +249,3 @@ sb_delivery_stop(void)
 	pthread_join(thread, NULL);
 }
 
-/* How deliveries go wrong. */
-void
-sb_delivery_set_mode(const SbDeliveryMode *new_mode)
-{
-	sb_delivery_mode = *new_mode;
-}

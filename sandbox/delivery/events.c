@@ -1,15 +1,24 @@
 /*-------------------------------------------------------------------------
  *
  * events.c
- *	  What happens to requests, noted as an event for each endpoint of the
- *	  application that wants it.
+ *	  What happens to requests, as an event for each endpoint of the application
+ *	  that wants it.
  *
  *-------------------------------------------------------------------------
  */
-#include "delivery/webhooks.h"
+#include "delivery/events.h"
 
 #include <stdlib.h>
 #include <string.h>
+
+#include "delivery/webhook_store.h"
+#include "model/apps.h"
+#include "model/participants.h"
+#include "model/state.h"
+#include "model/store.h"
+#include "util/buffer.h"
+#include "util/clock.h"
+#include "util/json.h"
 
 static bool
 wants(const SbEndpoint *endpoint, const SbApp *app, const char *topic)
@@ -36,9 +45,9 @@ sb_add_message_fields(cJSON *json, const SbEvent *event)
 		cJSON_AddItemToObject(json, "error", cJSON_Duplicate(event->error, true));
 }
 
-/* Note an event; content and error, which may be NULL, are taken over. */
+/* Add an event for each endpoint that wants it; content and error, which may be NULL, are taken over. */
 static void
-note_event(SbApp *app, const char *topic, const char *action, const char *nature, cJSON *content, cJSON *error)
+add_event(SbApp *app, const char *topic, const char *action, const char *nature, cJSON *content, cJSON *error)
 {
 	for (size_t i = 0; i < sb_nendpoints; i++)
 	{
@@ -62,7 +71,7 @@ note_event(SbApp *app, const char *topic, const char *action, const char *nature
 	cJSON_Delete(error);
 }
 
-/* Note an event; the content is taken over.  An error has the code of a failure. */
+/* Add an event; the content is taken over.  An error has the code of a failure. */
 void
 sb_emit_event(SbApp *app, const char *topic, const char *action, const char *nature, cJSON *content)
 {
@@ -73,7 +82,7 @@ sb_emit_event(SbApp *app, const char *topic, const char *action, const char *nat
 		error = cJSON_CreateObject();
 		cJSON_AddStringToObject(error, "errorCode", "SIGNATURE_REQUEST_FAILED");
 	}
-	note_event(app, topic, action, nature, content, error);
+	add_event(app, topic, action, nature, content, error);
 }
 
 /* An id that a message has only where there is one. */
@@ -82,6 +91,32 @@ add_external_id(cJSON *content, const char *name, const char *id)
 {
 	if (id)
 		cJSON_AddStringToObject(content, name, id);
+}
+
+/* Who is asked to sign, by mail or in a page of the application's. */
+cJSON *
+sb_describe_participants(const SbRequest *request)
+{
+	cJSON	   *result = cJSON_CreateObject();
+	cJSON	   *by_side = cJSON_AddArrayToObject(result, "signersBySide");
+	cJSON	   *embedded = cJSON_AddArrayToObject(result, "signersEmbedded");
+
+	for (int i = 0; i < request->nparticipants; i++)
+	{
+		const SbParticipant *participant = &request->participants[i];
+		bool		is_embedded = participant->signer->profile->embedded;
+		cJSON	   *signer = cJSON_CreateObject();
+
+		cJSON_AddStringToObject(signer, "signerId", participant->signer->id);
+		if (participant->signer->external_id)
+			cJSON_AddStringToObject(signer, "signerExternalId", participant->signer->external_id);
+		else
+			cJSON_AddNullToObject(signer, "signerExternalId");
+		if (is_embedded && participant->token)
+			cJSON_AddStringToObject(signer, "token", participant->token);
+		cJSON_AddItemToArray(is_embedded ? embedded : by_side, signer);
+	}
+	return result;
 }
 
 /* What the messages about a request say. */
@@ -98,7 +133,7 @@ request_content(const SbRequest *request)
 	return content;
 }
 
-/* Note what has happened to a request. */
+/* Say what has happened to a request. */
 void
 sb_emit_request(SbRequest *request, const char *action)
 {
@@ -130,7 +165,7 @@ signature_content(const SbRequest *request, const SbParticipant *participant, co
 	return content;
 }
 
-/* Note that a signer has signed the documents of a request. */
+/* Say that a signer has signed the documents of a request. */
 void
 sb_emit_signatures(SbRequest *request, const SbParticipant *participant)
 {
@@ -151,15 +186,15 @@ refusal_error(const char *code, const SbParticipant *participant)
 	return error;
 }
 
-/* Note that a signer or approver has refused, and that the request has failed. */
+/* Say that a signer or approver has refused, and that the request has failed. */
 void
 sb_emit_refusal(SbRequest *request, const SbParticipant *participant)
 {
 	for (int i = 0; i < request->ndocuments && !sb_is_approver(request, participant); i++)
-		note_event(request->app, "SIGNATURE", "FAILED", "ERROR", signature_content(request, participant, request->documents[i]),
-				   refusal_error("DOCUMENT_SIGNATURE_FAILED", participant));
-	note_event(request->app, "SIGNATURE_REQUEST", "FAILED", "ERROR", request_content(request),
-			   refusal_error("SIGNATURE_REQUEST_FAILED", participant));
+		add_event(request->app, "SIGNATURE", "FAILED", "ERROR", signature_content(request, participant, request->documents[i]),
+				  refusal_error("DOCUMENT_SIGNATURE_FAILED", participant));
+	add_event(request->app, "SIGNATURE_REQUEST", "FAILED", "ERROR", request_content(request),
+			  refusal_error("SIGNATURE_REQUEST_FAILED", participant));
 }
 
 /* Where people can look at a proof: a token, and a page of the vendor's. */
@@ -176,7 +211,7 @@ add_proof_link(cJSON *json, const char *token_name, const char *url_name, const 
 	free(url);
 }
 
-/* Note that the proofs of a request are there. */
+/* Say that the proofs of a request are there. */
 void
 sb_emit_proof(SbRequest *request)
 {

@@ -1,14 +1,20 @@
 /*-------------------------------------------------------------------------
  *
  * webhook_store.c
- *	  Endpoints, events and tokens, in memory and in the file.
+ *	  Webhook endpoints, their events and the tokens of deliveries, in memory and
+ *	  in the state file.
  *
  *-------------------------------------------------------------------------
  */
-#include "delivery/webhooks.h"
+#include "delivery/webhook_store.h"
 
 #include <stdlib.h>
 #include <string.h>
+
+#include "model/record.h"
+#include "model/state.h"
+#include "util/buffer.h"
+#include "util/clock.h"
 
 SbEndpoint **sb_endpoints;
 size_t		sb_nendpoints;
@@ -16,6 +22,7 @@ SbEvent   **sb_events;
 size_t		sb_nevents;
 SbToken   **sb_tokens;
 size_t		sb_ntokens;
+SbDeliveryMode sb_delivery_mode;
 
 /* Make room for one more pointer. */
 static void *
@@ -46,8 +53,8 @@ sb_add_token(void)
 }
 
 /* Forget all endpoints, events and tokens. */
-void
-sb_webhooks_reset(void)
+static void
+forget_all(void)
 {
 	for (size_t i = 0; i < sb_nevents; i++)
 	{
@@ -90,8 +97,8 @@ endpoint_by_id(const char *id)
 	return NULL;
 }
 
-void
-sb_record_endpoint(SbRecord *record, void *object)
+static void
+record_endpoint(SbRecord *record, void *object)
 {
 	SbEndpoint *endpoint = object;
 	char		id[SB_ID_LENGTH + 1] = "";
@@ -113,8 +120,8 @@ sb_record_endpoint(SbRecord *record, void *object)
 	sb_record_flag(record, &endpoint->deleted);
 }
 
-void
-sb_record_event(SbRecord *record, void *object)
+static void
+record_event(SbRecord *record, void *object)
 {
 	SbEvent    *event = object;
 	char		id[SB_ID_LENGTH + 1] = "";
@@ -165,8 +172,8 @@ sb_record_event(SbRecord *record, void *object)
 		record->bad = true;
 }
 
-void
-sb_record_token(SbRecord *record, void *object)
+static void
+record_token(SbRecord *record, void *object)
 {
 	SbToken    *token = object;
 	char	   *text = token ? sb_strdup(token->text) : NULL;
@@ -188,9 +195,9 @@ sb_record_token(SbRecord *record, void *object)
 	sb_record_flag(record, &token->consumed);
 }
 
-/* Note all endpoints, events and tokens. */
-void
-sb_note_webhooks(void)
+/* Append all endpoints, events and tokens. */
+static void
+append_all(void)
 {
 	for (size_t i = 0; i < sb_nendpoints; i++)
 		sb_state_append(SB_STATE_ENDPOINT, sb_endpoints[i]);
@@ -198,4 +205,30 @@ sb_note_webhooks(void)
 		sb_state_append(SB_STATE_EVENT, sb_events[i]);
 	for (size_t i = 0; i < sb_ntokens; i++)
 		sb_state_append(SB_STATE_TOKEN, sb_tokens[i]);
+}
+
+/* Keep endpoints, events and tokens in the state file. */
+void
+sb_webhook_store_register(void)
+{
+	static const SbStatePart part = {
+		.kinds = {
+			{SB_STATE_ENDPOINT, record_endpoint},
+			{SB_STATE_EVENT, record_event},
+			{SB_STATE_TOKEN, record_token}
+		},
+		.append_all = append_all,
+		.forget = forget_all
+	};
+
+	sb_state_register(&part);
+}
+
+/* How the deliveries of an event went, as the API says it. */
+const char *
+sb_event_state(const SbEvent *event)
+{
+	if (event->status == 0 && event->attempts == 0)
+		return "PENDING";
+	return event->status >= 200 && event->status <= 299 ? "SUCCESS" : "FAILED";
 }

@@ -9,7 +9,10 @@
 
 #include <string.h>
 
+#include "http/fault.h"
 #include "http/malformed.h"
+#include "http/response.h"
+#include "util/buffer.h"
 
 /* Replace a text of the body wherever it is: "TEXT:OTHER". */
 static void

@@ -16,6 +16,9 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "http/call.h"
+#include "util/buffer.h"
+
 typedef struct Rule
 {
 	char		operation[64];

@@ -18,6 +18,9 @@
 #include <string.h>
 #include <sys/socket.h>
 
+#include "http/fault.h"
+#include "http/response.h"
+#include "util/buffer.h"
 #include "util/clock.h"
 #include "util/threads.h"
 

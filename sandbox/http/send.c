@@ -12,6 +12,9 @@
 #include <string.h>
 #include <time.h>
 
+#include "http/fault.h"
+#include "http/response.h"
+#include "util/buffer.h"
 #include "util/clock.h"
 #include "util/threads.h"
 

@@ -16,9 +16,13 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "http/call.h"
+#include "http/fault.h"
 #include "http/malformed.h"
+#include "http/response.h"
 #include "http/send.h"
 #include "http/tls.h"
+#include "util/buffer.h"
 #include "util/options.h"
 #include "util/threads.h"
 

@@ -12,6 +12,9 @@
 #include <string.h>
 #include <strings.h>
 
+#include "http/call.h"
+#include "http/response.h"
+#include "util/buffer.h"
 #include "util/options.h"
 
 #define CHUNK 65536

@@ -13,6 +13,7 @@
 #include <string.h>
 
 #include "util/buffer.h"
+#include "util/clock.h"
 #include "util/encoding.h"
 
 static SbApp *apps;

@@ -3,15 +3,30 @@
  * lifecycle.c
  *	  The states of a request.
  *
- * Nothing happens by itself: whoever looks at a request first brings it up to
- * date, so that all that was due in the meantime has happened, in order.
+ * Nothing happens by itself.  A part that looks at a request first brings it up to
+ * date, so that everything that was due in the meantime has happened, in order.
  *
  *-------------------------------------------------------------------------
  */
-#include "sandbox.h"
+#include "model/lifecycle.h"
 
 #include <string.h>
 #include <strings.h>
+
+#include "model/participants.h"
+#include "model/store.h"
+#include "util/buffer.h"
+#include "util/clock.h"
+#include "util/options.h"
+
+static const SbObserver *observer;
+
+/* Name the one that hears what happens; it must be there before the first call. */
+void
+sb_lifecycle_observe(const SbObserver *new_observer)
+{
+	observer = new_observer;
+}
 
 /* Whether the request will never change again, except for its proof. */
 bool
@@ -57,29 +72,13 @@ signs_manually(const SbSigner *signer)
 	return sb_options.sign_after < 0;
 }
 
-/* When the signers could sign a published request: once all had approved.  0: not yet. */
-int64_t
-sb_opened_at(const SbRequest *request)
-{
-	int64_t		last = request->launched_at;
-
-	for (int i = 0; i < request->napprovers; i++)
-	{
-		if (request->approvers[i].signed_at == 0)
-			return 0;
-		if (request->approvers[i].signed_at > last)
-			last = request->approvers[i].signed_at;
-	}
-	return last;
-}
-
 /* One has signed. */
 static void
 sign(SbRequest *request, SbParticipant *participant, int64_t time)
 {
 	participant->signed_at = time;
 	sb_touch_request(request);
-	sb_emit_signatures(request, participant);
+	observer->signed_by(request, participant);
 }
 
 /* One has approved. */
@@ -88,9 +87,9 @@ approve(SbRequest *request, SbParticipant *approver, int64_t time)
 {
 	approver->signed_at = time;
 	sb_touch_request(request);
-	sb_emit_request(request, "APPROVER_STEP");
+	observer->changed(request, "APPROVER_STEP");
 	if (sb_opened_at(request) != 0)
-		sb_invite(request, request->participants, request->nparticipants);
+		observer->asked(request, request->participants, request->nparticipants);
 }
 
 /* Its time is over: what was signed by some is completed. */
@@ -103,7 +102,7 @@ expire(SbRequest *request)
 		any = any || request->participants[i].signed_at != 0;
 	request->status = any ? "COMPLETED" : "EXPIRED";
 	request->closed_at = request->expires_at;
-	sb_emit_request(request, request->status);
+	observer->changed(request, request->status);
 }
 
 /* Let those approve, one after another, who do so by themselves and whose time has come. */
@@ -128,10 +127,10 @@ launch(SbRequest *request, int64_t time)
 {
 	request->launched_at = time;
 	request->status = "IN_PROGRESS";
-	sb_emit_request(request, "LAUNCHED");
-	sb_invite(request, request->approvers, request->napprovers);
+	observer->changed(request, "LAUNCHED");
+	observer->asked(request, request->approvers, request->napprovers);
 	if (request->napprovers == 0)
-		sb_invite(request, request->participants, request->nparticipants);
+		observer->asked(request, request->participants, request->nparticipants);
 }
 
 /* Bring a request up to date. */
@@ -150,7 +149,7 @@ sb_update_status(SbRequest *request)
 		else
 		{
 			request->status = "READY";
-			sb_emit_request(request, "READY");
+			observer->changed(request, "READY");
 		}
 	}
 	if (strcmp(request->status, "READY") == 0)
@@ -184,7 +183,7 @@ sb_update_status(SbRequest *request)
 	{
 		request->closed_at = request->signed_at + sb_options.process_delay;
 		request->status = "COMPLETED";
-		sb_emit_request(request, "COMPLETED");
+		observer->changed(request, "COMPLETED");
 	}
 	if (strcmp(request->status, "COMPLETED") == 0 &&
 		(strcmp(request->proof_status, "NOT_INITIALIZED") == 0 ||
@@ -194,25 +193,35 @@ sb_update_status(SbRequest *request)
 
 		request->proof_status = ready ? "CREATED" : "IN_PROGRESS";
 		if (ready)
-			sb_emit_proof(request);
+			observer->proof_made(request);
 	}
 	if (request->status != old_status || request->proof_status != old_proof_status)
 		sb_touch_request(request);
 }
 
-/* Whether one of the request's approvers is meant, rather than of its signers. */
-bool
-sb_is_approver(const SbRequest *request, const SbParticipant *participant)
+/*
+ * Ask the signers to sign; returns the number of e-mails.  Those that are asked only
+ * after approval count, too: the call causes their e-mails.
+ */
+int
+sb_publish(SbRequest *request)
 {
-	return request->napprovers > 0 && participant >= request->approvers && participant < request->approvers + request->napprovers;
-}
+	int			emails = request->napprovers;
 
-/* Whether somebody may sign or approve a request, which is up to date, now. */
-bool
-sb_may_sign(const SbRequest *request, const SbParticipant *participant)
-{
-	return strcmp(request->status, "IN_PROGRESS") == 0 && participant->signed_at == 0 &&
-		(sb_is_approver(request, participant) || sb_opened_at(request) != 0);
+	request->status = "LAUNCHING";
+	request->published_at = sb_now_ms();
+	for (int i = 0; i < request->napprovers; i++)
+		request->approvers[i].token = sb_make_link_token(false);
+	for (int i = 0; i < request->nparticipants; i++)
+	{
+		SbParticipant *participant = &request->participants[i];
+
+		participant->token = sb_make_link_token(participant->signer->profile->embedded);
+		if (!participant->signer->profile->embedded)
+			emails++;
+	}
+	sb_update_status(request);
+	return emails;
 }
 
 /* Let one who may do so sign, or approve. */
@@ -238,19 +247,7 @@ sb_refuse(SbRequest *request, SbParticipant *participant, const char *reason)
 	request->status = "FAILED";
 	request->closed_at = participant->refused_at;
 	sb_touch_request(request);
-	sb_emit_refusal(request, participant);
-}
-
-/* Find an approver or a signer by e-mail. */
-static SbParticipant *
-participant_by_email(SbParticipant *participants, int count, const char *email)
-{
-	for (int i = 0; i < count; i++)
-	{
-		if (strcasecmp(participants[i].signer->inputs[SB_SIGNER_EMAIL], email) == 0)
-			return &participants[i];
-	}
-	return NULL;
+	observer->refused(request, participant);
 }
 
 /* Let one signer sign or approver approve, or all (NULL); false: not possible. */
@@ -290,11 +287,11 @@ sb_sign_participant(SbRequest *request, const char *email)
 bool
 sb_refuse_participant(SbRequest *request, const char *email, const char *reason)
 {
-	SbParticipant *participant = email ? participant_by_email(request->approvers, request->napprovers, email) : NULL;
+	SbParticipant *participant = email ? sb_participant_by_email(request->approvers, request->napprovers, email) : NULL;
 
 	sb_update_status(request);
 	if (email != NULL && (participant == NULL || participant->signed_at != 0))
-		participant = participant_by_email(request->participants, request->nparticipants, email);
+		participant = sb_participant_by_email(request->participants, request->nparticipants, email);
 	if (participant == NULL || !sb_may_sign(request, participant))
 		return false;
 	sb_refuse(request, participant, reason);

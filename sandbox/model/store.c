@@ -1,16 +1,25 @@
 /*-------------------------------------------------------------------------
  *
  * store.c
- *	  What the sandbox holds, in memory, found by id in constant time.
+ *	  Signers, documents and requests, in memory, found by id in constant time.
  *
  *-------------------------------------------------------------------------
  */
-#include "sandbox.h"
+#include "model/store.h"
 
 #include <ctype.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+
+#include "model/apps.h"
+#include "model/state.h"
+#include "util/buffer.h"
+#include "util/clock.h"
+
+const char *const sb_signer_inputs[SB_NINPUTS] = {
+	"email", "firstName", "lastName", "phoneNumber",
+	"nationality", "birthDate", "birthPlace", "birthCountry"
+};
 
 /* A hash table from text to pointers that grows. */
 typedef struct Table
@@ -208,6 +217,25 @@ sb_add_document(SbDocument *document)
 		documents = sb_realloc(documents, (ndocuments + 1) * 2 * sizeof(SbDocument *));
 	documents[ndocuments++] = document;
 	table_add(&documents_by_id, document->id, document);
+}
+
+/* A change of an object, for the state file. */
+void
+sb_touch_signer(SbSigner *signer)
+{
+	sb_state_touch(SB_STATE_SIGNER, signer, &signer->touched);
+}
+
+void
+sb_touch_document(SbDocument *document)
+{
+	sb_state_touch(SB_STATE_DOCUMENT, document, &document->touched);
+}
+
+void
+sb_touch_request(SbRequest *request)
+{
+	sb_state_touch(SB_STATE_REQUEST, request, &request->touched);
 }
 
 /* A new request, as a draft. */

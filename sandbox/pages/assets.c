@@ -6,9 +6,14 @@
  *
  *-------------------------------------------------------------------------
  */
-#include "pages/html.h"
+#include "pages/assets.h"
 
 #include <string.h>
+
+#include "http/call.h"
+#include "http/response.h"
+#include "pages/html.h"
+#include "util/buffer.h"
 
 #define EMBED(name, file) \
 	__asm__(".section .rodata\n" \

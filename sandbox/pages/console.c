@@ -14,86 +14,21 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "http/call.h"
+#include "http/response.h"
+#include "model/lifecycle.h"
+#include "model/store.h"
+#include "pages/console_log.h"
+#include "pages/console_parts.h"
+#include "pages/html.h"
+#include "util/buffer.h"
+#include "util/encoding.h"
+#include "util/json.h"
+
 static const char *const statuses[] = {
 	"DRAFT", "LAUNCHING", "READY", "IN_PROGRESS", "PROCESSING", "COMPLETED", "CHILDREN_GENERATED",
 	"CANCELLED", "EXPIRED", "FAILED", "LAUNCH_ERROR"
 };
-
-/* ---- What the pages share ---- */
-
-static void
-begin(SbBuffer *html, const char *path, const char *title)
-{
-	static const struct
-	{
-		const char *path;
-		const char *name;
-	}			parts[] = {{"/console", "Requests"}, {"/console/events", "Events"}, {"/console/calls", "Calls"}};
-
-	sb_page_begin(html, "Console", title, true);
-	sb_html_add(html, "<nav class=\"tabs\" aria-label=\"Console\"><ul class=\"wide\">\n");
-	for (size_t i = 0; i < sizeof(parts) / sizeof(parts[0]); i++)
-		sb_html_add(html, strcmp(path, parts[i].path) == 0 ? "<li><a href=\"%s\" aria-current=\"page\">%s</a></li>\n" :
-					"<li><a href=\"%s\">%s</a></li>\n", parts[i].path, parts[i].name);
-	sb_html_add(html, "<li class=\"last\"><button id=\"live\" type=\"button\" hidden></button></li>\n</ul></nav>\n"
-				"<main id=\"main\" class=\"wide console\">\n");
-}
-
-static void
-end(SbResponse *response, SbBuffer *html)
-{
-	sb_html_add(html, "</main>\n");
-	sb_response_policy(response, "default-src 'none'; style-src 'self'; img-src 'self'; script-src 'self'; connect-src 'self'; "
-					   "base-uri 'none'; form-action 'self'; frame-ancestors 'none'");
-	sb_page_end(response, 200, html);
-}
-
-/* The page of the query; one that there is not, is the last or the first. */
-SbRows
-sb_rows_of(SbCall *call, size_t total)
-{
-	SbRows		rows = {.total = total, .page = 1, .pages = (total + SB_ROWS_PER_PAGE - 1) / SB_ROWS_PER_PAGE};
-	char		value[16];
-
-	if (sb_query_value(call->query, "page", value, sizeof(value)))
-		rows.page = isdigit((unsigned char) value[0]) ? strtoul(value, NULL, 10) : 1;
-	if (rows.pages == 0)
-		rows.pages = 1;
-	if (rows.page > rows.pages)
-		rows.page = rows.pages;
-	if (rows.page == 0)
-		rows.page = 1;
-	rows.first = (rows.page - 1) * SB_ROWS_PER_PAGE;
-	rows.count = total - rows.first < SB_ROWS_PER_PAGE ? total - rows.first : SB_ROWS_PER_PAGE;
-	return rows;
-}
-
-/* Add links to the pages around; "query" is what else the query has, with an & at its end. */
-void
-sb_add_pager(SbBuffer *html, const SbRows *rows, const char *query)
-{
-	if (rows->pages == 1)
-		return;
-	sb_html_add(html, "<nav class=\"pager\" aria-label=\"Pages\">\n");
-	if (rows->page > 1)
-		sb_html_add(html, "<a class=\"button\" rel=\"prev\" href=\"?%spage=%zu\">Newer</a>\n", query, rows->page - 1);
-	sb_html_add(html, "<span>Page %zu of %zu</span>\n", rows->page, rows->pages);
-	if (rows->page < rows->pages)
-		sb_html_add(html, "<a class=\"button\" rel=\"next\" href=\"?%spage=%zu\">Older</a>\n", query, rows->page + 1);
-	sb_html_add(html, "</nav>\n");
-}
-
-static const char *
-title_of(const SbRequest *request)
-{
-	return request->title && request->title[0] ? request->title : "(no title)";
-}
-
-void
-sb_add_request_link(SbBuffer *html, const SbRequest *request)
-{
-	sb_html_add(html, "<a href=\"/console/requests/%s\"><bdi>%s</bdi></a>", request->id, title_of(request));
-}
 
 /* ---- The list of requests ---- */
 
@@ -160,7 +95,7 @@ show_requests(SbCall *call, SbResponse *response)
 		status[0] = '\0';
 	list = find_requests(status, &total);
 	rows = sb_rows_of(call, total);
-	begin(&html, "/console", "Requests");
+	sb_console_begin(&html, "/console", "Requests");
 	sb_html_add(&html, "<div class=\"heading\"><h1>Requests</h1> <p class=\"minor\">%zu%s%s</p></div>\n", total, status[0] ? " are " : "", status);
 	add_filter(&html, status);
 	if (total == 0)
@@ -181,7 +116,7 @@ show_requests(SbCall *call, SbResponse *response)
 	sb_add_pager(&html, &rows, query);
 	free(query);
 	free(list);
-	end(response, &html);
+	sb_console_end(response, &html);
 }
 
 /* ---- One request ---- */
@@ -329,8 +264,8 @@ show_request(SbCall *call, SbRequest *request, SbResponse *response)
 	SbBuffer	html = {0};
 
 	sb_update_status(request);
-	begin(&html, "", title_of(request));
-	sb_html_add(&html, "<p><a href=\"/console\">All requests</a></p>\n<h1 dir=\"auto\">%s</h1>\n<p class=\"lead\">", title_of(request));
+	sb_console_begin(&html, "", sb_title_of(request));
+	sb_html_add(&html, "<p><a href=\"/console\">All requests</a></p>\n<h1 dir=\"auto\">%s</h1>\n<p class=\"lead\">", sb_title_of(request));
 	sb_html_status(&html, request->status);
 	sb_html_add(&html, " proof: ");
 	sb_html_status(&html, request->proof_status);
@@ -351,7 +286,7 @@ show_request(SbCall *call, SbRequest *request, SbResponse *response)
 	sb_add_events(&html, call, request);
 	sb_html_add(&html, "<h2>Calls that name it</h2>\n");
 	sb_add_calls(&html, call, request);
-	end(response, &html);
+	sb_console_end(response, &html);
 }
 
 /* GET or HEAD /console/... */
@@ -374,18 +309,18 @@ sb_console_page(SbCall *call, SbResponse *response)
 		show_request(call, request, response);
 	else if (strcmp(call->path, "/console/events") == 0)
 	{
-		begin(&html, call->path, "Events");
+		sb_console_begin(&html, call->path, "Events");
 		sb_html_add(&html, "<h1>Events</h1>\n");
 		sb_add_endpoints(&html);
 		sb_add_events(&html, call, NULL);
-		end(response, &html);
+		sb_console_end(response, &html);
 	}
 	else if (strcmp(call->path, "/console/calls") == 0)
 	{
-		begin(&html, call->path, "Calls");
+		sb_console_begin(&html, call->path, "Calls");
 		sb_html_add(&html, "<h1>Calls of the API</h1>\n");
 		sb_add_calls(&html, call, NULL);
-		end(response, &html);
+		sb_console_end(response, &html);
 	}
 	else
 		sb_respond_notice(response, 404, "There is no such page", "The console begins at /console.");

@@ -5,12 +5,21 @@
  *
  *-------------------------------------------------------------------------
  */
-#include "pages/console.h"
-#include "admin/journal.h"
+#include "pages/console_log.h"
 
 #include <stdlib.h>
 #include <string.h>
 #include <strings.h>
+
+#include "admin/journal.h"
+#include "delivery/webhook_store.h"
+#include "http/call.h"
+#include "model/store.h"
+#include "pages/console_parts.h"
+#include "pages/html.h"
+#include "util/buffer.h"
+#include "util/clock.h"
+#include "util/json.h"
 
 /* Add the cell of a row that says which request it is about; NULL: none that is known. */
 static void

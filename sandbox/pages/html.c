@@ -16,6 +16,11 @@
 #include <string.h>
 #include <time.h>
 
+#include "http/response.h"
+#include "util/buffer.h"
+#include "util/clock.h"
+#include "util/encoding.h"
+
 #define REPLACEMENT "\357\277\275"	/* U+FFFD */
 
 /* The length of the UTF-8 character at the start of the text; 0: it is none. */

@@ -5,10 +5,11 @@
  *
  *-------------------------------------------------------------------------
  */
-#ifndef SANDBOX_HTML_H
-#define SANDBOX_HTML_H
+#ifndef SB_HTML_H
+#define SB_HTML_H
 
-#include "sandbox.h"
+#include "http/response.h"
+#include "util/buffer.h"
 
 /*
  * Append HTML.  The format is markup; a text that is put in for %s is escaped, so
@@ -32,4 +33,4 @@ extern void sb_response_policy(SbResponse *response, const char *policy);
 /* A page that says only this. */
 extern void sb_respond_notice(SbResponse *response, int status, const char *title, const char *text);
 
-#endif							/* SANDBOX_HTML_H */
+#endif							/* SB_HTML_H */

@@ -11,40 +11,33 @@
  *
  *-------------------------------------------------------------------------
  */
-#include "pages/html.h"
+#include "pages/signing_page.h"
 
 #include <ctype.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
+#include "http/call.h"
+#include "http/response.h"
+#include "model/lifecycle.h"
+#include "model/participants.h"
+#include "model/store.h"
+#include "pages/html.h"
+#include "pages/signing_documents.h"
+#include "pages/signing_standing.h"
+#include "pages/signing_view.h"
+#include "util/buffer.h"
+#include "util/clock.h"
+#include "util/encoding.h"
+#include "util/json.h"
+
 #define MAX_FORM 8192
 #define MAX_REASON 500			/* characters */
-#define MAX_SHOWN_JSON 20000
-
-/* What a link leads to. */
-typedef struct View
-{
-	SbRequest  *request;
-	SbParticipant *participant;
-	bool		approver;
-	bool		embedded;		/* may be in a frame of the application's */
-	char		path[256];		/* of the page */
-	char		document[SB_ID_LENGTH + 1]; /* or empty: the page itself */
-} View;
-
-/* How things stand for the one who looks. */
-typedef struct Standing
-{
-	const char *tone;			/* good, bad, busy, plain */
-	const char *word;			/* for the title */
-	const char *heading;
-	const char *text;
-} Standing;
 
 /* Find what a path leads to; false: nothing, or somebody else's. */
 static bool
-find_view(const char *path, View *view)
+find_view(const char *path, SbView *view)
 {
 	char		request[SB_ID_LENGTH + 1];
 	char		signer[SB_ID_LENGTH + 1];
@@ -71,7 +64,7 @@ find_view(const char *path, View *view)
 
 /* The request of its own that a signer of an individualized one got. */
 static const SbRequest *
-child_of(const View *view)
+child_of(const SbView *view)
 {
 	for (size_t i = sb_request_count(); i-- > 0;)
 	{
@@ -83,137 +76,6 @@ child_of(const View *view)
 			return request;
 	}
 	return NULL;
-}
-
-/* ---- Documents ---- */
-
-/* The name of a document for people. */
-static const char *
-document_name(const SbDocument *document)
-{
-	return document->file_name ? document->file_name : document->label ? document->label : "Document";
-}
-
-/* Whether browsers are asked to show it; anything else they are to save. */
-static bool
-is_shown(const SbDocument *document)
-{
-	return document->content != NULL && document->nature != NULL && strncmp(document->nature, "PDF", 3) == 0;
-}
-
-/* A name as a header takes it (RFC 8187), to be freed. */
-static char *
-header_name(const char *name)
-{
-	SbBuffer	text = {0};
-
-	sb_buffer_add(&text, "", 0);
-	for (; *name; name++)
-	{
-		if (isalnum((unsigned char) *name) || strchr("-._~", *name) != NULL)
-			sb_buffer_add(&text, name, 1);
-		else
-			sb_buffer_printf(&text, "%%%02X", (unsigned char) *name);
-	}
-	return text.data;
-}
-
-/*
- * Respond with a document of the request.  Its type is whatever the application
- * said, so that browsers are told it of a PDF only; they must not take a file for a
- * page of this server.
- */
-static void
-respond_document(SbCall *call, const View *view, SbResponse *response)
-{
-	const SbDocument *document = NULL;
-	char	   *name;
-	char		value[8];
-	bool		shown;
-
-	for (int i = 0; i < view->request->ndocuments; i++)
-	{
-		if (strcmp(view->request->documents[i]->id, view->document) == 0)
-			document = view->request->documents[i];
-	}
-	if (document == NULL || document->content == NULL)
-	{
-		sb_respond_notice(response, 404, "No such document", "It may have been removed since its time is over.");
-		return;
-	}
-	shown = is_shown(document) && !sb_query_value(call->query, "download", value, sizeof(value));
-	name = header_name(document_name(document));
-	sb_response_header(response, "Content-Disposition", "%s; filename*=UTF-8''%s", shown ? "inline" : "attachment", name);
-	free(name);
-	sb_response_policy(response, !shown ? "default-src 'none'; frame-ancestors 'none'; sandbox" :
-					   view->embedded ? "default-src 'none'; object-src 'self'; style-src 'unsafe-inline'; frame-ancestors *" :
-					   "default-src 'none'; object-src 'self'; style-src 'unsafe-inline'; frame-ancestors 'self'");
-	response->status = 200;
-	response->content_type = is_shown(document) ? "application/pdf" : "application/octet-stream";
-	sb_buffer_add(&response->body, document->content, document->size);
-}
-
-/* Data in JSON, as people can read it; false: there is too much of it. */
-static bool
-add_json(SbBuffer *html, const SbDocument *document)
-{
-	cJSON	   *json = document->size <= MAX_SHOWN_JSON ?
-		cJSON_ParseWithLength((const char *) document->content, document->size) : NULL;
-	char	   *text = json ? cJSON_Print(json) : NULL;
-
-	if (text != NULL)
-		sb_html_add(html, "<pre class=\"data\" tabindex=\"0\">%s</pre>\n", text);
-	cJSON_free(text);
-	cJSON_Delete(json);
-	return text != NULL;
-}
-
-/* Where a document's content would be. */
-static void
-add_content(SbBuffer *html, const View *view, const SbDocument *document)
-{
-	const char *name = document_name(document);
-
-	if (document->content == NULL)
-	{
-		sb_html_add(html, "<p class=\"nothing\">%s</p>\n", document->cleaned ?
-					"The document was removed, since its time is over." :
-					"The document is not here: its sender keeps it, and has given only its SHA-256.");
-		return;
-	}
-	if (is_shown(document))
-		sb_html_add(html,
-					"<object class=\"viewer\" type=\"application/pdf\" data=\"%s/documents/%s#navpanes=0&amp;view=FitH\" aria-label=\"%s\">\n"
-					"<p class=\"nothing\">Your browser does not show PDF in a page. "
-					"<a class=\"button\" href=\"%s/documents/%s\">Open the document</a></p>\n"
-					"</object>\n",
-					view->path, document->id, name, view->path, document->id);
-	else if (strcmp(document->nature, "DATA_JSON") != 0 || !add_json(html, document))
-		sb_html_add(html, "<p class=\"nothing\">A file of this kind is not shown here: download it, and read it before you sign.</p>\n");
-}
-
-static void
-add_one_document(SbBuffer *html, const View *view, const SbDocument *document)
-{
-	char	   *hash = sb_to_hex(document->hash, sizeof(document->hash));
-
-	sb_html_add(html, "<article class=\"document\" aria-label=\"%s\">\n<header>\n<h3><bdi>%s</bdi></h3>\n",
-				document_name(document), document_name(document));
-	if (document->description)
-		sb_html_add(html, "<p dir=\"auto\">%s</p>\n", document->description);
-	if (document->content)
-	{
-		sb_html_add(html, "<p class=\"minor\">");
-		if (document->mime_type)
-			sb_html_add(html, "<bdi>%s</bdi>, ", document->mime_type);
-		sb_html_size(html, document->size);
-		sb_html_add(html, "</p>\n<a class=\"button\" href=\"%s/documents/%s?download=1\" download>Download"
-					"<span class=\"hidden\"> %s</span></a>\n", view->path, document->id, document_name(document));
-	}
-	sb_html_add(html, "</header>\n");
-	add_content(html, view, document);
-	sb_html_add(html, "<p class=\"minor hash\">SHA-256 <code>%s</code></p>\n</article>\n", hash);
-	free(hash);
 }
 
 /* ---- Who ---- */
@@ -233,7 +95,7 @@ add_name(SbBuffer *html, const SbSigner *signer)
 
 /* A list of those who are asked, and what they have done. */
 static void
-add_participants(SbBuffer *html, const View *view, const SbParticipant *participants, int count, const char *heading, const char *done)
+add_participants(SbBuffer *html, const SbView *view, const SbParticipant *participants, int count, const char *heading, const char *done)
 {
 	if (count == 0)
 		return;
@@ -262,88 +124,6 @@ add_participants(SbBuffer *html, const View *view, const SbParticipant *particip
 	sb_html_add(html, "</ul>\n");
 }
 
-/* ---- How it stands ---- */
-
-/* Whether one of them has refused. */
-static bool
-any_refused(const SbParticipant *participants, int count)
-{
-	for (int i = 0; i < count; i++)
-	{
-		if (participants[i].refused_at != 0)
-			return true;
-	}
-	return false;
-}
-
-/* How things stand for one who has signed or approved. */
-static Standing
-standing_after(const View *view)
-{
-	const char *status = view->request->status;
-	Standing	standing = {"good", "Signed", "You have signed", NULL};
-
-	if (view->approver)
-		standing = (Standing) {"good", "Approved", "You have approved", NULL};
-	if (strcmp(status, "IN_PROGRESS") == 0)
-		standing.text = "Others still have to sign. There is nothing more for you to do.";
-	else if (strcmp(status, "PROCESSING") == 0)
-		standing.text = "All have signed. The request is being completed.";
-	else if (strcmp(status, "COMPLETED") == 0)
-		standing.text = "The request is completed.";
-	else
-	{
-		standing.tone = "plain";
-		standing.text = "The request has ended since, without being completed.";
-	}
-	return standing;
-}
-
-/* How things stand for one who cannot sign, for want of time or of others. */
-static Standing
-standing_before(const View *view)
-{
-	static const struct
-	{
-		const char *status;
-		Standing	standing;
-	}			known[] = {
-		{"LAUNCHING", {"busy", "Not open yet", "Not open yet", "The request is being prepared. Come back in a moment."}},
-		{"READY", {"busy", "Not open yet", "Not open yet", "The request opens later, at a time that its sender has chosen."}},
-		{"IN_PROGRESS", {"busy", "Not your turn yet", "It is not your turn yet",
-		"Others have to approve the request before you can sign. You get an e-mail when they have."}},
-		{"PROCESSING", {"plain", "Closed", "Closed without your signature", "The request was completed before you signed."}},
-		{"COMPLETED", {"plain", "Closed", "Closed without your signature", "The request was completed before you signed."}},
-		{"EXPIRED", {"plain", "Expired", "This request has expired", "Its time was over before it was signed. Ask its sender for another one."}},
-		{"CANCELLED", {"plain", "Cancelled", "This request was cancelled", "Its sender has withdrawn it. You need not do anything."}},
-		{"LAUNCH_ERROR", {"bad", "Failed", "This request could not be opened", "Ask its sender for another one."}}
-	};
-
-	for (size_t i = 0; i < sizeof(known) / sizeof(known[0]); i++)
-	{
-		if (strcmp(known[i].status, view->request->status) == 0)
-			return known[i].standing;
-	}
-	if (any_refused(view->request->participants, view->request->nparticipants) ||
-		any_refused(view->request->approvers, view->request->napprovers))
-		return (Standing) {"bad", "Refused", "This request was refused", "Somebody else has refused it, which has ended it."};
-	return (Standing) {"bad", "Failed", "This request has failed", "It cannot be signed any more. Ask its sender for another one."};
-}
-
-static Standing
-find_standing(const View *view)
-{
-	if (view->participant->refused_at != 0)
-		return (Standing) {"bad", "Refused", "You have refused", "The request has ended, and its sender is told."};
-	if (view->participant->signed_at != 0)
-		return standing_after(view);
-	if (!sb_may_sign(view->request, view->participant))
-		return standing_before(view);
-	if (view->approver)
-		return (Standing) {"busy", "To approve", "Please approve", "Read what is to be signed, then approve it or refuse."};
-	return (Standing) {"busy", "To sign", "Please sign", "Read what is to be signed, then sign or refuse."};
-}
-
 /* ---- The page ---- */
 
 /* Add the boxes that have to be ticked. */
@@ -362,7 +142,7 @@ add_statements(SbBuffer *html, const SbRequest *request)
 
 /* Add what there is to do. */
 static void
-add_forms(SbBuffer *html, const View *view)
+add_forms(SbBuffer *html, const SbView *view)
 {
 	sb_html_add(html, "<form method=\"post\">\n");
 	if (!view->approver)
@@ -382,7 +162,7 @@ add_forms(SbBuffer *html, const View *view)
 
 /* Add what is known of the request besides its documents. */
 static void
-add_facts(SbBuffer *html, const View *view)
+add_facts(SbBuffer *html, const SbView *view)
 {
 	const SbRequest *request = view->request;
 	const SbSigner *signer = view->participant->signer;
@@ -403,21 +183,9 @@ add_facts(SbBuffer *html, const View *view)
 	sb_html_add(html, "<div><dt>Method</dt><dd>%s</dd></div>\n</dl>\n", request->method ? request->method : "");
 }
 
-static void
-add_documents(SbBuffer *html, const View *view)
-{
-	const SbRequest *request = view->request;
-
-	sb_html_add(html, "<section class=\"documents\" aria-labelledby=\"documents\">\n<h2 id=\"documents\">%s</h2>\n",
-				request->ndocuments == 1 ? "The document" : "The documents");
-	for (int i = 0; i < request->ndocuments; i++)
-		add_one_document(html, view, request->documents[i]);
-	sb_html_add(html, "</section>\n");
-}
-
 /* Add how things stand, what there is to do, and what is known of the request. */
 static void
-add_part(SbBuffer *html, const View *view, const Standing *standing, const char *problem)
+add_part(SbBuffer *html, const SbView *view, const SbStanding *standing, const char *problem)
 {
 	const SbRequest *request = view->request;
 
@@ -442,11 +210,11 @@ add_part(SbBuffer *html, const View *view, const Standing *standing, const char 
  * to be done comes after what is to be read before; else how things stand is first.
  */
 static void
-respond_view(const View *view, int status, const char *problem, SbResponse *response)
+respond_view(const SbView *view, int status, const char *problem, SbResponse *response)
 {
 	const char *title = view->request->title ? view->request->title : "Signature request";
 	const char *description = sb_get_text(view->request->settings, "description");
-	Standing	standing = find_standing(view);
+	SbStanding	standing = sb_find_standing(view);
 	bool		open = sb_may_sign(view->request, view->participant) && problem == NULL;
 	SbBuffer	html = {0};
 
@@ -459,10 +227,10 @@ respond_view(const View *view, int status, const char *problem, SbResponse *resp
 		sb_html_add(&html, "<p class=\"description\" dir=\"auto\">%s</p>\n", description);
 	sb_html_add(&html, "<div class=\"sheet\">\n");
 	if (open)
-		add_documents(&html, view);
+		sb_add_documents(&html, view);
 	add_part(&html, view, &standing, problem);
 	if (!open)
-		add_documents(&html, view);
+		sb_add_documents(&html, view);
 	sb_html_add(&html, "</div>\n</main>\n");
 	sb_response_policy(response, view->embedded ?
 					   "default-src 'none'; style-src 'self'; img-src 'self'; object-src 'self'; frame-src 'self'; "
@@ -529,7 +297,7 @@ read_reason(const SbCall *call, char **reason)
 
 /* Take a form. */
 static void
-take_form(SbCall *call, const View *view, SbResponse *response)
+take_form(SbCall *call, const SbView *view, SbResponse *response)
 {
 	SbParticipant *participant = view->participant;
 	char		action[16] = "";
@@ -567,7 +335,7 @@ sb_signing_page(SbCall *call, SbResponse *response)
 	bool		get = strcmp(call->method, "GET") == 0 || strcmp(call->method, "HEAD") == 0;
 	bool		post = strcmp(call->method, "POST") == 0;
 	const SbRequest *child;
-	View		view;
+	SbView		view;
 
 	if (!find_view(call->path, &view))
 		sb_respond_notice(response, 404, "This link leads nowhere",
@@ -585,7 +353,7 @@ sb_signing_page(SbCall *call, SbResponse *response)
 		free(path);
 	}
 	else if (view.document[0])
-		respond_document(call, &view, response);
+		sb_respond_document(call, &view, response);
 	else if (get)
 		respond_view(&view, 200, NULL, response);
 	else if (!sb_same_site(call))

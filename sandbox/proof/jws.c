@@ -5,12 +5,17 @@
  *
  *-------------------------------------------------------------------------
  */
-#include "sandbox.h"
-#include "util/certificate.h"
+#include "proof/jws.h"
 
 #include <openssl/ec.h>
 #include <stdlib.h>
 #include <string.h>
+
+#include "model/store.h"
+#include "proof/authority.h"
+#include "util/buffer.h"
+#include "util/clock.h"
+#include "util/encoding.h"
 
 /* Length of one number of a signature by ES256. */
 #define NUMBER_LENGTH 32

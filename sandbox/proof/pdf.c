@@ -5,11 +5,13 @@
  *
  *-------------------------------------------------------------------------
  */
-#include "sandbox.h"
+#include "proof/pdf.h"
 
 #include <qpdf/qpdf-c.h>
 #include <stdlib.h>
 #include <string.h>
+
+#include "util/buffer.h"
 
 #define PAGE_WIDTH 595			/* A4, in points */
 #define PAGE_HEIGHT 842

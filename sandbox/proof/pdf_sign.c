@@ -10,12 +10,18 @@
  *
  *-------------------------------------------------------------------------
  */
-#include "sandbox.h"
+#include "proof/pdf_sign.h"
 
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <time.h>
+
+#include "model/store.h"
+#include "proof/cms.h"
+#include "proof/pdf.h"
+#include "util/buffer.h"
+#include "util/encoding.h"
 
 /* Room for a signature, in hexadecimal digits. */
 #define CONTENTS_LENGTH 16384

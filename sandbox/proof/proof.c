@@ -5,10 +5,18 @@
  *
  *-------------------------------------------------------------------------
  */
-#include "sandbox.h"
+#include "proof/proof.h"
 
 #include <stdlib.h>
 #include <string.h>
+
+#include "model/store.h"
+#include "proof/pdf.h"
+#include "proof/pdf_sign.h"
+#include "proof/zip.h"
+#include "util/buffer.h"
+#include "util/clock.h"
+#include "util/encoding.h"
 
 /* Whether a document is a PDF. */
 bool
@@ -108,11 +116,9 @@ sb_make_pades(const SbDocument *document, const SbParticipant *participant, SbBu
 
 /* ADVANCED_LEGAL_KIT: the original, its proof, and the evidence as JSON. */
 void
-sb_make_legal_kit(SbDocument *document, SbBuffer *kit)
+sb_make_legal_kit(SbDocument *document, const char *evidence, SbBuffer *kit)
 {
 	SbBuffer	proof = {0};
-	cJSON	   *json = sb_describe_document(document, true);
-	char	   *evidence = cJSON_Print(json);
 	SbZipMember members[3];
 
 	sb_make_proof(document, &proof);
@@ -120,7 +126,5 @@ sb_make_legal_kit(SbDocument *document, SbBuffer *kit)
 	members[1] = (SbZipMember) {"proof.pdf", proof.data, proof.length};
 	members[2] = (SbZipMember) {"evidence.json", evidence, strlen(evidence)};
 	sb_write_zip(members, 3, document->request->closed_at, kit);
-	cJSON_free(evidence);
-	cJSON_Delete(json);
 	sb_buffer_free(&proof);
 }

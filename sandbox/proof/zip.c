@@ -5,12 +5,14 @@
  *
  *-------------------------------------------------------------------------
  */
-#include "sandbox.h"
+#include "proof/zip.h"
 
 #include <archive.h>
 #include <archive_entry.h>
 #include <stdio.h>
 #include <stdlib.h>
+
+#include "util/buffer.h"
 
 /* libarchive's callback: take what was written. */
 static la_ssize_t

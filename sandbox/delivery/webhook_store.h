@@ -1,14 +1,23 @@
 /*-------------------------------------------------------------------------
  *
- * webhooks.h
- *	  Webhook endpoints, the events sent to them, and the tokens of deliveries.
+ * webhook_store.h
+ *	  Webhook endpoints, their events and the tokens of deliveries, in memory and
+ *	  in the state file.
  *
  *-------------------------------------------------------------------------
  */
-#ifndef SANDBOX_WEBHOOKS_H
-#define SANDBOX_WEBHOOKS_H
+#ifndef SB_WEBHOOK_STORE_H
+#define SB_WEBHOOK_STORE_H
 
-#include "model/state.h"
+#include <cjson/cJSON.h>
+
+#include "model/apps.h"
+#include "util/clock.h"
+
+/* Kinds of records in the state file. */
+#define SB_STATE_ENDPOINT	'W'
+#define SB_STATE_EVENT		'E'
+#define SB_STATE_TOKEN		'T'
 
 typedef struct SbEndpoint
 {
@@ -30,7 +39,7 @@ typedef struct SbDelivery
 	int			status;			/* 0: no response */
 } SbDelivery;
 
-/* So many are kept of each event. */
+/* At most this many are kept of each event. */
 #define SB_MAX_DELIVERIES 10
 
 typedef struct SbEvent
@@ -70,12 +79,20 @@ extern SbEndpoint *sb_add_endpoint(void);
 extern SbEvent *sb_add_event(void);
 extern SbToken *sb_add_token(void);
 
-/* How deliveries go wrong (delivery.c). */
-extern SbDeliveryMode sb_delivery_mode;
-
 extern const char *sb_event_state(const SbEvent *event);
 
-/* Add what an event is about, as its message and the list of events have it (events.c). */
-extern void sb_add_message_fields(cJSON *json, const SbEvent *event);
+/* How deliveries go wrong; all zero: not at all. */
+typedef struct SbDeliveryMode
+{
+	bool		duplicate;		/* each is made twice */
+	bool		reverse;		/* the newest comes first */
+	bool		drop;			/* none arrives */
+	bool		bad_token;
+	int64_t		delay;			/* ms */
+} SbDeliveryMode;
 
-#endif							/* SANDBOX_WEBHOOKS_H */
+extern SbDeliveryMode sb_delivery_mode;
+
+extern void sb_webhook_store_register(void);
+
+#endif							/* SB_WEBHOOK_STORE_H */
