@@ -349,3 +349,38 @@ UPDATE ignisign.callback SET events = pg_catalog.array_append(events, 'webhook')
 WHERE events && ARRAY['APP', 'APPLICATION', 'DOCUMENT_REQUEST', 'ID_PROOFING', 'SIGNATURE', 'SIGNATURE_IMAGE',
 	'SIGNATURE_PROFILE', 'SIGNATURE_PROOF', 'SIGNATURE_REQUEST', 'SIGNATURE_SESSION', 'SIGNATURE_SIGNER_IMAGE',
 	'SIGNER', 'SIGNER_AUTH'] AND NOT events @> ARRAY['webhook'];
+
+/* ---- Last: nobody but their owner empties the tables, and nothing of others is attached to them ---- */
+
+CREATE FUNCTION ignisign.check_truncate()
+RETURNS trigger
+AS 'MODULE_PATHNAME', 'ignisign_check_truncate' LANGUAGE C;
+
+CREATE FUNCTION ignisign.check_tables()
+RETURNS void
+AS 'MODULE_PATHNAME', 'ignisign_check_tables' LANGUAGE C VOLATILE;
+
+REVOKE ALL ON FUNCTION ignisign.check_truncate(), ignisign.check_tables() FROM PUBLIC;
+
+COMMENT ON FUNCTION ignisign.check_truncate() IS
+'trigger: only the owner of a table empties it with TRUNCATE, which GRANT ALL grants, too';
+COMMENT ON FUNCTION ignisign.check_tables() IS
+'raise an error if something is attached to the tables that could run with the rights of their owner';
+
+/* Whatever comes before in this script, all tables get it. */
+DO $$
+DECLARE
+	name text;
+BEGIN
+	FOR name IN
+		SELECT c.relname FROM pg_catalog.pg_class c
+		WHERE c.relnamespace OPERATOR(pg_catalog.=) 'ignisign'::pg_catalog.regnamespace
+			AND c.relkind OPERATOR(pg_catalog.=) ANY ('{r,p}'::pg_catalog."char"[]) AND NOT c.relispartition
+		ORDER BY c.oid
+	LOOP
+		EXECUTE pg_catalog.format('CREATE TRIGGER check_truncate BEFORE TRUNCATE ON ignisign.%I FOR EACH STATEMENT EXECUTE FUNCTION ignisign.check_truncate()', name);
+	END LOOP;
+END
+$$;
+
+SELECT ignisign.check_tables();

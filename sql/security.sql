@@ -42,7 +42,9 @@ SELECT polrelid::regclass, polname FROM pg_policy WHERE polrelid IN (SELECT oid 
 -- Views look with the eyes of who reads them.
 SELECT relname FROM member_relation WHERE relkind = 'v' AND NOT coalesce('security_invoker=true' = ANY (reloptions), false);
 -- No trigger but those of the extension.
-SELECT tgrelid::regclass, tgname FROM pg_trigger WHERE tgrelid IN (SELECT oid FROM member_relation) ORDER BY 1, 2;
+SELECT tgrelid::regclass, tgname FROM pg_trigger WHERE tgrelid IN (SELECT oid FROM member_relation) AND tgname <> 'check_truncate' ORDER BY 1, 2;
+-- Every table has the one against TRUNCATE.
+SELECT relname FROM member_relation c WHERE relkind IN ('r', 'p') AND NOT EXISTS (SELECT FROM pg_trigger WHERE tgrelid = c.oid AND tgname = 'check_truncate');
 
 -- What ignisign_grant() grants: each new object is to be thought of.
 SELECT DISTINCT proname FROM member_function WHERE has_function_privilege('regress_grantee', oid, 'EXECUTE') ORDER BY 1;

@@ -23,6 +23,7 @@
 #include "utils/lsyscache.h"
 #include "utils/rel.h"
 
+#include "guard.h"
 #include "health.h"
 #include "queue.h"
 #include "spi.h"
@@ -193,6 +194,7 @@ ig_health_view(IgHealthView *view)
 {
 	char	   *other;
 	char	   *lock_hint = NULL;
+	const IgGuardProblem *problem;
 
 	memset(view, 0, sizeof(*view));
 	(void) ig_slots_view(MyDatabaseId, &view->slot);
@@ -208,6 +210,11 @@ ig_health_view(IgHealthView *view)
 	{
 		view->state = "disabled";
 		view->hint = "ignisign.enabled is off: calls are queued, but not sent.";
+	}
+	else if ((problem = ig_guard_problem()) != NULL)
+	{
+		view->state = psprintf("held: %s", problem->message);
+		view->hint = problem->hint;
 	}
 	else if (view->counting && view->slot.state == IG_SLOT_RUNNING &&
 			 !ig_queue_is_ours(&other) && other != NULL)

@@ -61,10 +61,17 @@ typedef struct IgOwnerState
 } IgOwnerState;
 
 extern void ig_owner_enter(IgOwnerState *state);
+extern void ig_owner_leave(const IgOwnerState *state);
+
+/* For a transaction that is committed with the owner's role: the two parts of ig_owner_leave. */
+extern void ig_owner_restore_settings(const IgOwnerState *state);
+extern void ig_owner_restore_role(const IgOwnerState *state);
+
+/* The owner of the schema. */
+extern Oid	ig_extension_owner(void);
 
 /* Raise 25006 on a standby or in a read-only transaction; the name is told. */
 extern void ig_check_writable(const char *function);
-extern void ig_owner_leave(const IgOwnerState *state);
 
 /* Owed to the workers at the end of the current transaction (wake.c). */
 extern void ig_wake_at_commit(void);

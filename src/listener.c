@@ -37,6 +37,7 @@
 #include "utils/resowner.h"
 
 #include "compat.h"
+#include "guard.h"
 #include "listen.h"
 #include "listen_http.h"
 #include "session.h"
@@ -386,6 +387,7 @@ in_transaction(void (*work) (List *requests), List *requests)
 			ereport(ERROR,
 					(errcode(ERRCODE_UNDEFINED_OBJECT),
 					 errmsg("extension \"%s\" does not exist", IG_EXTENSION)));
+		ig_guard_check();
 		work(requests);
 		ig_session_commit();
 		done = true;

@@ -9,6 +9,7 @@
 #include "ignisign.h"
 
 #include "access/xact.h"
+#include "catalog/namespace.h"
 #include "catalog/pg_authid.h"
 #include "catalog/pg_extension.h"
 #include "commands/extension.h"
@@ -32,6 +33,8 @@
 
 static bool in_transaction = false;
 static MemoryContext caller_context;	/* of the transaction */
+static IgOwnerState owner_state;	/* of the transaction, if it is the owner's */
+static bool as_owner = false;
 static TimestampTz report_at = 0;	/* statistics are due then; 0: none are */
 
 /* SIGTERM: end at the next turn, or at once where a lock is waited for. */
@@ -137,7 +140,11 @@ ig_session_report(void)
 		report_statistics(true);
 }
 
-/* Begin a transaction. */
+/*
+ * Begin a transaction.  All of it is the extension's owner's, and a
+ * security-restricted operation: the session is a superuser's.  Without the
+ * extension only catalogs are read.
+ */
 void
 ig_session_begin(const char *activity)
 {
@@ -146,16 +153,23 @@ ig_session_begin(const char *activity)
 	SetCurrentStatementStartTimestamp();
 	StartTransactionCommand();
 	PushActiveSnapshot(GetTransactionSnapshot());
+	as_owner = OidIsValid(get_namespace_oid(IG_EXTENSION, true));
+	if (as_owner)
+		ig_owner_enter(&owner_state);
 	MemoryContextSwitchTo(caller_context);
 	pgstat_report_activity(STATE_RUNNING, activity);
 }
 
-/* Commit it. */
+/* Commit it; what runs at COMMIT is restricted, too. */
 void
 ig_session_commit(void)
 {
+	if (as_owner)
+		ig_owner_restore_settings(&owner_state);
 	PopActiveSnapshot();
 	CommitTransactionCommand();
+	if (as_owner)
+		ig_owner_restore_role(&owner_state);
 	MemoryContextSwitchTo(caller_context);
 	in_transaction = false;
 	report_statistics(false);

@@ -8,32 +8,65 @@
 #include "ignisign.h"
 
 #include "utils/builtins.h"
+#include "utils/guc.h"
 #include "utils/lsyscache.h"
 #include "utils/memutils.h"
+#include "utils/snapmgr.h"
 
+#include "guard.h"
 #include "spi.h"
 
-/* Execute a statement, preparing it at its first use. */
+/* Prepare a statement at its first use. */
+static void
+prepare(IgStatement *statement)
+{
+	SPIPlanPtr	plan;
+	int			nargs = 0;
+
+	if (statement->plan != NULL)
+		return;
+	while (nargs < IG_MAX_PARAMETERS && statement->types[nargs] != InvalidOid)
+		nargs++;
+	plan = SPI_prepare(statement->sql, nargs, statement->types);
+	if (plan == NULL)
+		elog(ERROR, "SPI_prepare failed: %s", SPI_result_code_string(SPI_result));
+	SPI_keepplan(plan);
+	statement->plan = plan;
+	statement->deletes = strstr(statement->sql, "DELETE FROM ignisign.") != NULL;
+}
+
+/*
+ * Execute a statement.  Where rows are deleted, the actions of foreign keys would
+ * be executed: so the tables are checked before.  Settings are as before after
+ * each statement: the check of a key that is allowed plans a query on its table,
+ * which evaluates constants in the expressions of that table's indexes.
+ */
 uint64
 ig_spi_execute(IgStatement *statement, const Datum *values, const char *nulls)
 {
+	int			guc_level = NewGUCNestLevel();
 	int			result;
 
-	if (statement->plan == NULL)
-	{
-		SPIPlanPtr	plan;
-		int			nargs = 0;
-
-		while (nargs < IG_MAX_PARAMETERS && statement->types[nargs] != InvalidOid)
-			nargs++;
-		plan = SPI_prepare(statement->sql, nargs, statement->types);
-		if (plan == NULL)
-			elog(ERROR, "SPI_prepare failed: %s", SPI_result_code_string(SPI_result));
-		SPI_keepplan(plan);
-		statement->plan = plan;
-	}
-
+	prepare(statement);
+	if (statement->deletes)
+		ig_guard_check();
 	result = SPI_execute_plan(statement->plan, unconstify(Datum *, values), nulls, false, 0);
+	if (result < 0)
+		elog(ERROR, "SPI_execute_plan failed: %s", SPI_result_code_string(result));
+	AtEOXact_GUC(false, guc_level);
+	return SPI_processed;
+}
+
+/* Execute a statement that reads what is committed now, whatever the transaction's snapshot is. */
+uint64
+ig_spi_read_latest(IgStatement *statement, const Datum *values)
+{
+	int			result;
+
+	prepare(statement);
+	PushActiveSnapshot(GetLatestSnapshot());
+	result = SPI_execute_plan(statement->plan, unconstify(Datum *, values), NULL, true, 0);
+	PopActiveSnapshot();
 	if (result < 0)
 		elog(ERROR, "SPI_execute_plan failed: %s", SPI_result_code_string(result));
 	return SPI_processed;

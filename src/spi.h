@@ -22,6 +22,7 @@ typedef struct IgStatement
 	const char *sql;
 	Oid			types[IG_MAX_PARAMETERS];
 	SPIPlanPtr	plan;			/* made at first use */
+	bool		deletes;		/* rows of ours */
 } IgStatement;
 
 /*
@@ -29,6 +30,9 @@ typedef struct IgStatement
  * SPI_execute_plan.  Returns SPI_processed; the rows are in SPI_tuptable.
  */
 extern uint64 ig_spi_execute(IgStatement *statement, const Datum *values, const char *nulls);
+
+/* The same for a statement without NULLs that reads what is committed now. */
+extern uint64 ig_spi_read_latest(IgStatement *statement, const Datum *values);
 
 /* Columns of the current result; NULL or fallback where it is NULL. */
 extern Datum ig_spi_datum(uint64 row, int column, bool *isnull);

@@ -10,18 +10,14 @@
  * command's own error without disturbing anything.  It is let in again when the
  * transaction has ended, so that it never meets a database that is half gone.
  *
- * Commands with an API key are shown without it, and triggers on the
- * extension's tables are refused to all but their owner: functions write these
- * tables with the owner's rights, and the worker with a superuser's.
+ * Commands with an API key are shown without it, and guard.c refuses what must
+ * not be attached to the extension's tables.
  *
  *-------------------------------------------------------------------------
  */
 #include "ignisign.h"
 
-#include "access/genam.h"
 #include "access/htup_details.h"
-#include "access/skey.h"
-#include "access/table.h"
 #include "access/xact.h"
 #include "access/xlog.h"
 #include "catalog/namespace.h"
@@ -30,6 +26,7 @@
 #include "catalog/pg_database.h"
 #include "catalog/pg_extension.h"
 #include "catalog/pg_class.h"
+#include "catalog/pg_constraint.h"
 #include "catalog/pg_foreign_server.h"
 #include "catalog/pg_trigger.h"
 #include "catalog/pg_user_mapping.h"
@@ -42,13 +39,11 @@
 #include "storage/ipc.h"
 #include "tcop/utility.h"
 #include "utils/acl.h"
-#include "utils/fmgroids.h"
 #include "utils/lsyscache.h"
-#include "utils/rel.h"
-#include "utils/snapmgr.h"
 #include "utils/syscache.h"
 
 #include "compat.h"
+#include "guard.h"
 #include "redact.h"
 #include "slots.h"
 #include "utility.h"
@@ -239,36 +234,20 @@ process_utility(PlannedStmt *pstmt, const char *query_string,
 		ig_wake_at_commit();
 }
 
-/*
- * Refuse a trigger on a table of the extension to who is not its owner.  The
- * privilege TRIGGER is easily given, by GRANT ALL, but here it would mean all of
- * the owner's rights.
- */
+/* Have guard.c look at what may be attached to a table of ours. */
 static void
-check_trigger(Oid trigger_id)
+guard(ObjectAccessType access, Oid class_id, Oid object_id, int sub_id)
 {
-	Relation	rel = table_open(TriggerRelationId, AccessShareLock);
-	ScanKeyData key;
-	SysScanDesc scan;
-	HeapTuple	tuple;
+	bool		made = access == OAT_POST_CREATE || access == OAT_POST_ALTER;
 
-	ScanKeyInit(&key, Anum_pg_trigger_oid, BTEqualStrategyNumber, F_OIDEQ, ObjectIdGetDatum(trigger_id));
-	scan = systable_beginscan(rel, TriggerOidIndexId, true, SnapshotSelf, 1, &key);
-	tuple = systable_getnext(scan);
-	if (HeapTupleIsValid(tuple))
-	{
-		Form_pg_trigger form = (Form_pg_trigger) GETSTRUCT(tuple);
-
-		if (!form->tgisinternal && get_rel_namespace(form->tgrelid) == get_namespace_oid(IG_EXTENSION, true) &&
-			!ig_object_ownercheck(RelationRelationId, form->tgrelid, GetUserId()))
-			ereport(ERROR,
-					(errcode(ERRCODE_INSUFFICIENT_PRIVILEGE),
-					 errmsg("must be owner of table %s to create a trigger on it", get_rel_name(form->tgrelid)),
-					 errdetail("A trigger on a table of ignisign is executed with its owner's rights."),
-					 errhint("Have functions called with ignisign_on().")));
-	}
-	systable_endscan(scan);
-	table_close(rel, AccessShareLock);
+	if (made && class_id == ConstraintRelationId)
+		ig_guard_constraint(object_id);
+	else if (access == OAT_POST_CREATE && class_id == TriggerRelationId)
+		ig_guard_trigger(object_id);
+	else if (made && class_id == RelationRelationId && sub_id == 0)
+		ig_guard_relation(object_id);
+	else if (access == OAT_TRUNCATE && class_id == RelationRelationId)
+		ig_guard_truncate(object_id);
 }
 
 /*
@@ -284,9 +263,8 @@ object_access(ObjectAccessType access, Oid class_id, Oid object_id,
 	if (prev_object_access)
 		prev_object_access(access, class_id, object_id, sub_id, arg);
 
-	if (access == OAT_POST_CREATE && class_id == TriggerRelationId)
-		check_trigger(object_id);
-	else if (access == OAT_DROP && class_id == ExtensionRelationId &&
+	guard(access, class_id, object_id, sub_id);
+	if (access == OAT_DROP && class_id == ExtensionRelationId &&
 		object_id == get_extension_oid(IG_EXTENSION, true))
 		ig_wake_at_commit();
 	else if ((access == OAT_POST_CREATE || access == OAT_POST_ALTER) &&

@@ -35,6 +35,7 @@
 #include "claim.h"
 #include "compat.h"
 #include "flight.h"
+#include "guard.h"
 #include "judge.h"
 #include "lanes.h"
 #include "listen.h"
@@ -326,6 +327,9 @@ turn(List *finished, bool *gone)
 		return NIL;
 	}
 
+	/* Should something have been attached to the tables, the worker ends, and its successor waits. */
+	ig_guard_check();
+
 	foreach(lc, finished)
 		array[n++] = lfirst(lc);
 	ig_answers_apply(array, n);
@@ -519,6 +523,7 @@ start_up(void)
 	ig_session_init();
 
 	MemoryContextSwitchTo(turn_context);
+	ig_guard_wait();
 	ig_session_begin("working on the queue");
 	exists = extension_exists();
 	if (exists)
