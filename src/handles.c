@@ -40,6 +40,12 @@
 #define LARGE_BODY			(1024 * 1024)
 #define FEW_HANDLES			64
 
+/*
+ * A folder without certificates.  libcurl adds its folder of certificates to those of
+ * CURLOPT_CAINFO, and some versions take NULL for this folder.
+ */
+#define NO_CA_FOLDER		"/dev/null"
+
 #if LIBCURL_VERSION_NUM < 0x075500
 #define IG_SET_PROTOCOLS(easy) \
 	curl_easy_setopt(easy, CURLOPT_PROTOCOLS, (long) (CURLPROTO_HTTP | CURLPROTO_HTTPS))
@@ -210,7 +216,10 @@ set_up(IgHandle *handle, const IgHttpRequest *request)
 	curl_easy_setopt(easy, CURLOPT_SSL_VERIFYHOST, 2L);
 	curl_easy_setopt(easy, CURLOPT_SSLVERSION, (long) CURL_SSLVERSION_TLSv1_2);
 	if (request->ca_file)
+	{
 		curl_easy_setopt(easy, CURLOPT_CAINFO, request->ca_file);
+		curl_easy_setopt(easy, CURLOPT_CAPATH, NO_CA_FOLDER);
+	}
 	curl_easy_setopt(easy, CURLOPT_CONNECTTIMEOUT_MS, (long) request->connect_timeout);
 	if (strcmp(request->method, "GET") != 0)
 		curl_easy_setopt(easy, CURLOPT_CUSTOMREQUEST, request->method);
