@@ -155,7 +155,7 @@ static int
 listening_port(void)
 {
 	const union MHD_DaemonInfo *info = MHD_get_daemon_info(daemon_handle, MHD_DAEMON_INFO_LISTEN_FD);
-	struct sockaddr_in address;
+	struct sockaddr_in address = {0};
 	socklen_t	size = sizeof(address);
 
 	if (getsockname(info->listen_fd, (struct sockaddr *) &address, &size) != 0)
