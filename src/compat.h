@@ -10,7 +10,6 @@
 
 #include "postgres.h"
 
-#include "access/genam.h"
 #include "catalog/pg_class.h"
 #include "catalog/pg_database.h"
 #include "catalog/pg_foreign_server.h"
@@ -123,15 +122,6 @@ ig_new_wait_event(const char *name)
 #else
 #define ig_insert_index_tuples(info, slot, estate) ExecInsertIndexTuples(info, slot, estate, false, false, NULL, NIL)
 #endif
-
-/* Indexes may keep something from one row to the next since 17. */
-static inline void
-ig_index_insert_cleanup(Relation index, struct IndexInfo *info)
-{
-#if PG_VERSION_NUM >= 170000
-	index_insert_cleanup(index, info);
-#endif
-}
 
 /*
  * A place where a test can let a process wait, or fail.  They came with 17, and do

@@ -1,14 +1,15 @@
 /*-------------------------------------------------------------------------
  *
  * insert.c
- *	  Insert rows into the extension's tables without a plan.
+ *	  Insert many rows into one of the extension's tables, as COPY does.
  *
- * Of a statement that inserts one row, starting and ending its plan costs several
- * times as much as the row: indexes are described and constraints read anew each
- * time.  What a request to sign consists of goes to four tables, in the
- * transaction of whoever inserts a contract; so it goes there as COPY has it: by
- * the executor's functions, many rows of a page with one lock and one record of
- * WAL, with what they need kept for the session.
+ * What a request to sign consists of goes to four tables, in the transaction of the
+ * role that inserts a contract.  The rows of each table are inserted together by the
+ * executor's functions: many rows of a page with one lock and one record of WAL.
+ * INSERT ... SELECT FROM unnest() is simpler, and does the same at a higher price;
+ * docs/performance.md has both.  As in COPY, the table, its indexes, and all that is
+ * known of them are opened and closed within the call: the definition of each can
+ * change between two calls.
  *
  * What COPY cannot do in that way, where the tables' owner has made partitions
  * or triggers BEFORE a row, a statement does.
@@ -17,7 +18,6 @@
  */
 #include "ignisign.h"
 
-#include "access/genam.h"
 #include "access/htup_details.h"
 #include "access/table.h"
 #include "access/tableam.h"
@@ -30,9 +30,7 @@
 #include "optimizer/optimizer.h"
 #include "rewrite/rewriteHandler.h"
 #include "utils/builtins.h"
-#include "utils/inval.h"
 #include "utils/lsyscache.h"
-#include "utils/memutils.h"
 #include "utils/rel.h"
 
 #include "compat.h"
@@ -42,29 +40,22 @@
 /* Most rows that a table is handed at once. */
 #define MAX_SLOTS 64
 
-/* What is kept of a table; neither it nor its indexes are open meanwhile. */
+/* A table while rows are inserted into it. */
 typedef struct IgTarget
 {
-	Oid			relation;
-	bool		stale;			/* its definition has changed */
+	Relation	rel;
 	EState	   *estate;			/* all of this is in its context */
 	ResultRelInfo *info;
-	Oid		   *indexes;
-	TupleDesc	desc;
 	TupleTableSlot *slots[MAX_SLOTS];
-	int			nslots;
 	AttrNumber	attributes[IG_MAX_COLUMNS]; /* of the columns that are given */
 	ExprState **defaults;		/* of each attribute; NULL: none, or it is given */
-	struct IgTarget *next;
 } IgTarget;
-
-static IgTarget *targets = NULL;
 
 /* ---- Rows ---- */
 
 /* No rows. */
 void
-ig_rows_init(IgRows *rows, IgInsert *insert)
+ig_rows_init(IgRows *rows, const IgInsert *insert)
 {
 	memset(rows, 0, sizeof(*rows));
 	rows->insert = insert;
@@ -102,17 +93,6 @@ ig_rows_value(const IgRows *rows, int row, int column)
 
 /* ---- Tables ---- */
 
-/* Relcache callback: a table has changed, or (0) all may have. */
-static void
-forget_relation(Datum arg, Oid relation)
-{
-	for (IgTarget *target = targets; target != NULL; target = target->next)
-	{
-		if (relation == InvalidOid || relation == target->relation)
-			target->stale = true;
-	}
-}
-
 /* The number of a column that is given. */
 static AttrNumber
 given_column(const IgInsert *insert, Relation rel, int i)
@@ -129,14 +109,14 @@ given_column(const IgInsert *insert, Relation rel, int i)
 
 /* Find the columns that are given, and the defaults of the others. */
 static void
-read_columns(IgTarget *target, const IgInsert *insert, Relation rel)
+read_columns(IgTarget *target, const IgInsert *insert)
 {
-	TupleDesc	desc = RelationGetDescr(rel);
+	TupleDesc	desc = RelationGetDescr(target->rel);
 	Bitmapset  *given = NULL;
 
 	for (int i = 0; i < IG_MAX_COLUMNS && insert->columns[i] != NULL; i++)
 	{
-		target->attributes[i] = given_column(insert, rel, i);
+		target->attributes[i] = given_column(insert, target->rel, i);
 		given = bms_add_member(given, target->attributes[i]);
 	}
 
@@ -147,100 +127,40 @@ read_columns(IgTarget *target, const IgInsert *insert, Relation rel)
 		Node	   *value = NULL;
 
 		if (!column->attisdropped && !column->attgenerated && !bms_is_member(i + 1, given))
-			value = build_column_default(rel, i + 1);
+			value = build_column_default(target->rel, i + 1);
 		if (value != NULL)
 			target->defaults[i] = ExecInitExpr(expression_planner((Expr *) value), NULL);
 	}
 }
 
-/* Make what is needed for a table that is open. */
+/* Open what is needed to insert n rows into a table that is open. */
 static IgTarget *
-make_target(const IgInsert *insert, Relation rel)
+open_target(const IgRows *rows, Relation rel)
 {
 	EState	   *estate = CreateExecutorState();
 	MemoryContext old = MemoryContextSwitchTo(estate->es_query_cxt);
 	IgTarget   *target = palloc0(sizeof(IgTarget));
 
-	target->relation = RelationGetRelid(rel);
+	target->rel = rel;
 	target->estate = estate;
-	read_columns(target, insert, rel);
+	read_columns(target, rows->insert);
 	target->info = makeNode(ResultRelInfo);
 	InitResultRelInfo(target->info, rel, 0, NULL, 0);
 	estate->es_opened_result_relations = list_make1(target->info);
-
-	/* A copy is not counted by the relation that it is of. */
-	target->desc = CreateTupleDescCopy(RelationGetDescr(rel));
-
-	/* This opens the indexes, too. */
 	ExecOpenIndices(target->info, false);
-	target->indexes = palloc(Max(target->info->ri_NumIndices, 1) * sizeof(Oid));
-	for (int i = 0; i < target->info->ri_NumIndices; i++)
-		target->indexes[i] = RelationGetRelid(target->info->ri_IndexRelationDescs[i]);
+	for (int i = 0; i < Min(rows->n, MAX_SLOTS); i++)
+		target->slots[i] = ExecInitExtraTupleSlot(estate, RelationGetDescr(rel), table_slot_callbacks(rel));
 	MemoryContextSwitchTo(old);
 	return target;
 }
 
-/* Keep it for the session. */
+/* Close all of it but the table. */
 static void
-keep_target(IgTarget *target)
+close_target(IgTarget *target)
 {
-	static bool registered = false;
-
-	if (!registered)
-	{
-		CacheRegisterRelcacheCallback(forget_relation, (Datum) 0);
-		registered = true;
-	}
-	MemoryContextSetParent(target->estate->es_query_cxt, TopMemoryContext);
-	target->next = targets;
-	targets = target;
-}
-
-/* Forget it; its table and indexes are not open. */
-static void
-free_target(IgTarget *target)
-{
-	for (IgTarget **link = &targets; *link != NULL; link = &(*link)->next)
-	{
-		if (*link == target)
-		{
-			*link = target->next;
-			break;
-		}
-	}
+	ExecCloseIndices(target->info);
 	ExecResetTupleTable(target->estate->es_tupleTable, false);
 	FreeExecutorState(target->estate);
-}
-
-/* What was kept of a table that is open again, with its indexes opened; NULL: nothing that is still good. */
-static IgTarget *
-find_target(IgInsert *insert, Relation rel)
-{
-	IgTarget   *target = insert->target;
-
-	if (target == NULL)
-		return NULL;
-	if (target->stale || target->relation != RelationGetRelid(rel))
-	{
-		insert->target = NULL;
-		free_target(target);
-		return NULL;
-	}
-	target->info->ri_RelationDesc = rel;
-	for (int i = 0; i < target->info->ri_NumIndices; i++)
-		target->info->ri_IndexRelationDescs[i] = index_open(target->indexes[i], RowExclusiveLock);
-	return target;
-}
-
-/* Close the indexes; they stay locked, as the table does, for the transaction's next row. */
-static void
-close_indexes(const IgTarget *target)
-{
-	for (int i = 0; i < target->info->ri_NumIndices; i++)
-	{
-		ig_index_insert_cleanup(target->info->ri_IndexRelationDescs[i], target->info->ri_IndexRelationInfo[i]);
-		index_close(target->info->ri_IndexRelationDescs[i], NoLock);
-	}
 }
 
 /* Have a slot hold a row. */
@@ -249,7 +169,7 @@ fill_slot(const IgTarget *target, TupleTableSlot *slot, const IgRows *rows, int 
 {
 	ExprContext *context = GetPerTupleExprContext(target->estate);
 
-	for (int i = 0; i < target->desc->natts; i++)
+	for (int i = 0; i < RelationGetDescr(target->rel)->natts; i++)
 	{
 		slot->tts_isnull[i] = true;
 		if (target->defaults[i] != NULL)
@@ -265,25 +185,11 @@ fill_slot(const IgTarget *target, TupleTableSlot *slot, const IgRows *rows, int 
 	ExecStoreVirtualTuple(slot);
 }
 
-/* A slot that is empty: the n-th. */
-static TupleTableSlot *
-empty_slot(IgTarget *target, Relation rel, int n)
-{
-	MemoryContext old;
-
-	if (n < target->nslots)
-		return ExecClearTuple(target->slots[n]);
-	old = MemoryContextSwitchTo(target->estate->es_query_cxt);
-	target->slots[n] = ExecInitExtraTupleSlot(target->estate, target->desc, table_slot_callbacks(rel));
-	target->nslots++;
-	MemoryContextSwitchTo(old);
-	return target->slots[n];
-}
-
 /* Insert n rows from the given one on. */
 static void
-insert_some(IgTarget *target, Relation rel, IgRows *rows, int first, int n, TransitionCaptureState *capture)
+insert_some(IgTarget *target, IgRows *rows, int first, int n, TransitionCaptureState *capture)
 {
+	Relation	rel = target->rel;
 	ResultRelInfo *info = target->info;
 	EState	   *estate = target->estate;
 	TupleConstr *constr = RelationGetDescr(rel)->constr;
@@ -291,7 +197,7 @@ insert_some(IgTarget *target, Relation rel, IgRows *rows, int first, int n, Tran
 	ResetPerTupleExprContext(estate);
 	for (int i = 0; i < n; i++)
 	{
-		TupleTableSlot *slot = empty_slot(target, rel, i);
+		TupleTableSlot *slot = target->slots[i];
 
 		rows->at = first + i;
 		fill_slot(target, slot, rows, rows->at);
@@ -319,34 +225,18 @@ insert_some(IgTarget *target, Relation rel, IgRows *rows, int first, int n, Tran
 static void
 insert_all(IgRows *rows, Relation rel)
 {
-	IgTarget   *target = find_target(rows->insert, rel);
-	bool		keep = rel->trigdesc == NULL;
+	IgTarget   *target = open_target(rows, rel);
 	TransitionCaptureState *capture;
-
-	if (target == NULL)
-	{
-		target = make_target(rows->insert, rel);
-
-		/* Triggers may insert in their turn, and need an executor state of their own. */
-		if (keep)
-		{
-			keep_target(target);
-			rows->insert->target = target;
-		}
-	}
 
 	AfterTriggerBeginQuery();
 	capture = MakeTransitionCaptureState(rel->trigdesc, RelationGetRelid(rel), CMD_INSERT);
 	ExecBSInsertTriggers(target->estate, target->info);
 	for (int first = 0; first < rows->n; first += MAX_SLOTS)
-		insert_some(target, rel, rows, first, Min(rows->n - first, MAX_SLOTS), capture);
+		insert_some(target, rows, first, Min(rows->n - first, MAX_SLOTS), capture);
 	rows->at = -1;
 	ExecASInsertTriggers(target->estate, target->info, capture);
 	AfterTriggerEndQuery(target->estate);
-
-	close_indexes(target);
-	if (!keep)
-		free_target(target);
+	close_target(target);
 }
 
 /* Whether rows have to be inserted by a statement. */

@@ -1,7 +1,7 @@
 /*-------------------------------------------------------------------------
  *
  * insert.h
- *	  Insert rows into the extension's tables without a plan.
+ *	  Insert many rows into one of the extension's tables, as COPY does.
  *
  *-------------------------------------------------------------------------
  */
@@ -17,13 +17,12 @@ typedef struct IgInsert
 {
 	const char *table;
 	const char *columns[IG_MAX_COLUMNS];
-	struct IgTarget *target;	/* made at first use */
 } IgInsert;
 
 /* Rows of a table that are inserted together. */
 typedef struct IgRows
 {
-	IgInsert   *insert;
+	const IgInsert *insert;
 	int			n;
 	int			room;
 	int			ncolumns;
@@ -33,7 +32,7 @@ typedef struct IgRows
 } IgRows;
 
 /* No rows yet; there is room for some in the current memory context. */
-extern void ig_rows_init(IgRows *rows, IgInsert *insert);
+extern void ig_rows_init(IgRows *rows, const IgInsert *insert);
 
 /*
  * Add a row; nulls as for SPI_execute_plan, NULL for none.  What the values point
