@@ -155,6 +155,49 @@ DROP INDEX ignisign.result_call;
 ALTER TABLE ignisign.delivery DROP CONSTRAINT delivery_pkey, ADD CONSTRAINT delivery_pkey PRIMARY KEY (id, request);
 DROP INDEX ignisign.delivery_id;
 
+/* ---- An id that has or had a request gets no other one ---- */
+
+ALTER TABLE ignisign.request ADD COLUMN fingerprint bytea;
+
+CREATE TABLE ignisign.tombstone
+(
+	id					uuid		PRIMARY KEY,
+	owner				name		NOT NULL,
+	server				name		NOT NULL,
+	fingerprint			bytea,
+	purged_at			timestamptz	NOT NULL DEFAULT now()
+);
+
+COMMENT ON TABLE ignisign.tombstone IS 'ids of requests that were deleted; ignisign_sign_trigger() signs no row with such an id';
+COMMENT ON COLUMN ignisign.tombstone.id IS 'id of the request';
+COMMENT ON COLUMN ignisign.tombstone.owner IS 'role that asked';
+COMMENT ON COLUMN ignisign.tombstone.server IS 'foreign server through which it was sent';
+COMMENT ON COLUMN ignisign.tombstone.fingerprint IS 'fingerprint of the request';
+COMMENT ON COLUMN ignisign.tombstone.purged_at IS 'when the request was deleted';
+COMMENT ON COLUMN ignisign.request.fingerprint IS 'SHA-256 of the id and all that was given to be signed; NULL: imported, or queued by version 1.0';
+
+SELECT pg_catalog.pg_extension_config_dump('ignisign.tombstone', '');
+
+ALTER TABLE ignisign.tombstone ENABLE ROW LEVEL SECURITY;
+
+CREATE POLICY own ON ignisign.tombstone FOR SELECT
+	USING (ignisign.may_see(owner));
+
+REVOKE ALL ON ignisign.tombstone FROM PUBLIC;
+
+CREATE FUNCTION ignisign.request_deleted()
+RETURNS trigger
+AS 'MODULE_PATHNAME', 'ignisign_request_deleted' LANGUAGE C;
+
+REVOKE ALL ON FUNCTION ignisign.request_deleted() FROM PUBLIC;
+
+COMMENT ON FUNCTION ignisign.request_deleted() IS 'trigger of ignisign.request that remembers the ids of deleted requests in ignisign.tombstone';
+
+CREATE TRIGGER deleted AFTER DELETE ON ignisign.request
+	FOR EACH ROW EXECUTE FUNCTION ignisign.request_deleted();
+CREATE TRIGGER truncated BEFORE TRUNCATE ON ignisign.request
+	FOR EACH STATEMENT EXECUTE FUNCTION ignisign.request_deleted();
+
 /* ---- Comments: all that was without one ---- */
 
 COMMENT ON FUNCTION ignisign_fdw_validator(text[], oid) IS

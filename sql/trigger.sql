@@ -170,7 +170,7 @@ SELECT pg_temp.refusal('INSERT INTO contract (id, title, pdf, emails) SELECT n, 
 SELECT pg_temp.refusal('INSERT INTO contract (id, title, pdf, emails, signature_id) VALUES (1, ''t'', ''x'', ''{ann@example.com}'', NULL)');
 BEGIN;
 INSERT INTO contract (id, title, pdf, emails, signature_id) VALUES (1, 't', 'x', '{ann@example.com}', '11111111-1111-1111-1111-111111111107');
-SELECT pg_temp.refusal('INSERT INTO contract (id, title, pdf, emails, signature_id) SELECT n, ''t'', ''x'', ''{ann@example.com}'', (''11111111-1111-1111-1111-1111111111'' || lpad(n::text, 2, ''0''))::uuid FROM generate_series(2, 20) n');
+SELECT pg_temp.refusal('INSERT INTO contract (id, title, pdf, emails, signature_id) SELECT n, ''u'', ''x'', ''{ann@example.com}'', (''11111111-1111-1111-1111-1111111111'' || lpad(n::text, 2, ''0''))::uuid FROM generate_series(2, 20) n');
 SELECT count(*) FROM ignisign.request WHERE server = 'regress_trigger';
 ROLLBACK;
 SELECT pg_temp.refusal('INSERT INTO contract (id, title, pdf, emails, signature_id) SELECT n, ''t'', ''x'', ''{ann@example.com}'', (''11111111-1111-1111-1111-1111111111'' || lpad((n % 15)::text, 2, ''0''))::uuid FROM generate_series(1, 20) n');

@@ -61,7 +61,7 @@ check_operation(const char *name, const char *args)
 
 /* Queue a call, with a document if it is not NULL. */
 static int64
-ask(const char *name, const char *args, const IgSignDocument *document, const char *server)
+ask(const char *name, const char *args, IgSignDocument *document, const char *server)
 {
 	Oid			caller = GetUserId();
 	char	   *owner = GetUserNameFromId(caller, false);

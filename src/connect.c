@@ -248,7 +248,7 @@ ignisign_grant(PG_FUNCTION_ARGS)
 					"JOIN pg_catalog.pg_extension e ON d.refclassid = 'pg_catalog.pg_extension'::pg_catalog.regclass "
 					"AND e.oid = d.refobjid AND e.extname = 'ignisign' "
 					"WHERE p.proname NOT IN ('ignisign_connect', 'ignisign_grant', 'ignisign_adopt', 'ignisign_reassign_server', 'ignisign_purge', "
-					"'ignisign_fdw_validator', 'installed', 'grant_again', 'origin_changed', 'event_added', 'check_tables', 'check_truncate')", true, 1) != SPI_OK_SELECT ||
+					"'ignisign_fdw_validator', 'installed', 'grant_again', 'origin_changed', 'event_added', 'request_deleted', 'check_tables', 'check_truncate')", true, 1) != SPI_OK_SELECT ||
 		SPI_processed != 1)
 		elog(ERROR, "could not list the functions of the extension");
 	list = SPI_getvalue(SPI_tuptable->vals[0], SPI_tuptable->tupdesc, 1);

@@ -110,6 +110,10 @@ static struct
 		"WHERE s.request = c.id AND s.email <> 'purged' RETURNING 1",
 		.types = {TIMESTAMPTZOID}
 	}},
+	{"tombstones", {
+		.sql = "DELETE FROM ignisign.tombstone WHERE purged_at < $1 RETURNING 1",
+		.types = {TIMESTAMPTZOID}
+	}},
 	{"webhooks", {
 		.sql = "DELETE FROM ignisign.webhook WHERE received_at < $1 AND state <> 'unverified' RETURNING 1",
 		.types = {TIMESTAMPTZOID}
@@ -216,7 +220,7 @@ find_kind(const char *what)
 	ereport(ERROR,
 			(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
 			 errmsg("invalid value for parameter \"what\": \"%s\"", what),
-			 errhint("Valid values are attempts, calls, deliveries, documents, events, proofs, requests, results, signers and webhooks.")));
+			 errhint("Valid values are attempts, calls, deliveries, documents, events, proofs, requests, results, signers, tombstones and webhooks.")));
 }
 
 /*

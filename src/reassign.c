@@ -30,6 +30,7 @@
 	"results AS (UPDATE ignisign.result SET " column " = $2 WHERE " column " = $1), " \
 	"webhooks AS (UPDATE ignisign.webhook SET " column " = $2 WHERE " column " = $1), " \
 	"endpoints AS (UPDATE ignisign.endpoint SET " column " = $2 WHERE " column " = $1), " \
+	"tombstones AS (UPDATE ignisign.tombstone SET " column " = $2 WHERE " column " = $1), " \
 	"attempts AS (UPDATE ignisign.attempt SET " column " = $2 WHERE " column " = $1), " \
 	"profiles AS (DELETE FROM ignisign.signer_profile WHERE " column " = $1), " \
 	"parked AS (DELETE FROM ignisign.parked WHERE " column " = $1)" more " " \

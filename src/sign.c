@@ -507,6 +507,8 @@ queue_steps(IgSigning *signing, const IgSignRequest *request, const pg_uuid_t *i
 bool
 ig_signing_add(IgSigning *signing, IgSignRequest *request, const pg_uuid_t *id)
 {
+	if (request->fingerprint == NULL)
+		ig_sign_fingerprint(request, id);
 	check_title(request->title);
 	check_method(request->signature_method);
 	check_signers(request);
@@ -555,24 +557,4 @@ ig_sign(IgSignRequest *request, const pg_uuid_t *id)
 	ig_signing_begin(&signing);
 	(void) ig_signing_add(&signing, request, id);
 	ig_signing_end(&signing);
-}
-
-/* Whether there is a request with this id. */
-bool
-ig_request_exists(const pg_uuid_t *id)
-{
-	static IgStatement find = {
-		.sql = "SELECT FROM ignisign.request WHERE id = $1",
-		.types = {UUIDOID}
-	};
-	IgOwnerState state;
-	Datum		value = UUIDPGetDatum(id);
-	bool		found;
-
-	ig_owner_enter(&state);
-	SPI_connect();
-	found = ig_spi_execute(&find, &value, NULL) > 0;
-	SPI_finish();
-	ig_owner_leave(&state);
-	return found;
 }

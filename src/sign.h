@@ -50,6 +50,7 @@ typedef struct IgSignDocument
 	char	   *description;
 	char	   *external_id;
 	char	   *document_id;
+	bytea	   *sha256;			/* of content, when ig_sign_fingerprint() was called */
 } IgSignDocument;
 
 typedef struct IgSignRequest
@@ -68,6 +69,7 @@ typedef struct IgSignRequest
 	TimestampTz expires_at;		/* 0: never */
 	Datum		recipients;		/* text[], 0: none */
 	Datum		statements;		/* text[], 0: none */
+	bytea	   *fingerprint;	/* set by ig_sign_fingerprint() */
 } IgSignRequest;
 
 /* Rows of requests that are inserted together. */
@@ -104,6 +106,12 @@ extern void ig_signing_end(IgSigning *signing);
 extern void ig_sign(IgSignRequest *request, const pg_uuid_t *id);
 
 /*
+ * A SHA-256 of the id and all that is given to be signed, as it is before what is left
+ * out is completed.  It shows later whether a row is the one that was signed.
+ */
+extern bytea *ig_sign_fingerprint(IgSignRequest *request, const pg_uuid_t *id);
+
+/*
  * Check the n-th of several documents, and complete what may be left out.
  */
 extern void ig_check_document(IgSignDocument *document, int n, int of);
@@ -118,15 +126,12 @@ extern void ig_sign_rows_add(IgSignRows *rows, const IgSignRequest *request, con
 extern void ig_sign_rows_insert(IgSignRows *rows);
 
 /* Store a document, as the extension's owner. */
-extern void ig_insert_document(const IgSignDocument *document, int n, const pg_uuid_t *id);
+extern void ig_insert_document(IgSignDocument *document, int n, const pg_uuid_t *id);
 
 /* Signers from jsonb in the API's field names. */
 extern IgSignSigner *ig_signers_from_jsonb(Datum jsonb, int *nsigners);
 
 /* Check an array of text by its name, that nothing in it is NULL; returns 0 for an empty one. */
 extern Datum ig_text_array_argument(Datum value, const char *name);
-
-/* Whether there is a request with this id, whoever owns it. */
-extern bool ig_request_exists(const pg_uuid_t *id);
 
 #endif							/* IGNISIGN_SIGN_H */

@@ -8,6 +8,9 @@
 #include "ignisign.h"
 
 #include "access/xact.h"
+#include "catalog/pg_type.h"
+#include "lib/stringinfo.h"
+#include "utils/array.h"
 #include "utils/builtins.h"
 #include "utils/fmgrprotos.h"
 #include "utils/jsonb.h"
@@ -17,9 +20,99 @@
 #include "insert.h"
 #include "queue.h"
 #include "sign.h"
+#include "tombstone.h"
 
 /* The constraint that keeps ids apart. */
 #define REQUEST_KEY "request_pkey"
+
+/* ---- What a row is recognized by ---- */
+
+/* Add a text or NULL, so that no other sequence of texts looks the same. */
+static void
+add_text(StringInfo fields, const char *text)
+{
+	if (text)
+		appendStringInfo(fields, "%zu:%s", strlen(text), text);
+	else
+		appendStringInfoChar(fields, '-');
+}
+
+/* Add the elements of an array of text, of which 0 is none. */
+static void
+add_texts(StringInfo fields, Datum array)
+{
+	Datum	   *elements;
+	int			n = 0;
+
+	if (array != (Datum) 0)
+		deconstruct_array(DatumGetArrayTypeP(array), TEXTOID, -1, false, TYPALIGN_INT, &elements, NULL, &n);
+	appendStringInfo(fields, "[%d]", n);
+	for (int i = 0; i < n; i++)
+		add_text(fields, TextDatumGetCString(elements[i]));
+}
+
+/* Compute the SHA-256 of a document's content, once. */
+static void
+hash_document(IgSignDocument *document)
+{
+	if (document->content != NULL && document->sha256 == NULL)
+		document->sha256 = ig_sha256(VARDATA_ANY(document->content), VARSIZE_ANY_EXHDR(document->content));
+}
+
+/* Compute the fingerprint of a request. */
+bytea *
+ig_sign_fingerprint(IgSignRequest *request, const pg_uuid_t *id)
+{
+	StringInfoData fields;
+
+	initStringInfo(&fields);
+	appendBinaryStringInfo(&fields, (const char *) id->data, UUID_LEN);
+	add_text(&fields, request->title);
+	add_text(&fields, request->signature_method);
+	add_text(&fields, request->description);
+	add_text(&fields, request->language);
+	add_text(&fields, request->external_id);
+	add_text(&fields, request->delivery);
+	appendStringInfo(&fields, INT64_FORMAT, request->expires_at);
+	add_texts(&fields, request->recipients);
+	add_texts(&fields, request->statements);
+	appendStringInfo(&fields, "[%d]", request->nsigners);
+	for (int i = 0; i < request->nsigners; i++)
+	{
+		const IgSignSigner *signer = &request->signers[i];
+
+		add_text(&fields, signer->email);
+		add_text(&fields, signer->first_name);
+		add_text(&fields, signer->last_name);
+		add_text(&fields, signer->signer_profile_id);
+		add_text(&fields, signer->external_id);
+		for (int k = 0; k < IG_SIGN_INPUTS; k++)
+			add_text(&fields, signer->inputs[k]);
+		appendStringInfo(&fields, "%d", signer->approver);
+	}
+	appendStringInfo(&fields, "[%d]", request->ndocuments);
+	for (int i = 0; i < request->ndocuments; i++)
+	{
+		IgSignDocument *document = &request->documents[i];
+
+		hash_document(document);
+		appendStringInfo(&fields, "%d%d", document->kind, document->sha256 != NULL);
+		if (document->sha256)
+			appendBinaryStringInfo(&fields, VARDATA(document->sha256), VARSIZE(document->sha256) - VARHDRSZ);
+		add_text(&fields, document->file_name);
+		add_text(&fields, document->mime_type);
+		add_text(&fields, document->url);
+		add_text(&fields, document->label);
+		add_text(&fields, document->description);
+		add_text(&fields, document->external_id);
+		add_text(&fields, document->document_id);
+	}
+	request->fingerprint = ig_sha256(fields.data, fields.len);
+	pfree(fields.data);
+	return request->fingerprint;
+}
+
+/* ---- Rows ---- */
 
 /* A text or NULL as a column's value. */
 static void
@@ -44,18 +137,23 @@ init_requests(IgRows *rows)
 	static IgInsert insert = {
 		.table = "request",
 		.columns = {"id", "owner", "server", "title", "signature_method", "signer_count", "delivery",
+			"description", "language", "external_id", "expires_at", "recipients", "statements", "fingerprint"}
+	};
+	static IgInsert insert_1_0 = {
+		.table = "request",
+		.columns = {"id", "owner", "server", "title", "signature_method", "signer_count", "delivery",
 			"description", "language", "external_id", "expires_at", "recipients", "statements"}
 	};
 
-	ig_rows_init(rows, &insert);
+	ig_rows_init(rows, ig_keeps_tombstones() ? &insert : &insert_1_0);
 }
 
 /* Add the row of a request. */
 static void
 add_request(IgRows *rows, const IgSignRequest *request, const pg_uuid_t *id, Name owner, Name server)
 {
-	Datum		values[13];
-	char		nulls[14] = "             ";
+	Datum		values[14];
+	char		nulls[15] = "              ";
 	int			nsigning = 0;
 
 	for (int i = 0; i < request->nsigners; i++)
@@ -73,6 +171,7 @@ add_request(IgRows *rows, const IgSignRequest *request, const pg_uuid_t *id, Nam
 	set_datum(&values[10], &nulls[10], TimestampTzGetDatum(request->expires_at));
 	set_datum(&values[11], &nulls[11], request->recipients);
 	set_datum(&values[12], &nulls[12], request->statements);
+	values[13] = PointerGetDatum(request->fingerprint); /* there is no such column in version 1.0 */
 	ig_rows_add(rows, values, nulls);
 }
 
@@ -189,7 +288,7 @@ init_documents(IgRows *rows)
 
 /* Add the n-th document. */
 static void
-add_document(IgRows *rows, const IgSignDocument *document, int n, const pg_uuid_t *id)
+add_document(IgRows *rows, IgSignDocument *document, int n, const pg_uuid_t *id)
 {
 	static const char *const kinds[] = {"file", "json", "private", "uploaded"};
 	Datum		values[14];
@@ -203,7 +302,8 @@ add_document(IgRows *rows, const IgSignDocument *document, int n, const pg_uuid_
 	set_text(&values[5], &nulls[5], document->url);
 	if (document->content != NULL)
 	{
-		values[6] = PointerGetDatum(ig_sha256(VARDATA_ANY(document->content), VARSIZE_ANY_EXHDR(document->content)));
+		hash_document(document);
+		values[6] = PointerGetDatum(document->sha256);
 		values[7] = Int64GetDatum((int64) VARSIZE_ANY_EXHDR(document->content));
 	}
 	else
@@ -222,7 +322,7 @@ add_document(IgRows *rows, const IgSignDocument *document, int n, const pg_uuid_
 
 /* Store a document. */
 void
-ig_insert_document(const IgSignDocument *document, int n, const pg_uuid_t *id)
+ig_insert_document(IgSignDocument *document, int n, const pg_uuid_t *id)
 {
 	IgRows		rows;
 

@@ -20,12 +20,17 @@
 #include "miscadmin.h"
 #include "utils/array.h"
 #include "utils/builtins.h"
+#include "utils/fmgrprotos.h"
 #include "utils/lsyscache.h"
 #include "utils/memutils.h"
 #include "utils/rel.h"
 #include "utils/tuplestore.h"
 
 #include "sign.h"
+#include "tombstone.h"
+
+/* Ids that are looked up together. */
+#define MAX_IDS 1000
 
 PG_FUNCTION_INFO_V1(ignisign_sign_trigger);
 
@@ -413,9 +418,9 @@ begin_signing(IgTrigger *trigger, MemoryContext context)
 	MemoryContextSwitchTo(old);
 }
 
-/* Queue the request of the trigger's row; returns whether all are queued. */
-static bool
-sign_row(IgTrigger *trigger, const pg_uuid_t *id)
+/* Read the request of the trigger's row. */
+static IgSignRequest *
+read_row(const IgTrigger *trigger)
 {
 	IgSignRequest *request = palloc0(sizeof(IgSignRequest));
 	IgSignDocument *document = palloc0(sizeof(IgSignDocument));
@@ -438,7 +443,47 @@ sign_row(IgTrigger *trigger, const pg_uuid_t *id)
 	request->expires_at = DatumGetTimestampTz(optional_value(trigger, trigger->expires_at));
 	request->recipients = texts_value(trigger, trigger->recipients);
 	request->statements = texts_value(trigger, trigger->statements);
-	return ig_signing_add(&trigger->signing, request, id);
+	return request;
+}
+
+/* Whether the trigger's row is the one that the request of its id was made from, by the current role. */
+static bool
+is_same_row(const IgTrigger *trigger, const IgUsedId *used)
+{
+	MemoryContext context;
+	MemoryContext old;
+	bytea	   *fingerprint;
+	bool		same;
+
+	if (used->fingerprint == NULL ||
+		strcmp(NameStr(used->owner), GetUserNameFromId(GetUserId(), false)) != 0 ||
+		strcmp(NameStr(used->server), trigger->server) != 0 ||
+		optional_value(trigger, trigger->title) == (Datum) 0 ||
+		optional_value(trigger, trigger->document) == (Datum) 0 ||
+		optional_value(trigger, trigger->signers) == (Datum) 0)
+		return false;
+	context = AllocSetContextCreate(CurrentMemoryContext, "ignisign row to compare", ALLOCSET_DEFAULT_SIZES);
+	old = MemoryContextSwitchTo(context);
+	fingerprint = ig_sign_fingerprint(read_row(trigger), &used->id);
+	same = VARSIZE(fingerprint) == VARSIZE(used->fingerprint) &&
+		memcmp(fingerprint, used->fingerprint, VARSIZE(fingerprint)) == 0;
+	MemoryContextSwitchTo(old);
+	MemoryContextDelete(context);
+	return same;
+}
+
+/* Refuse to sign another row under an id that has or had a request. */
+static void
+refuse_used_id(const IgUsedId *used)
+{
+	char	   *id = DatumGetCString(DirectFunctionCall1(uuid_out, UUIDPGetDatum(&used->id)));
+
+	ereport(ERROR,
+			(errcode(ERRCODE_UNIQUE_VIOLATION),
+			 used->exists ?
+			 errmsg("a request with the id %s exists already", id) :
+			 errmsg("a request with the id %s existed already, and was deleted", id),
+			 errhint("Each request needs an id of its own; ignisign_id() makes one.")));
 }
 
 /* The trigger of a row. */
@@ -449,48 +494,124 @@ sign_one(IgTrigger *trigger, MemoryContext context)
 	pg_uuid_t	id;
 	Datum		value;
 	bool		id_is_null;
+	IgUsedId   *used;
 
 	trigger->row = update ? trigger->data->tg_newslot : trigger->data->tg_trigslot;
 	value = slot_getattr(trigger->row, trigger->id, &id_is_null);
 	if (id_is_null)
 		ig_uuid_v7(&id);
 	else
+	{
 		id = *DatumGetUUIDP(value);
-	if (!id_is_null && update && ig_request_exists(&id))
-		return;
+		if (ig_find_used_ids(&value, 1, &used) > 0)
+		{
+			if (!update && !is_same_row(trigger, used))
+				refuse_used_id(used);
+			return;
+		}
+	}
 
 	begin_signing(trigger, context);
-	(void) sign_row(trigger, &id);
+	(void) ig_signing_add(&trigger->signing, read_row(trigger), &id);
 	ig_signing_end(&trigger->signing);
 	if (id_is_null)
 		write_id(trigger, &id);
 }
 
-/* The trigger of a statement: its rows are in a table of its own. */
-static void
-sign_all(IgTrigger *trigger)
+/* The rows that the trigger of a statement gets, in a table of its own. */
+typedef struct IgNewRows
 {
-	Tuplestorestate *rows = trigger->data->tg_newtable;
-	MemoryContext context = AllocSetContextCreate(CurrentMemoryContext, "ignisign rows to sign", ALLOCSET_DEFAULT_SIZES);
-	MemoryContext old;
+	Tuplestorestate *rows;
+	int			ids;			/* read pointer that is ahead: ids are looked up together */
+	int			current;		/* read pointer of the row that is signed */
+} IgNewRows;
 
-	trigger->row = MakeSingleTupleTableSlot(RelationGetDescr(trigger->data->tg_relation), &TTSOpsMinimalTuple);
-	tuplestore_select_read_pointer(rows, tuplestore_alloc_read_pointer(rows, EXEC_FLAG_REWIND));
-	tuplestore_rescan(rows);
-	begin_signing(trigger, CurrentMemoryContext);
-	old = MemoryContextSwitchTo(context);
-	while (tuplestore_gettupleslot(rows, true, false, trigger->row))
+/* Read the next ids. */
+static int
+read_ids(IgTrigger *trigger, const IgNewRows *new, Datum *ids)
+{
+	int			n = 0;
+
+	tuplestore_select_read_pointer(new->rows, new->ids);
+	while (n < MAX_IDS && tuplestore_gettupleslot(new->rows, true, false, trigger->row))
 	{
 		pg_uuid_t  *id = palloc(sizeof(pg_uuid_t));
 
 		*id = *DatumGetUUIDP(needed_value(trigger, trigger->id));
-		if (sign_row(trigger, id))
+		ids[n++] = UUIDPGetDatum(id);
+	}
+	tuplestore_select_read_pointer(new->rows, new->current);
+	return n;
+}
+
+/* Find an id among those that have or had a request; NULL: it is not one of them. */
+static const IgUsedId *
+find_used(const IgUsedId *used, int nused, const pg_uuid_t *id)
+{
+	for (int i = 0; i < nused; i++)
+	{
+		if (memcmp(&used[i].id, id, sizeof(pg_uuid_t)) == 0)
+			return &used[i];
+	}
+	return NULL;
+}
+
+/* Sign the rows of these ids, which are the next ones; all are queued when it returns. */
+static void
+sign_rows(IgTrigger *trigger, const IgNewRows *new, const Datum *ids, int n)
+{
+	MemoryContext context = AllocSetContextCreate(CurrentMemoryContext, "ignisign rows to sign", ALLOCSET_DEFAULT_SIZES);
+	IgUsedId   *used = NULL;
+	int			nused = ig_find_used_ids(ids, n, &used);
+	MemoryContext old = MemoryContextSwitchTo(context);
+
+	for (int i = 0; i < n; i++)
+	{
+		const pg_uuid_t *id = DatumGetUUIDP(ids[i]);
+		const IgUsedId *found = find_used(used, nused, id);
+		bool		queued = false;
+
+		(void) tuplestore_gettupleslot(new->rows, true, false, trigger->row);
+		if (found == NULL)
+			queued = ig_signing_add(&trigger->signing, read_row(trigger), id);
+		else if (!is_same_row(trigger, found))
+			refuse_used_id(found);
+		if (queued)
 		{
 			ExecClearTuple(trigger->row);
 			MemoryContextReset(context);
 		}
 	}
 	ig_signing_end(&trigger->signing);
+	ExecClearTuple(trigger->row);
+	MemoryContextSwitchTo(old);
+	MemoryContextDelete(context);
+}
+
+/* The trigger of a statement. */
+static void
+sign_all(IgTrigger *trigger)
+{
+	IgNewRows	new = {trigger->data->tg_newtable};
+	MemoryContext context = AllocSetContextCreate(CurrentMemoryContext, "ignisign ids", ALLOCSET_DEFAULT_SIZES);
+	MemoryContext old;
+	Datum	   *ids = palloc(MAX_IDS * sizeof(Datum));
+	int			n;
+
+	trigger->row = MakeSingleTupleTableSlot(RelationGetDescr(trigger->data->tg_relation), &TTSOpsMinimalTuple);
+	new.ids = tuplestore_alloc_read_pointer(new.rows, EXEC_FLAG_REWIND);
+	new.current = tuplestore_alloc_read_pointer(new.rows, EXEC_FLAG_REWIND);
+	tuplestore_select_read_pointer(new.rows, new.ids);
+	tuplestore_rescan(new.rows);
+	tuplestore_select_read_pointer(new.rows, new.current);
+	tuplestore_rescan(new.rows);
+	begin_signing(trigger, CurrentMemoryContext);
+	old = MemoryContextSwitchTo(context);
+	while ((n = read_ids(trigger, &new, ids)) > 0)
+	{
+		sign_rows(trigger, &new, ids, n);
+		MemoryContextReset(context);
+	}
 	MemoryContextSwitchTo(old);
 	ExecDropSingleTupleTableSlot(trigger->row);
 	MemoryContextDelete(context);
@@ -501,8 +622,9 @@ sign_all(IgTrigger *trigger)
  *
  * Arguments: the columns of title (text), document (bytea), signers (text,
  * text[] or jsonb) and id (uuid), then options.  Where the id is NULL a new
- * one is written into the row, unless it is the trigger of a statement.  An
- * UPDATE of a row whose request exists does nothing.  Errors: 39P01 for a trigger
+ * one is written into the row, unless it is the trigger of a statement.  Where the
+ * id has or had a request, an UPDATE does nothing, and an INSERT of the row that was
+ * signed does nothing; that of another row raises 23505.  Other errors: 39P01 for a trigger
  * of another kind, 42703 and 42804 for a column, 22004 for a NULL, 27000 when the id
  * cannot be written, and those of ignisign_sign().
  */
