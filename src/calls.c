@@ -29,7 +29,7 @@
 #include "errors.h"
 #include "functions.h"
 #include "queue.h"
-#include "redact.h"
+#include "secrets.h"
 #include "sign.h"
 #include "spi.h"
 
@@ -265,7 +265,7 @@ ig_apply_result(IgFlight *flight)
 		char	   *body = ig_http_body(flight->transfer);
 
 		/* It may tell of the URLs of our endpoints. */
-		ig_redact_tokens(body);
+		ig_hide_tokens(body);
 		values[6] = ig_jsonb_from_wire(body);
 		nulls[6] = ' ';
 		pfree(body);

@@ -20,7 +20,7 @@
 #include "utils/builtins.h"
 
 #include "counters.h"
-#include "redact.h"
+#include "secrets.h"
 
 /* How often a reader tries. */
 #define READ_TRIES	1000
@@ -109,7 +109,7 @@ ig_counters_error(IgCounters *counters, const char *owner, const char *error, Ti
 	char	   *text = pstrdup(error);
 	int			length;
 
-	ig_redact(text);
+	ig_hide_secrets(text);
 	length = pg_mbcliplen(text, strlen(text), IG_COUNTED_ERROR - 1);
 	memcpy(counters->error, text, length);
 	counters->error[length] = '\0';

@@ -10,12 +10,6 @@
 
 extern void ig_redact_init(void);
 
-/* Overwrite keys, secrets and tokens of endpoints in a text, which may be NULL. */
-extern void ig_redact(char *text);
-
-/* Overwrite the tokens of endpoints for webhooks in a text, which may be NULL. */
-extern void ig_redact_tokens(char *text);
-
 /*
  * A statement as it may be shown: a copy in the current context, of the same
  * length, in which keys, secrets and tokens are overwritten, or the text itself

@@ -1,13 +1,14 @@
 /*-------------------------------------------------------------------------
  *
  * api_key_fuzz.c
- *	  Fuzz target: API keys, and tokens of a login.
+ *	  Fuzz target: API keys, where texts have them, and tokens of a login.
  *
  *-------------------------------------------------------------------------
  */
 #include "fuzz.h"
 
 #include "api.h"
+#include "secrets.h"
 
 /* Whether a text repeats the secret of a key, or what may be one. */
 static bool
@@ -16,6 +17,21 @@ repeats_secret(const char *error, const char *key)
 	const char *secret = strrchr(key, '_');
 
 	return secret != NULL && strlen(secret) > 20 && strstr(error, secret) != NULL;
+}
+
+/* Secrets are found and overwritten, and nothing else changes.  A key is always found. */
+static void
+try_hiding(const char *text, bool key)
+{
+	char	   *copy = copy_string((const uint8_t *) text, strlen(text));
+
+	claim(!key || ig_has_secret(text));
+	ig_hide_secrets(copy);
+	claim(!ig_has_secret(copy));
+	claim(ig_has_secret(text) || strcmp(copy, text) == 0);
+	for (size_t i = 0; text[i]; i++)
+		claim(copy[i] == text[i] || copy[i] == '*');
+	free(copy);
 }
 
 /* Read one key. */
@@ -32,9 +48,13 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 		claim(ig_api_known_environment(parts.app_env));
 		/* It goes into a header. */
 		claim(strpbrk(key, "\r\n \t") == NULL && strlen(key) < 1024);
+		try_hiding(key, true);
 	}
 	else
+	{
 		claim(error[0] != '\0' && !repeats_secret(error, key));
+		try_hiding(key, false);
+	}
 	claim(ig_api_jwt_expiry(key) >= -1);
 	free(key);
 	return 0;
