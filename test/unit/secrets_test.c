@@ -34,7 +34,7 @@ test_kept(void)
 		"", "relation \"risk_staging_area\" does not exist", "SELECT * FROM risk_production_2024_q1",
 		"SELECT * FROM sk_staging_area", "sk_production_line_2024_assignments_of_the_north",
 		"sk_development_area51", "SELECT risk_staging_a1b2c3d4e5f6a7b8c9d0", "sk_staging_", "sk_", "sk",
-		"task_development_5a4db0c500004000", "skv2_items", "skv2_development_x", "skv1_development_" UUID "_x",
+		"task_development_5a4db0c500004000", "skv2_items", "skv2_development_x", "skv1_development_5a4db0c5-0000-4000-8000-000000000001_x",
 		"An API key looks like skv2_<environment>_<application uuid>_<secret>",
 		"SELECT * FROM t WHERE kind = 'secret' AND name = 'x'", "SELECT 'my secret', 'x'", "client_secret 'x'",
 		"INSERT INTO t (secret) VALUES ('x')", "OPTIONS (secret '')", "secret", "OPTIONS (secret", "secrets 'x'",
