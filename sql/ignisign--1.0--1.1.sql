@@ -198,6 +198,58 @@ CREATE TRIGGER deleted AFTER DELETE ON ignisign.request
 CREATE TRIGGER truncated BEFORE TRUNCATE ON ignisign.request
 	FOR EACH STATEMENT EXECUTE FUNCTION ignisign.request_deleted();
 
+/* ---- An id at Ignisign belongs to one request of the database ---- */
+
+DROP INDEX ignisign.request_signature_request_id;
+
+/*
+ * In version 1.0 requests of two servers could have one id.  The request keeps it
+ * whose own response had it, or that was sent first.  An imported request that loses
+ * its id is closed.  Of any other it is not known whether it is at Ignisign: a person
+ * decides with ignisign_resolve().
+ */
+WITH ranked AS (
+	SELECT r.id, r.owner, r.server, r.delivery, r.sent_at, r.signature_request_id,
+		   pg_catalog.row_number() OVER (PARTITION BY r.signature_request_id ORDER BY r.delivery = 'imported',
+			   (SELECT pg_catalog.min(CASE e.source WHEN 'api' THEN 1 WHEN 'user' THEN 2 ELSE 3 END) FROM ignisign.event e
+				WHERE e.request = r.id AND e.kind IN ('sent', 'draft', 'resolved')), r.sent_at, r.id) AS rank
+	FROM ignisign.request r
+	WHERE r.signature_request_id IN (SELECT d.signature_request_id FROM ignisign.request d
+									 WHERE d.signature_request_id IS NOT NULL
+									 GROUP BY d.signature_request_id HAVING pg_catalog.count(*) > 1)
+), loser AS (
+	SELECT * FROM ranked WHERE rank > 1
+), request AS (
+	UPDATE ignisign.request r
+	SET signature_request_id = NULL, status = NULL, proof_status = NULL, signed_count = 0, context_at = NULL,
+		sent_at = CASE WHEN l.delivery = 'imported' THEN r.sent_at END,
+		closed_at = CASE WHEN l.delivery = 'imported' THEN coalesce(r.closed_at, pg_catalog.now()) END
+	FROM loser l WHERE r.id = l.id
+), signer AS (
+	UPDATE ignisign.signer s SET signer_id = NULL, signed_at = NULL
+	FROM loser l WHERE s.request = l.id AND l.delivery <> 'imported'
+), document AS (
+	UPDATE ignisign.document d SET document_id = NULL
+	FROM loser l WHERE d.request = l.id AND l.delivery <> 'imported'
+), session AS (
+	DELETE FROM ignisign.session s USING loser l WHERE s.request = l.id
+), proof AS (
+	DELETE FROM ignisign.proof p USING loser l WHERE p.request = l.id AND l.delivery <> 'imported'
+), call AS (
+	DELETE FROM ignisign.call c USING loser l WHERE c.request = l.id AND c.operation <> 'one-call-sign'
+)
+INSERT INTO ignisign.call (request, operation, owner, server, state, run_at, attempts, claimed_at, last_error)
+SELECT l.id, 'one-call-sign', l.owner, l.server, 'unknown', 'infinity', 1, l.sent_at,
+	   'sent, but signature request ' || l.signature_request_id || ' belongs to another request: decide with ignisign_resolve()'
+FROM loser l WHERE l.delivery <> 'imported'
+ON CONFLICT DO NOTHING;
+
+CREATE UNIQUE INDEX request_signature_request_id
+	ON ignisign.request (signature_request_id)
+	WHERE signature_request_id IS NOT NULL;
+
+COMMENT ON COLUMN ignisign.call.run_at IS 'not before this time; infinity: a person decides with ignisign_resolve()';
+
 /* ---- Comments: all that was without one ---- */
 
 COMMENT ON FUNCTION ignisign_fdw_validator(text[], oid) IS

@@ -26,6 +26,9 @@
 #include "staged.h"
 #include "webhook.h"
 
+/* The delay of a call that only a person settles. */
+#define FOR_EVER			PG_INT64_MAX
+
 /* What an attempt came to, for the log. */
 static const char *
 outcome_name(IgVerdict verdict)
@@ -181,7 +184,7 @@ make_reschedule(IgFlight *flight, TimestampTz now)
 
 	memset(&item, 0, sizeof(item));
 	item.call = &flight->call;
-	item.run_at = TimestampTzPlusMilliseconds(now, decision->delay);
+	item.run_at = decision->delay == FOR_EVER ? DT_NOEND : TimestampTzPlusMilliseconds(now, decision->delay);
 	item.give_back = !decision->burns_attempt;
 	item.http_status = flight->transfer ? flight->transfer->http_status : 0;
 	item.code = flight->code;
@@ -284,12 +287,12 @@ apply_some(void *arg)
 }
 
 /*
- * Apply in a subtransaction; returns the error's text, or NULL.  Who has locked
- * rows of theirs, and does not go on, is not waited for: *locked is set.  What a
- * response makes of its flight's decision is undone with the rest, so that the next
- * try applies the response again.
+ * Apply in a subtransaction; returns the error, or NULL.  Who has locked rows of
+ * theirs, and does not go on, is not waited for: *locked is set.  What a response
+ * makes of its flight's decision is undone with the rest, so that the next try
+ * applies the response again.
  */
-static char *
+static ErrorData *
 try_apply(IgFlight **flights, int n, const char *patience, bool *locked)
 {
 	Finished	some = {flights, n};
@@ -310,21 +313,21 @@ try_apply(IgFlight **flights, int n, const char *patience, bool *locked)
 	}
 
 	*locked = error != NULL && error->sqlerrcode == ERRCODE_LOCK_NOT_AVAILABLE;
-	if (error == NULL)
-		return NULL;
-	return error->message ? error->message : pstrdup("unknown error");
+	if (error != NULL && error->message == NULL)
+		error->message = pstrdup("unknown error");
+	return error;
 }
 
 /* This answer cannot be applied: what follows depends on the operation. */
 static void
-refuse_answer(IgFlight *flight, const char *error)
+refuse_answer(IgFlight *flight, const ErrorData *error)
 {
 	IgOutcome	outcome;
 	IgPolicy	policy = ig_flight_policy();
 
 	ereport(WARNING,
 			(errmsg("ignisign: an answer to the call %lld could not be applied: %s",
-					(long long) flight->call.id, error),
+					(long long) flight->call.id, error->message),
 			 errdetail("What the call becomes is shown in ignisign.call.")));
 	memset(&outcome, 0, sizeof(outcome));
 	outcome.reach = IG_REACH_BAD_ANSWER;
@@ -334,14 +337,26 @@ refuse_answer(IgFlight *flight, const char *error)
 	outcome.attempts = flight->call.attempts;
 	outcome.max_attempts = ig_lane_max_attempts(flight->lane);
 	flight->decision = ig_policy_decide(&outcome, &policy, 0);
-	flight->error = MemoryContextStrdup(flight->context, error);
+	flight->error = MemoryContextStrdup(flight->context, error->message);
+
+	/*
+	 * The API has taken the request, under an id that is another one's.  A scan
+	 * would not find it, and have it sent again.
+	 */
+	if (flight->call.operation == IG_OP_ONE_CALL_SIGN && error->sqlerrcode == ERRCODE_UNIQUE_VIOLATION)
+	{
+		flight->decision.verdict = IG_RECONCILE;
+		flight->decision.delay = FOR_EVER;
+		flight->error = MemoryContextStrdup(flight->context, psprintf("sent, but %s: decide with ignisign_resolve()",
+																	  error->message));
+	}
 }
 
 /* Apply what has come back; each answer fails, or is held, alone. */
 void
 ig_answers_apply(IgFlight **flights, int n)
 {
-	char	   *error;
+	ErrorData  *error;
 	bool		locked;
 
 	for (int i = 0; i < n; i++)
@@ -361,7 +376,7 @@ ig_answers_apply(IgFlight **flights, int n)
 		if ((error = try_apply(&flight, 1, IG_SHORT_PATIENCE, &flight->held)) != NULL && !flight->held)
 			ereport(ERROR,
 					(errmsg("ignisign: could not record the outcome of the call %lld: %s",
-							(long long) flight->call.id, error),
+							(long long) flight->call.id, error->message),
 					 errhint("The worker starts again, and looks for what became of the calls that were under way.")));
 	}
 }

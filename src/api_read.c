@@ -364,8 +364,7 @@ ig_read_list(cJSON *tree, IgApiAnswer *answer, char *error)
 		item->status = string_member(entry, "status");
 		item->external_id = string_member(entry, "externalId");
 		item->created_at = string_member(entry, "_createdAt");
-		if (item->signature_request_id != NULL)
-			answer->nitems++;
+		answer->nitems++;
 	}
 	answer->total = number_member(pagination, "total");
 	answer->page = number_member(pagination, "page");

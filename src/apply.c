@@ -13,10 +13,12 @@
 #include "catalog/pg_type.h"
 #include "commands/async.h"
 #include "utils/builtins.h"
+#include "utils/fmgrprotos.h"
 #include "utils/json.h"
 
 #include "apply.h"
 #include "content.h"
+#include "credentials.h"
 #include "insert.h"
 #include "spi.h"
 
@@ -49,34 +51,56 @@ notify(const char *request, const char *event, const char *status, const char *p
 }
 
 /*
- * Requests at Ignisign turn out to be ours that were imported while that was in
- * doubt: those rows give way.  Not those of other servers, which may belong to
- * others: an id is what some API says.
+ * Requests at Ignisign turn out to be ours, and other rows have their ids.  A row
+ * that was imported while that was in doubt gives way, if it is of the same account.
+ * Any other one stays: an id is what some API says, and belongs to one row.  The
+ * error is that of the unique index, which older versions of the tables lack.
  */
-static void
-drop_imported(const Datum *values)
+void
+ig_apply_claim_ids(const Datum *values)
 {
 	static IgStatement find = {
-		.sql = "SELECT FROM unnest($2) AS u (signature_request_id) JOIN ignisign.request i USING (signature_request_id) "
-		"WHERE i.delivery = 'imported' LIMIT 1",
+		.sql = "SELECT o.id, o.signature_request_id, o.server::text, o.owner::text, r.server::text, r.owner::text, "
+		"o.delivery = 'imported' "
+		"FROM unnest($1, $2) AS u (id, signature_request_id) JOIN ignisign.request r ON r.id = u.id "
+		"JOIN ignisign.request o ON o.signature_request_id = u.signature_request_id AND o.id <> u.id",
 		.types = {UUIDARRAYOID, TEXTARRAYOID}
 	};
 	static IgStatement drop = {
-		.sql = "WITH gone AS (DELETE FROM ignisign.request i USING unnest($1, $2) AS u (id, signature_request_id) "
-		"JOIN ignisign.request r ON r.id = u.id "
-		"WHERE i.signature_request_id = u.signature_request_id AND i.server = r.server "
-		"AND i.delivery = 'imported' RETURNING i.id), "
+		.sql = "WITH gone AS (DELETE FROM ignisign.request i WHERE i.id = ANY ($1) AND i.delivery = 'imported' RETURNING i.id), "
 		"calls AS (DELETE FROM ignisign.call c USING gone WHERE c.request = gone.id), "
 		"signers AS (DELETE FROM ignisign.signer s USING gone WHERE s.request = gone.id), "
 		"sessions AS (DELETE FROM ignisign.session s USING gone WHERE s.request = gone.id), "
 		"documents AS (DELETE FROM ignisign.document d USING gone WHERE d.request = gone.id), "
 		"proofs AS (DELETE FROM ignisign.proof p USING gone WHERE p.request = gone.id) "
 		"DELETE FROM ignisign.event e USING gone WHERE e.request = gone.id",
-		.types = {UUIDARRAYOID, TEXTARRAYOID}
+		.types = {UUIDARRAYOID}
 	};
+	uint64		n = ig_spi_execute(&find, values, NULL);
+	Datum	   *rows = palloc((n + 1) * sizeof(Datum));
+	Datum		value;
+	bool		isnull;
 
-	if (ig_spi_execute(&find, values, NULL) > 0)
-		ig_spi_execute(&drop, values, NULL);
+	if (n == 0)
+		return;
+	for (uint64 i = 0; i < n; i++)
+	{
+		pg_uuid_t  *other = palloc(sizeof(pg_uuid_t));
+
+		*other = *DatumGetUUIDP(ig_spi_datum(i, 1, &isnull));
+		rows[i] = UUIDPGetDatum(other);
+		if (!DatumGetBool(ig_spi_datum(i, 7, &isnull)) ||
+			ig_accounts_compare(ig_spi_text(i, 5, CurrentMemoryContext), ig_spi_text(i, 6, CurrentMemoryContext),
+								ig_spi_text(i, 3, CurrentMemoryContext),
+								ig_spi_text(i, 4, CurrentMemoryContext)) != IG_ACCOUNT_SAME)
+			ereport(ERROR,
+					(errcode(ERRCODE_UNIQUE_VIOLATION),
+					 errmsg("signature request %s belongs to another request already",
+							ig_spi_text(i, 2, CurrentMemoryContext)),
+					 errdetail("It is that of request %s.", DatumGetCString(DirectFunctionCall1(uuid_out, rows[i])))));
+	}
+	value = ig_array(UUIDOID, rows, NULL, n);
+	ig_spi_execute(&drop, &value, NULL);
 }
 
 /* The requests are at Ignisign; their contexts are read before long. */
@@ -114,7 +138,7 @@ ig_apply_sent(const IgSent *sent, int n, const char *source)
 	values[0] = ig_array(UUIDOID, requests, NULL, n);
 	values[1] = ig_text_array(ids, n);
 	values[2] = TimestampTzGetDatum(now);
-	drop_imported(values);
+	ig_apply_claim_ids(values);
 	changed = ig_spi_execute(&apply, values, NULL);
 
 	ig_rows_init(&events, &event);

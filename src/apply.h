@@ -34,6 +34,13 @@ typedef struct IgSeen
  * "api" for an answer to the call itself, "poll", "reconcile".
  */
 extern void ig_apply_sent(const IgSent *sent, int n, const char *source);
+
+/*
+ * Have requests have their ids alone: uuids and ids as two arrays.  Raises 23505 if
+ * another request has one of them.  Between SPI_connect and SPI_finish.
+ */
+extern void ig_apply_claim_ids(const Datum *values);
+
 extern void ig_apply_statuses(const IgSeen *seen, int n, const char *source);
 
 /* The same of a status that a context told: the context need not be read. */

@@ -46,7 +46,9 @@ claim_scans(List **flights, TimestampTz now, TimestampTz *next)
 			continue;
 		if (due[i].run_at > now)
 		{
-			ig_look_again(next, due[i].run_at);
+			/* One that only a person settles is never due. */
+			if (!TIMESTAMP_IS_NOEND(due[i].run_at))
+				ig_look_again(next, due[i].run_at);
 			continue;
 		}
 		if (!ig_lane_may_send(lane, now, &again))

@@ -552,23 +552,53 @@ ig_account_allowed(const char *server_name, const char *role, char **problem)
 	return false;
 }
 
-/* Where the calls of a server go; NULL: there is no such server. */
-static const char *
-end_point(const char *name)
+/* What is known of the account that a role uses on a server; NULL: not known. */
+typedef struct IgIdentity
 {
-	ForeignServer *server = GetForeignServerByName(name, true);
+	const char *url;			/* as ig_url_normalize() has it */
+	const IgApiKey *key;
+} IgIdentity;
 
-	return server ? option_value(server->options, "base_url", IG_DEFAULT_BASE_URL) : NULL;
+/* Find out what is known of an account. */
+static IgIdentity
+account_identity(const char *server_name, const char *role)
+{
+	ForeignServer *server = GetForeignServerByName(server_name, true);
+	IgIdentity	identity = {NULL, NULL};
+	IgAccount  *account;
+	char	   *problem;
+	char		url[IG_URL_SIZE];
+
+	if (server == NULL || strcmp(GetForeignDataWrapper(server->fdwid)->fdwname, IG_FDW) != 0)
+		return identity;
+	if (ig_url_normalize(option_value(server->options, "base_url", IG_DEFAULT_BASE_URL), url, sizeof(url)))
+		identity.url = pstrdup(url);
+
+	/* A role that is gone, or has another name, may have had a mapping of its own. */
+	if (OidIsValid(get_role_oid(role, true)) &&
+		(account = ig_account_load(server_name, role, &problem)) != NULL)
+		identity.key = &account->key;
+	return identity;
 }
 
-/* Whether two servers are the same end point. */
-bool
-ig_same_end_point(const char *server, const char *other)
+/* Compare the accounts that two roles use on two servers. */
+IgAccountMatch
+ig_accounts_compare(const char *server, const char *role, const char *other_server, const char *other_role)
 {
-	const char *url = end_point(server);
-	const char *other_url = end_point(other);
+	IgIdentity	one;
+	IgIdentity	other;
 
-	return url != NULL && other_url != NULL && strcmp(url, other_url) == 0;
+	if (strcmp(server, other_server) == 0 && strcmp(role, other_role) == 0)
+		return IG_ACCOUNT_SAME;
+	one = account_identity(server, role);
+	other = account_identity(other_server, other_role);
+	if (one.url != NULL && other.url != NULL && strcmp(one.url, other.url) != 0)
+		return IG_ACCOUNT_DIFFERENT;
+	if (one.key != NULL && other.key != NULL &&
+		(pg_strcasecmp(one.key->app_id, other.key->app_id) != 0 ||
+		 pg_strcasecmp(one.key->app_env, other.key->app_env) != 0))
+		return IG_ACCOUNT_DIFFERENT;
+	return one.url && other.url && one.key && other.key ? IG_ACCOUNT_SAME : IG_ACCOUNT_UNKNOWN;
 }
 
 /* Whether what signer profiles need is checked before a request is sent. */

@@ -48,8 +48,17 @@ typedef struct IgAccount
 extern IgAccount *ig_account_load(const char *server, const char *role,
 								  char **problem);
 
-/* Whether servers of these names, both of which exist, are the same end point. */
-extern bool ig_same_end_point(const char *server, const char *other);
+/* Whether two accounts are one at the API. */
+typedef enum IgAccountMatch
+{
+	IG_ACCOUNT_SAME,			/* address, application and environment are equal */
+	IG_ACCOUNT_UNKNOWN,			/* none of them differs, but not all are known */
+	IG_ACCOUNT_DIFFERENT
+} IgAccountMatch;
+
+/* Compare the accounts that two roles use on two servers; any of them may be gone. */
+extern IgAccountMatch ig_accounts_compare(const char *server, const char *role,
+										  const char *other_server, const char *other_role);
 
 /* Whether what signer profiles need is checked before a request is sent; the server exists. */
 extern bool ig_server_checks_inputs(const char *server);

@@ -17,8 +17,10 @@
 #include "miscadmin.h"
 #include "utils/acl.h"
 #include "utils/builtins.h"
+#include "utils/formatting.h"
 
 #include "api.h"
+#include "apply.h"
 #include "errors.h"
 #include "functions.h"
 #include "lanes.h"
@@ -378,12 +380,8 @@ ignisign_discard_request(PG_FUNCTION_ARGS)
 
 /* The request is at Ignisign under this id. */
 static void
-resolve_as_sent(const pg_uuid_t *id, const char *signature_request_id, const char *server)
+resolve_as_sent(const pg_uuid_t *id, const char *signature_request_id)
 {
-	static IgStatement taken = {
-		.sql = "SELECT FROM ignisign.request WHERE signature_request_id = $1 AND server = $2",
-		.types = {TEXTOID, NAMEOID}
-	};
 	static IgStatement sent = {
 		.sql = "UPDATE ignisign.request SET signature_request_id = $2, sent_at = now() WHERE id = $1",
 		.types = {UUIDOID, TEXTOID}
@@ -393,15 +391,13 @@ resolve_as_sent(const pg_uuid_t *id, const char *signature_request_id, const cha
 		.types = {UUIDOID}
 	};
 	Datum		values[2];
+	Datum		key = UUIDPGetDatum(id);
 
-	values[0] = CStringGetTextDatum(signature_request_id);
-	values[1] = DirectFunctionCall1(namein, CStringGetDatum(server));
-	if (ig_spi_execute(&taken, values, NULL) > 0)
-		ereport(ERROR,
-				(errcode(ERRCODE_UNIQUE_VIOLATION),
-				 errmsg("signature request %s belongs to another request already", signature_request_id)));
-	values[1] = values[0];
-	values[0] = UUIDPGetDatum(id);
+	values[0] = ig_array(UUIDOID, &key, NULL, 1);
+	values[1] = ig_text_array(&signature_request_id, 1);
+	ig_apply_claim_ids(values);
+	values[0] = key;
+	values[1] = CStringGetTextDatum(signature_request_id);
 	ig_spi_execute(&sent, values, NULL);
 	ig_spi_execute(&finish, values, NULL);
 }
@@ -441,7 +437,9 @@ ignisign_resolve(PG_FUNCTION_ARGS)
 	id = PG_GETARG_UUID_P(0);
 	if (!PG_ARGISNULL(1))
 	{
+		/* The API writes ids in lower case; as text they are compared with these. */
 		signature_request_id = text_to_cstring(PG_GETARG_TEXT_PP(1));
+		signature_request_id = asc_tolower(signature_request_id, strlen(signature_request_id));
 		if (!ig_api_valid_object_id(signature_request_id))
 			ereport(ERROR,
 					(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
@@ -461,7 +459,7 @@ ignisign_resolve(PG_FUNCTION_ARGS)
 				 errhint("Only a request in the state \"unknown\" can be resolved.")));
 	if (signature_request_id)
 	{
-		resolve_as_sent(id, signature_request_id, server);
+		resolve_as_sent(id, signature_request_id);
 		ig_queue_add(id, IG_OP_CONTEXT, 0, 0, "", owner, server, GetCurrentTimestamp());
 	}
 	else

@@ -36,6 +36,7 @@ int			ig_max_response_pages = 20000;
 int			ig_refresh_interval = 10 * 1000;
 int			ig_refresh_batch = 100;
 int			ig_reconcile_delay = 30 * 1000;
+int			ig_max_candidates = 10000;
 int			ig_retry_delay = 1000;
 int			ig_max_retry_delay = 15 * 60 * 1000;
 int			ig_callback_workers = 4;
@@ -243,6 +244,14 @@ define_settings(void)
 							&ig_reconcile_delay,
 							30 * 1000, 0, 3600 * 1000,
 							PGC_SIGHUP, GUC_UNIT_MS,
+							NULL, NULL, NULL);
+
+	DefineCustomIntVariable("ignisign.max_candidates",
+							"How many requests at Ignisign are compared at most with those whose outcome is unknown.",
+							NULL,
+							&ig_max_candidates,
+							10000, 1, 1000000,
+							PGC_SIGHUP, 0,
 							NULL, NULL, NULL);
 
 	DefineCustomIntVariable("ignisign.retry_delay",

@@ -26,6 +26,7 @@ extern int	ig_max_response_pages;
 extern int	ig_refresh_interval;	/* ms */
 extern int	ig_refresh_batch;
 extern int	ig_reconcile_delay; /* ms */
+extern int	ig_max_candidates;
 extern int	ig_retry_delay;		/* ms */
 extern int	ig_max_retry_delay; /* ms */
 extern int	ig_callback_workers;

@@ -15,6 +15,7 @@
 #include "fmgr.h"
 #include "miscadmin.h"
 #include "utils/builtins.h"
+#include "utils/formatting.h"
 #include "utils/fmgrprotos.h"
 
 #include "bytes.h"
@@ -33,8 +34,9 @@ insert_imported(const pg_uuid_t *id, const char *signature_request_id, const cha
 		.sql = "WITH imported AS ("
 		"INSERT INTO ignisign.request (id, owner, server, title, signature_method, delivery, signer_count, "
 		"signature_request_id, sent_at) "
-		"VALUES ($1, $2, $3, $4, '', 'imported', 0, $4, now()) "
-		"ON CONFLICT (signature_request_id, server) WHERE signature_request_id IS NOT NULL DO NOTHING RETURNING id) "
+		"SELECT $1, $2, $3, $4, '', 'imported', 0, $4, now() "
+		"WHERE NOT EXISTS (SELECT FROM ignisign.request r WHERE r.signature_request_id = $4) "
+		"ON CONFLICT DO NOTHING RETURNING id) "
 		"INSERT INTO ignisign.event (request, source, kind, value) SELECT id, 'user', 'imported', $4 FROM imported",
 		.types = {UUIDOID, NAMEOID, NAMEOID, TEXTOID}
 	};
@@ -72,6 +74,7 @@ ignisign_import(PG_FUNCTION_ARGS)
 				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
 				 errmsg("invalid signature request id \"%s\"", signature_request_id),
 				 errhint("An id of the API has 24 hexadecimal digits; the Ignisign console shows it.")));
+	signature_request_id = asc_tolower(signature_request_id, strlen(signature_request_id));
 	ig_check_server(server, caller);
 	ig_uuid_v7(id);
 

@@ -443,13 +443,11 @@ ig_queue_claim(const IgDue *due, int ndue, TimestampTz now, int *n)
 }
 
 /*
- * The calls of an account, or of all (NULL), that are in the given state, with
- * one of the given titles unless titles is NULL, and due at "now" unless that is
- * 0.
+ * The calls of an account, or of all (NULL), that are in the given state, and due
+ * at "now" unless that is 0.
  */
 IgCall *
-ig_queue_in_state(const char *state, const char *server, const char *owner,
-				  const char *const *titles, int ntitles, TimestampTz now, int *n)
+ig_queue_in_state(const char *state, const char *server, const char *owner, TimestampTz now, int *n)
 {
 	static IgStatement select = {
 		.sql = "SELECT c.request, c.id, c.operation, c.server, c.owner, c.document, c.proof_type, "
@@ -457,13 +455,13 @@ ig_queue_in_state(const char *state, const char *server, const char *owner,
 		"r.signature_request_id, NULL::text AS document_id, c.signer, NULL::text AS signer_id, NULL::text AS args "
 		"FROM ignisign.call c JOIN ignisign.request r ON r.id = c.request "
 		"WHERE c.state = $1 AND ($2 IS NULL OR c.server = $2) AND ($3 IS NULL OR c.owner = $3) AND c.operation = $4 "
-		"AND ($5 IS NULL OR r.title = ANY ($5)) AND ($6 IS NULL OR c.run_at <= $6) "
+		"AND ($5 IS NULL OR c.run_at <= $5) "
 		"ORDER BY c.claimed_at, c.id LIMIT 10000",
-		.types = {TEXTOID, NAMEOID, NAMEOID, TEXTOID, TEXTARRAYOID, TIMESTAMPTZOID}
+		.types = {TEXTOID, NAMEOID, NAMEOID, TEXTOID, TIMESTAMPTZOID}
 	};
 	MemoryContext context = CurrentMemoryContext;
-	Datum		values[6];
-	char		nulls[7] = "      ";
+	Datum		values[5];
+	char		nulls[6] = "     ";
 	IgCall	   *calls;
 
 	SPI_connect();
@@ -471,16 +469,13 @@ ig_queue_in_state(const char *state, const char *server, const char *owner,
 	values[1] = server ? DirectFunctionCall1(namein, CStringGetDatum(server)) : (Datum) 0;
 	values[2] = owner ? DirectFunctionCall1(namein, CStringGetDatum(owner)) : (Datum) 0;
 	values[3] = CStringGetTextDatum(ig_api_operation_name(IG_OP_ONE_CALL_SIGN));
-	values[4] = titles ? ig_text_array(titles, ntitles) : (Datum) 0;
-	values[5] = TimestampTzGetDatum(now);
+	values[4] = TimestampTzGetDatum(now);
 	if (server == NULL)
 		nulls[1] = 'n';
 	if (owner == NULL)
 		nulls[2] = 'n';
-	if (titles == NULL)
-		nulls[4] = 'n';
 	if (now == 0)
-		nulls[5] = 'n';
+		nulls[4] = 'n';
 	*n = (int) ig_spi_execute(&select, values, nulls);
 	calls = MemoryContextAllocZero(context, Max(*n, 1) * sizeof(IgCall));
 	for (int i = 0; i < *n; i++)

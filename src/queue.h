@@ -159,7 +159,6 @@ extern int	ig_queue_give_back(const IgCall **calls, int n);
 
 extern IgCall *ig_queue_claim(const IgDue *due, int ndue, TimestampTz now, int *n);
 extern IgCall *ig_queue_in_state(const char *state, const char *server, const char *owner,
-								 const char *const *titles, int ntitles,
 								 TimestampTz now, int *n);
 extern void ig_queue_finish(const IgCall *const *calls, int n);
 extern void ig_queue_reschedule(const IgReschedule *items, int n);

@@ -3,30 +3,32 @@
  * reconcile.c
  *	  Finding out what became of requests whose outcome is unknown.
  *
- * A request was sent in one call and no answer came back.  Ignisign may have
- * it or not; sending it again might have people asked twice.  There is no
- * idempotency key and no look-up by an id of ours, but there is a list: it is
- * read back to the time when the first of them was sent, and the contexts of
- * those are read that have the title of one of ours and that no row of ours
- * knows, and compared with ours (likeness.c).
+ * A request was sent in one call and no response came back.  Ignisign may have
+ * it or not.  Sending it again can ask people twice.  There is no idempotency key
+ * and no look-up by an id of ours, but there is a list.  The scan reads the list
+ * back to the time when the first of them was sent, leaves out what a row of ours
+ * knows, reads the contexts of the others, and compares them with ours
+ * (likeness.c).
  *
- * Requests that are equal in all of these are interchangeable, so it is a
- * matching of multisets: each of Ignisign's is taken by one of ours at most.
- * Ours that are left over are not there; after a second look, because a
- * server may be slow, they are sent again.
+ * Requests that are equal in all fields are interchangeable, so it is a matching
+ * of multisets: at most one of ours takes each of Ignisign's.  All calls of the
+ * account take part, by whatever role or server, also those that are being sent.
+ * Accounts are equal unless it is certain that they differ.  If two scans do not
+ * find one of ours, because a server may be slow, it is sent again.
  *
- * When it cannot be told, nothing is done: where a request at Ignisign looks
- * like one of ours in all but the hashes, or does not tell enough, a person
- * decides with ignisign_resolve().  And as long as an equal request is under
- * way at this moment, whose answer may name the very request that was found,
- * the decision is put off; by whatever role, because roles can share an account.
+ * It fails closed.  Nothing is sent again, and a person decides with
+ * ignisign_resolve(), if a request at Ignisign is alike but not equal, if it lacks
+ * a field that could show a difference, if the list has an entry without an id, or
+ * if list or candidates are longer than their bounds.  While an equal request is
+ * being sent, whose response may name the very request that was found, the scan
+ * decides nothing.
  *
  * Nothing that is not documented is relied on: neither the order of the list,
  * nor the size of its pages, nor that the clocks agree.  A request that was
  * imported while ours was in doubt, and turns out to be ours, gives way to it.
  *
  * The scan itself is in memory.  A read that fails is repeated; if it fails for
- * good, or too often, the scan begins anew later.
+ * good, or too often, the scan begins again later.
  *
  *-------------------------------------------------------------------------
  */
@@ -34,6 +36,7 @@
 
 #include "catalog/pg_type.h"
 #include "common/pg_prng.h"
+#include "utils/builtins.h"
 #include "utils/memutils.h"
 
 #include "reconcile_internal.h"
@@ -43,17 +46,39 @@
 /* How far clocks may be apart: requests are looked for from so long before. */
 #define CLOCK_SKEW			(15 * 60 * 1000)
 
-/* So many reads may fail one after another. */
+/* At most this many reads may fail one after another. */
 #define MAX_FAILURES		20
+
+/* Reads of a context whose responses cannot be used. */
+#define MAX_USELESS			3
 
 /* Contexts that are read side by side. */
 #define SIDE_BY_SIDE		8
 
-/* qsort comparator of strings. */
-int
-ig_scan_compare_strings(const void *a, const void *b)
+/* Pause before a scan that a bound ended is repeated, in ms. */
+#define BOUND_PAUSE			(3600 * 1000)
+
+/* qsort comparator of ids. */
+static int
+compare_ids(const void *a, const void *b)
 {
-	return strcmp(*(char *const *) a, *(char *const *) b);
+	int64		first = *(const int64 *) a;
+	int64		second = *(const int64 *) b;
+
+	return first < second ? -1 : first > second ? 1 : 0;
+}
+
+/* Make the table of candidates. */
+static HTAB *
+create_candidates(MemoryContext context)
+{
+	HASHCTL		ctl;
+
+	memset(&ctl, 0, sizeof(ctl));
+	ctl.keysize = IG_OBJECT_ID_SIZE;
+	ctl.entrysize = sizeof(IgCandidate);
+	ctl.hcxt = context;
+	return hash_create("ignisign candidates", 256, &ctl, HASH_ELEM | HASH_STRINGS | HASH_CONTEXT);
 }
 
 /* Begin a scan. */
@@ -66,8 +91,7 @@ ig_scan_begin(IgLane *lane, TimestampTz now)
 	IgCall	   *calls;
 	int			n;
 
-	calls = ig_queue_in_state("unknown", NameStr(lane->server), NameStr(lane->owner),
-							  NULL, 0, now, &n);
+	calls = ig_queue_in_state("unknown", NameStr(lane->server), NameStr(lane->owner), now, &n);
 	if (n == 0)
 		return NULL;
 
@@ -79,21 +103,17 @@ ig_scan_begin(IgLane *lane, TimestampTz now)
 	scan->begun_at = now;
 	scan->since = now;
 	scan->page = 1;
-	scan->titles = palloc(n * sizeof(char *));
-	scan->likely_titles = palloc(n * sizeof(char *));
-	scan->ntitles = n;
+	scan->candidates = create_candidates(context);
 	scan->due = palloc(n * sizeof(int64));
 	for (int i = 0; i < n; i++)
 	{
 		scan->due[scan->ndue++] = calls[i].id;
-		scan->titles[i] = pstrdup(calls[i].title);
-		scan->likely_titles[i] = ig_likeness_title(ig_likeness_text(calls[i].title));
 		if (calls[i].claimed_at != 0)
 			scan->since = Min(scan->since, calls[i].claimed_at);
 	}
+	qsort(scan->due, n, sizeof(int64), compare_ids);
 	scan->sent_since = scan->since;
 	scan->since = TimestampTzPlusMilliseconds(scan->since, -CLOCK_SKEW);
-	qsort(scan->likely_titles, n, sizeof(char *), ig_scan_compare_strings);
 	MemoryContextSwitchTo(old);
 
 	lane->scanning = true;
@@ -120,6 +140,19 @@ scan_flight(IgScan *scan, IgOperation operation, char *id)
 	return flight;
 }
 
+/*
+ * Whether a context is not to be read again: the API refuses it, or its response
+ * cannot be used time after time.
+ */
+static bool
+is_unreadable(IgCandidate *candidate, const IgFlight *flight)
+{
+	if (flight->decision.verdict == IG_DEAD)
+		return true;
+	return flight->decision.verdict == IG_RETRY && flight->transfer != NULL &&
+		flight->transfer->http_status / 100 == 2 && ++candidate->tries >= MAX_USELESS;
+}
+
 /* A read failed: it is repeated, unless that is of no use. */
 static void
 take_failure(IgScan *scan, const IgFlight *flight, IgCandidate *candidate)
@@ -129,6 +162,9 @@ take_failure(IgScan *scan, const IgFlight *flight, IgCandidate *candidate)
 	if (flight->decision.verdict != IG_RETRY || ++scan->failures > MAX_FAILURES)
 	{
 		scan->failed = true;
+		if (flight->decision.verdict == IG_DEAD)
+			scan->problem = psprintf("the list at Ignisign cannot be read: %s",
+									 flight->error ? flight->error : "it is refused");
 		return;
 	}
 	delay = Max(flight->decision.delay,
@@ -139,20 +175,28 @@ take_failure(IgScan *scan, const IgFlight *flight, IgCandidate *candidate)
 		scan->again = lappend(scan->again, candidate);
 }
 
-/* The candidate that a flight reads. */
-static IgCandidate *
-candidate_of(IgScan *scan, const IgFlight *flight)
+/*
+ * A candidate's context has come, or cannot be read: then its fields are missing.
+ * A draft that has nothing in it asks nobody to sign: the staged delivery leaves
+ * such drafts behind.
+ */
+static void
+take_context(IgScan *scan, IgCandidate *candidate, const IgApiAnswer *answer)
 {
-	ListCell   *lc;
-
-	foreach(lc, scan->candidates)
+	if (answer == NULL || strcmp(answer->signature_request_id, candidate->id) != 0)
+		return;
+	if (strcmp(answer->status, "DRAFT") == 0)
 	{
-		IgCandidate *candidate = lfirst(lc);
-
-		if (!candidate->gone && strcmp(candidate->id, flight->call.signature_request_id) == 0)
-			return candidate;
+		if (answer->nsigners == 0 && answer->ndocuments == 0)
+		{
+			(void) hash_search(scan->candidates, candidate->id, HASH_REMOVE, NULL);
+			return;
+		}
+		candidate->likeness.doubt = "it is a draft";
 	}
-	return NULL;
+	ig_likeness_of_context(&candidate->likeness, answer);
+	if (candidate->created == 0 && ig_scan_read_time(answer->created_at, &candidate->created))
+		candidate->likeness.undated = false;
 }
 
 /* A call of the scan has come back. */
@@ -161,7 +205,8 @@ ig_scan_answered(IgScan *scan, IgFlight *flight)
 {
 	MemoryContext old = MemoryContextSwitchTo(scan->context);
 	bool		list = flight->call.operation == IG_OP_LIST;
-	IgCandidate *candidate = list ? NULL : candidate_of(scan, flight);
+	IgCandidate *candidate = list ? NULL :
+		hash_search(scan->candidates, flight->call.signature_request_id, HASH_FIND, NULL);
 	bool		done = flight->decision.verdict == IG_DONE;
 
 	Assert(scan->outstanding > 0);
@@ -175,16 +220,9 @@ ig_scan_answered(IgScan *scan, IgFlight *flight)
 		ig_scan_take_page(scan, &flight->answer);
 	}
 	else if (candidate && done)
-	{
-		ig_likeness_of_context(&candidate->likeness, &flight->answer);
-		candidate->read = true;
-	}
-	else if (candidate && flight->transfer && flight->transfer->http_status == 404)
-	{
-		/* It is listed, and cannot be read: it may be any of that title. */
-		candidate->likeness.vague = true;
-		candidate->read = true;
-	}
+		take_context(scan, candidate, &flight->answer);
+	else if (candidate && is_unreadable(candidate, flight))
+		take_context(scan, candidate, NULL);
 	else if (!done)
 		take_failure(scan, flight, candidate);
 	MemoryContextSwitchTo(old);
@@ -196,19 +234,33 @@ put_off(void *arg)
 {
 	const IgScan *scan = arg;
 	static IgStatement later = {
-		.sql = "UPDATE ignisign.call SET run_at = $3 WHERE state = 'unknown' AND server = $1 AND owner = $2 AND run_at <= $4",
-		.types = {NAMEOID, NAMEOID, TIMESTAMPTZOID, TIMESTAMPTZOID}
+		.sql = "UPDATE ignisign.call SET run_at = $3, last_error = coalesce($5, last_error) "
+		"WHERE state = 'unknown' AND server = $1 AND owner = $2 AND run_at <= $4",
+		.types = {NAMEOID, NAMEOID, TIMESTAMPTZOID, TIMESTAMPTZOID, TEXTOID}
 	};
-	Datum		values[4];
+	Datum		values[5];
+	const char *problem = scan->problem;
+	int64		pause = scan->bound ? BOUND_PAUSE : Max(ig_reconcile_delay, 10);
 
 	SPI_connect();
 	values[0] = NameGetDatum(&scan->lane->server);
 	values[1] = NameGetDatum(&scan->lane->owner);
-	values[2] = TimestampTzGetDatum(TimestampTzPlusMilliseconds(GetCurrentTimestamp(),
-																Max(ig_reconcile_delay, 10)));
+	values[2] = TimestampTzGetDatum(TimestampTzPlusMilliseconds(GetCurrentTimestamp(), pause));
 	values[3] = TimestampTzGetDatum(scan->begun_at);
-	ig_spi_execute(&later, values, NULL);
+	if (scan->bound)
+		problem = psprintf("the list at Ignisign has more than %s allows", scan->bound);
+	values[4] = problem ? CStringGetTextDatum(psprintf("sent, but no response came, and %s: decide with ignisign_resolve()",
+													   problem)) : (Datum) 0;
+	ig_spi_execute(&later, values, problem ? NULL : "    n");
 	SPI_finish();
+	if (scan->bound)
+		ereport(WARNING,
+				(errmsg("ignisign: calls with unknown outcome on server \"%s\" cannot be looked for: the list of requests has more than \"%s\" allows",
+						NameStr(scan->lane->server), scan->bound),
+				 errdetail("The scan has read %d pages and has %ld requests to compare.",
+						   scan->pages_read, hash_get_num_entries(scan->candidates)),
+				 errhint("Look for the requests in the Ignisign console, and decide with ignisign_resolve(). Raise \"%s\" if the list is as long as it should be.",
+						 scan->bound)));
 }
 
 /* Forget the scan. */
@@ -219,14 +271,33 @@ end_scan(IgScan *scan)
 	MemoryContextDelete(scan->context);
 }
 
+/* qsort comparator of candidates by id. */
+static int
+compare_candidates(const void *a, const void *b)
+{
+	return strcmp((*(IgCandidate *const *) a)->id, (*(IgCandidate *const *) b)->id);
+}
+
+/* All are listed: their contexts are read next, in the order of their ids. */
+static void
+queue_candidates(IgScan *scan)
+{
+	HASH_SEQ_STATUS status;
+	IgCandidate *candidate;
+
+	scan->queue = MemoryContextAlloc(scan->context,
+									 Max(hash_get_num_entries(scan->candidates), 1) * sizeof(IgCandidate *));
+	hash_seq_init(&status, scan->candidates);
+	while ((candidate = hash_seq_search(&status)) != NULL)
+		scan->queue[scan->nqueue++] = candidate;
+	qsort(scan->queue, scan->nqueue, sizeof(IgCandidate *), compare_candidates);
+}
+
 /* Whether a candidate is left to be read. */
 static bool
-any_candidate(IgScan *scan)
+any_candidate(const IgScan *scan)
 {
-	while (scan->next < list_length(scan->candidates) &&
-		   ((IgCandidate *) list_nth(scan->candidates, scan->next))->gone)
-		scan->next++;
-	return scan->again != NIL || scan->next < list_length(scan->candidates);
+	return scan->again != NIL || scan->next < scan->nqueue;
 }
 
 /* The next one, of which there must be any. */
@@ -236,7 +307,7 @@ next_candidate(IgScan *scan)
 	IgCandidate *candidate;
 
 	if (scan->again == NIL)
-		return list_nth(scan->candidates, scan->next++);
+		return scan->queue[scan->next++];
 	candidate = linitial(scan->again);
 	scan->again = list_delete_first(scan->again);
 	return candidate;
@@ -270,17 +341,24 @@ ig_scan_next(IgScan *scan, TimestampTz now, TimestampTz *when, bool *over)
 	*when = 0;
 
 	/* An account that is refused is tried by the first page at the most. */
-	if (scan->failed || (scan->lane->parked && !(allowed && scan->pages_read == 0)))
+	if (scan->failed || scan->bound || (scan->lane->parked && !(allowed && scan->pages_read == 0)))
 	{
 		if (scan->outstanding == 0)
 			*over = finish_scan(scan, put_off, now, when);
 		return NIL;
 	}
-	if (scan->listed && scan->next == 0 && scan->outstanding == 0 && scan->again == NIL)
+	if (scan->fresh != NIL)
 	{
-		ig_scan_drop_repeated(scan);
-		ig_scan_drop_known(scan);
+		ig_scan_drop_known(scan, false);
+		if (hash_get_num_entries(scan->candidates) > ig_max_candidates)
+		{
+			scan->bound = "ignisign.max_candidates";
+			*over = scan->outstanding == 0 && finish_scan(scan, put_off, now, when);
+			return NIL;
+		}
 	}
+	if (scan->listed && scan->queue == NULL)
+		queue_candidates(scan);
 	if (scan->not_before > now)
 	{
 		*when = scan->not_before;

@@ -10,17 +10,22 @@
 
 #include "postgres.h"
 
+#include "utils/hsearch.h"
+
 #include "likeness.h"
 #include "reconcile.h"
 
-/* A request at Ignisign that may be one of ours. */
+/* An id of the API, with its zero byte. */
+#define IG_OBJECT_ID_SIZE	25
+
+/* A request at Ignisign that may be one of ours; an entry of a hash table. */
 typedef struct IgCandidate
 {
-	char	   *id;
-	IgLikeness	likeness;		/* the title as listed, the rest once it is read */
-	bool		read;
-	bool		gone;			/* claimed by a row */
-	bool		taken;
+	char		id[IG_OBJECT_ID_SIZE];	/* the key */
+	TimestampTz created;		/* 0: not known */
+	IgLikeness	likeness;
+	int			tries;			/* reads that were of no use */
+	struct IgOurs *taker;		/* which of ours it is, or NULL */
 } IgCandidate;
 
 struct IgScan
@@ -30,13 +35,12 @@ struct IgScan
 	TimestampTz begun_at;
 	TimestampTz sent_since;		/* when the first of them was sent */
 	TimestampTz since;			/* the same by the API's clock, and some more */
-	char	  **titles;			/* as they are in the rows */
-	char	  **likely_titles;	/* as they are compared, in order */
-	int			ntitles;
-	int64	   *due;			/* ids of the calls that were due */
+	int64	   *due;			/* ids of the calls that were due, in order */
 	int			ndue;
 	bool		listed;			/* all pages have been read */
 	bool		failed;
+	const char *problem;		/* why it failed, for a person, or NULL */
+	const char *bound;			/* which setting ended it, or NULL */
 	int			failures;		/* reads that failed, one after another */
 	TimestampTz not_before;		/* of the next read; 0: at once */
 	int			outstanding;
@@ -46,13 +50,14 @@ struct IgScan
 	int			step;			/* 1: newest first; -1: backwards; 0: not known */
 	bool		disordered;		/* the list is in no order of time */
 	TimestampTz edge;			/* time next to the page to be read; 0: not known */
-	List	   *candidates;
-	int			next;			/* candidate to be read */
+	const char *gap;			/* why the list is not whole, or NULL */
+	HTAB	   *candidates;
+	List	   *fresh;			/* candidates since ig_scan_drop_known */
+	IgCandidate **queue;		/* those to be read; set once all are listed */
+	int			nqueue;
+	int			next;			/* of the queue */
 	List	   *again;			/* candidates whose read failed */
 };
-
-/* qsort comparator of strings. */
-extern int	ig_scan_compare_strings(const void *a, const void *b);
 
 /*
  * A page of the list has come (reconcile_list.c); before the first one: its
@@ -61,13 +66,15 @@ extern int	ig_scan_compare_strings(const void *a, const void *b);
 extern void ig_scan_take_page(IgScan *scan, const IgApiAnswer *answer);
 extern void ig_scan_heed_clock(IgScan *scan, const IgTransfer *transfer);
 
+/* Read a time as the API writes it; false: it cannot be read. */
+extern bool ig_scan_read_time(const char *text, TimestampTz *result);
+
 /*
- * Which is which (reconcile_decide.c), in a transaction.  What a row knows, and
- * what was listed twice, is left out before contexts are read; the last one
- * decides, when all is known that can be.
+ * Which is which (reconcile_decide.c), in a transaction.  What a row knows is
+ * left out before contexts are read: of the candidates that are new, or of all.
+ * The last function decides, when all is known that can be.
  */
-extern void ig_scan_drop_known(IgScan *scan);
-extern void ig_scan_drop_repeated(IgScan *scan);
+extern void ig_scan_drop_known(IgScan *scan, bool all);
 extern void ig_scan_decide(void *scan);
 
 #endif							/* IGNISIGN_RECONCILE_INTERNAL_H */

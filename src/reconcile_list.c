@@ -8,17 +8,15 @@
  */
 #include "ignisign.h"
 
+#include "miscadmin.h"
 #include "utils/datetime.h"
 
 #include "likeness.h"
 #include "reconcile_internal.h"
 
-/* More pages than this are not read in one scan. */
-#define MAX_PAGES			20000
-
-/* Read a time as the API writes it; false: not told apart. */
-static bool
-read_time(const char *text, TimestampTz *result)
+/* Read a time as the API writes it. */
+bool
+ig_scan_read_time(const char *text, TimestampTz *result)
 {
 	int			year,
 				month,
@@ -103,14 +101,11 @@ turn_page(IgScan *scan, const IgOrder *order, const IgApiAnswer *answer)
 		scan->listed = answer->nitems == 0 || (answer->total >= 0 && scan->seen >= answer->total) ||
 			(!scan->disordered && order->falls && order->last < scan->since);
 	}
-	if (!scan->listed && scan->pages_read >= MAX_PAGES)
-	{
-		ereport(WARNING,
-				(errmsg("ignisign: calls with unknown outcome on server \"%s\" cannot be looked for: the list of requests has more than %d pages",
-						NameStr(scan->lane->server), MAX_PAGES),
-				 errhint("Look for them in the console, and tell with ignisign_resolve().")));
-		scan->failed = true;
-	}
+
+	if (answer->nitems == 0 && scan->seen < answer->total)
+		scan->gap = "the list ends before its total";
+	if (!scan->listed && scan->pages_read >= ig_max_response_pages)
+		scan->bound = "ignisign.max_response_pages";
 }
 
 /*
@@ -127,6 +122,33 @@ ig_scan_heed_clock(IgScan *scan, const IgTransfer *transfer)
 		scan->since -= (ours - theirs) * USECS_PER_SEC;
 }
 
+/* Take an entry of the list that may be one of ours. */
+static void
+add_candidate(IgScan *scan, const IgApiListItem *item, TimestampTz created)
+{
+	char		id[IG_OBJECT_ID_SIZE];
+	IgCandidate *candidate;
+	bool		found;
+
+	if (item->signature_request_id == NULL || !ig_api_valid_object_id(item->signature_request_id))
+	{
+		scan->gap = "an entry of the list has no id";
+		return;
+	}
+	strlcpy(id, item->signature_request_id, sizeof(id));
+
+	/* One may be listed twice, because a page moved on between two reads. */
+	candidate = hash_search(scan->candidates, id, HASH_ENTER, &found);
+	if (found)
+		return;
+	candidate->created = created;
+	candidate->tries = 0;
+	candidate->taker = NULL;
+	ig_likeness_of_entry(&candidate->likeness, item->title);
+	candidate->likeness.undated = created == 0;
+	scan->fresh = lappend(scan->fresh, candidate);
+}
+
 /* A page of the list has come. */
 void
 ig_scan_take_page(IgScan *scan, const IgApiAnswer *answer)
@@ -138,25 +160,16 @@ ig_scan_take_page(IgScan *scan, const IgApiAnswer *answer)
 	for (int i = 0; i < answer->nitems; i++)
 	{
 		const IgApiListItem *item = &answer->items[i];
-		TimestampTz created;
-		char	   *title;
+		TimestampTz created = 0;
 
-		if (read_time(item->created_at, &created))
+		CHECK_FOR_INTERRUPTS();
+		if (ig_scan_read_time(item->created_at, &created))
 		{
 			follow_order(&order, created);
 			if (created < scan->since)
 				continue;
 		}
-		title = item->title ? ig_likeness_title(item->title) : NULL;
-		if (title != NULL && item->signature_request_id != NULL &&
-			bsearch(&title, scan->likely_titles, scan->ntitles, sizeof(char *), ig_scan_compare_strings))
-		{
-			IgCandidate *candidate = palloc0(sizeof(IgCandidate));
-
-			candidate->id = pstrdup(item->signature_request_id);
-			candidate->likeness.title = title;
-			scan->candidates = lappend(scan->candidates, candidate);
-		}
+		add_candidate(scan, item, created);
 	}
 	MemoryContextSwitchTo(old);
 	turn_page(scan, &order, answer);

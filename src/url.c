@@ -1,7 +1,7 @@
 /*-------------------------------------------------------------------------
  *
  * url.c
- *	  Which base URLs of the API are taken.
+ *	  Which base URLs of the API are taken, and which are the same.
  *
  * libcurl takes the URL apart, as it will when calls are made; nothing here
  * knows of PostgreSQL.
@@ -11,7 +11,9 @@
 #include "url.h"
 
 #include <arpa/inet.h>
+#include <ctype.h>
 #include <curl/curl.h>
+#include <stdio.h>
 #include <string.h>
 #include <strings.h>
 
@@ -76,4 +78,50 @@ ig_url_problem(const char *url, bool allow_http, bool *is_http)
 	curl_free(host);
 	curl_url_cleanup(parsed);
 	return problem;
+}
+
+/* Take what can be left out from host and path. */
+static void
+shorten(char *host, char *path)
+{
+	size_t		length = strlen(host);
+
+	for (char *c = host; *c; c++)
+		*c = (char) tolower((unsigned char) *c);
+	if (length > 1 && host[length - 1] == '.')
+		host[length - 1] = '\0';
+	length = 0;
+	for (const char *c = path; *c; c++)
+	{
+		if (*c != '/' || (c[1] != '/' && c[1] != '\0'))
+			path[length++] = *c;
+	}
+	path[length] = '\0';
+}
+
+/* Write a base URL in its normal form. */
+bool
+ig_url_normalize(const char *url, char *result, size_t size)
+{
+	CURLU	   *parsed = curl_url();
+	char	   *host = NULL;
+	char	   *port = NULL;
+	char	   *path = NULL;
+	bool		done = false;
+
+	if (parsed != NULL && curl_url_set(parsed, CURLUPART_URL, url, 0) == CURLUE_OK &&
+		curl_url_get(parsed, CURLUPART_HOST, &host, 0) == CURLUE_OK &&
+		curl_url_get(parsed, CURLUPART_PATH, &path, CURLU_URLDECODE) == CURLUE_OK)
+	{
+		if (curl_url_get(parsed, CURLUPART_PORT, &port, CURLU_NO_DEFAULT_PORT) != CURLUE_OK)
+			port = NULL;
+		shorten(host, path);
+		done = snprintf(result, size, "%s%s%s%s", is_loopback_host(host) ? "localhost" : host,
+						port ? ":" : "", port ? port : "", path) < (int) size;
+	}
+	curl_free(host);
+	curl_free(port);
+	curl_free(path);
+	curl_url_cleanup(parsed);
+	return done;
 }

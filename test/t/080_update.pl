@@ -74,7 +74,7 @@ my $still = <<~SQL;
 		SELECT concat_ws('/', c.id, c.request, c.state, c.attempts) FROM ignisign.call c WHERE state <> 'sending') t (row)
 	SQL
 
-$sandbox->fault('one-call-sign share=1 delay=3000');
+$sandbox->fault('one-call-sign share=1 delay=10000');
 my @flying = map { value(sign_sql('Flying', "f$_\@example.com")) } 1 .. 5;
 ok(wait_for($node, "SELECT count(*) = 5 FROM ignisign.call WHERE state = 'sending'"), 'calls are under way');
 my $before = value($still);
@@ -148,6 +148,31 @@ is_deeply(\%count, { Done => 1, Lost => 1, Open => 1, Pending => 1, Dead => 1, F
 $sandbox->sign(value("SELECT signature_request_id FROM ignisign_status('$open')"));
 is(value("SELECT ignisign_wait('$open', 'PROOF', '60 s')"), 't', 'an open one is completed');
 ok(wait_for($node, "SELECT count(*) = 1 FROM told WHERE request = '$open'"), 'the callback is called');
+
+# ---- Requests of 1.0 that share an id ----
+
+value('CREATE DATABASE shared');
+value("CREATE EXTENSION ignisign VERSION '1.0'", 'shared');
+my %twin = map { $_ => sprintf '01900000-0000-7000-8000-%012d', $_ } 1 .. 3;
+value(<<~SQL, 'shared');
+	INSERT INTO ignisign.request (id, owner, server, title, signature_method, delivery, signer_count, signed_count, signature_request_id, status, sent_at, closed_at)
+	SELECT ('01900000-0000-7000-8000-00000000000' || n)::uuid, current_user, 's' || n, 'Twin ' || n, 'SIMPLE_STD', CASE n WHEN 3 THEN 'imported' ELSE 'one-call' END,
+		1, 1, '67a1c0de0000000000000001', 'COMPLETED', now() - n * interval '1 hour', CASE n WHEN 3 THEN NULL ELSE now() END FROM generate_series(1, 3) n (n);
+	INSERT INTO ignisign.event (request, source, kind) VALUES ('$twin{1}', 'api', 'sent'), ('$twin{2}', 'reconcile', 'sent');
+	INSERT INTO ignisign.signer (request, n, email, signer_id, signed_at) SELECT id, 1, 'ann\@example.com', 'x', now() FROM ignisign.request;
+	INSERT INTO ignisign.proof (request, document, proof_type, content, sha256, size) SELECT id, 1, 'SIGNED_DATA', 'x', 'x', 1 FROM ignisign.request;
+	INSERT INTO ignisign.call (request, operation, owner, server, state) SELECT id, 'context', owner, server, 'dead' FROM ignisign.request
+	SQL
+value('ALTER EXTENSION ignisign UPDATE', 'shared');
+my $state = "SELECT state, signature_request_id, sent_at IS NOT NULL, status, signed, proofs, (SELECT count(*) FROM ignisign.signer s WHERE s.request = r.id AND signed_at IS NOT NULL) FROM ignisign.requests r WHERE id =";
+is(value("$state '$twin{1}'", 'shared'), 'closed|67a1c0de0000000000000001|t|COMPLETED|1|1|1', 'the one whose own response had the id keeps it');
+is(value("$state '$twin{2}'", 'shared'), 'unknown||f||0|0|0', 'of another one the outcome is unknown');
+is(value("SELECT string_agg(operation || ' ' || state || ' ' || run_at, ' ') FROM ignisign.call WHERE request = '$twin{2}'", 'shared'), 'one-call-sign unknown infinity', 'and only a person decides');
+like(value("SELECT last_error FROM ignisign.requests WHERE id = '$twin{2}'", 'shared'), qr/signature request 67a1c0de0000000000000001 belongs to another request: decide with ignisign_resolve/, 'which the request says');
+is(value("$state '$twin{3}'", 'shared'), 'closed||t||0|1|1', 'an imported one is closed');
+value("SELECT ignisign_resolve('$twin{2}', '67A1C0DE0000000000000002')", 'shared');
+is(value("SELECT signature_request_id FROM ignisign.requests WHERE id = '$twin{2}'", 'shared'), '67a1c0de0000000000000002', 'a person gives an id of its own');
+value('DROP DATABASE shared WITH (FORCE)');
 
 # ---- A dump of 1.0 ----
 
