@@ -3,13 +3,17 @@
  * answers.c
  *	  What has come back is applied, in the worker's transaction.
  *
- * An answer that cannot be applied fails alone: the turn's answers are applied
- * together in a subtransaction and, if that fails, one by one.
+ * A turn's responses are applied together in a subtransaction.  If that fails, they are
+ * applied one by one, and each fails alone.  A response that meets trouble that passes, such
+ * as a lock or a full disk, is held in memory and applied again.  What cannot be applied
+ * for good is recorded with its call; if even that fails, only the call's row is
+ * written; and if that fails, the response is held, too.
  *
  *-------------------------------------------------------------------------
  */
 #include "ignisign.h"
 
+#include "utils/fmgrprotos.h"
 #include "utils/memutils.h"
 
 #include "answers.h"
@@ -24,10 +28,13 @@
 #include "session.h"
 #include "signing_session.h"
 #include "staged.h"
+#include "trouble.h"
 #include "webhook.h"
 
 /* The delay of a call that only a person settles. */
 #define FOR_EVER			PG_INT64_MAX
+/* A response that waits for a lock is logged when it has failed this many times. */
+#define QUIET_TRIES			4
 
 /* What an attempt came to, for the log. */
 static const char *
@@ -51,6 +58,67 @@ outcome_name(IgVerdict verdict)
 	return "done";
 }
 
+/* Have ignisign_stats() show local trouble of a call. */
+static void
+count_trouble(IgFlight *flight, const char *text)
+{
+	IgCounters *counters = flight->lane->gate->counters;
+
+	ig_counters_begin(counters);
+	ig_counters_error(counters, NameStr(flight->call.owner), text, GetCurrentTimestamp());
+	ig_counters_end(counters);
+}
+
+/* The status of a request, and why it cannot be applied. */
+typedef struct Refused
+{
+	IgSeen	   *seen;
+	const IgTrouble *trouble;
+	bool		noted;
+} Refused;
+
+/* Apply a status. */
+static void
+apply_status(void *arg)
+{
+	ig_apply_statuses(((const Refused *) arg)->seen, 1, "poll");
+}
+
+/* Note why it cannot be applied. */
+static void
+note_status(void *arg)
+{
+	Refused    *refused = arg;
+
+	refused->noted = ig_queue_add_refused(refused->seen->request, IG_OP_CONTEXT,
+										  refused->trouble->sqlstate, refused->trouble->text);
+}
+
+/*
+ * Apply statuses one by one.  A request that refuses its status gets a dead call that
+ * says why; each refresh tries to apply it again.
+ */
+static void
+apply_singly(IgFlight *flight, IgSeen *seen, int n)
+{
+	for (int i = 0; i < n; i++)
+	{
+		IgTrouble	trouble;
+		IgTrouble	ignored;
+		Refused		refused = {&seen[i], &trouble, false};
+
+		/* What waits for a lock, the next refresh tells. */
+		if (ig_try(apply_status, &refused, IG_SHORT_PATIENCE, &trouble) || trouble.passes)
+			continue;
+		(void) ig_try(note_status, &refused, IG_SHORT_PATIENCE, &ignored);
+		count_trouble(flight, trouble.text);
+		if (refused.noted)
+			ereport(WARNING,
+					(errmsg("ignisign: the status %s of request %s could not be applied: %s", seen[i].status,
+							DatumGetCString(DirectFunctionCall1(uuid_out, UUIDPGetDatum(seen[i].request))), trouble.text)));
+	}
+}
+
 /* A request of a refresh, with the API's id. */
 typedef struct Asked
 {
@@ -67,7 +135,7 @@ compare_asked(const void *a, const void *b)
 
 /* Apply the statuses of a refresh: of what was asked for, the first of each. */
 static void
-apply_refresh(IgFlight *flight)
+apply_refresh(IgFlight *flight, bool singly)
 {
 	const IgBatch *batch = flight->batch;
 	Asked	   *asked = palloc(Max(batch->n, 1) * sizeof(Asked));
@@ -89,7 +157,10 @@ apply_refresh(IgFlight *flight)
 		seen[n++].status = status->status;
 		found->i = -1;
 	}
-	ig_apply_statuses(seen, n, "poll");
+	if (singly)
+		apply_singly(flight, seen, n);
+	else
+		ig_apply_statuses(seen, n, "poll");
 }
 
 /* Apply the answer of a flight that was a success. */
@@ -146,7 +217,7 @@ apply_success(IgFlight *flight, IgSent *sent, int *nsent)
 			ig_signing_session_keep(&flight->call, &flight->answer);
 			break;
 		case IG_OP_STATUS:
-			apply_refresh(flight);
+			apply_refresh(flight, flight->refused);
 			break;
 		case IG_OP_CONTEXT:
 			if (ig_apply_context(&flight->call, &flight->answer, flight->lane->account))
@@ -189,6 +260,7 @@ make_reschedule(IgFlight *flight, TimestampTz now)
 	item.http_status = flight->transfer ? flight->transfer->http_status : 0;
 	item.code = flight->code;
 	item.error = flight->error;
+	item.waited = flight->refused;
 	switch (decision->verdict)
 	{
 		case IG_RECONCILE:
@@ -217,8 +289,7 @@ apply_all(IgFlight **flights, int n)
 	TimestampTz now = GetCurrentTimestamp();
 	IgSent	   *sent = palloc(n * sizeof(IgSent));
 	const IgCall **done = palloc(n * sizeof(IgCall *));
-	const IgCall **dead = palloc(n * sizeof(IgCall *));
-	const char **dead_errors = palloc(n * sizeof(char *));
+	IgDead	   *dead = palloc(n * sizeof(IgDead));
 	IgReschedule *left = palloc(n * sizeof(IgReschedule));
 	IgAttempt  *attempts = palloc0(n * sizeof(IgAttempt));
 	int			nsent = 0;
@@ -244,8 +315,9 @@ apply_all(IgFlight **flights, int n)
 				left[nleft++] = make_reschedule(flight, now);
 			if (flight->decision.verdict == IG_DEAD)
 			{
-				dead[ndead] = &flight->call;
-				dead_errors[ndead++] = flight->error;
+				dead[ndead].request = &flight->call.request;
+				dead[ndead].operation = ig_api_operation_name(flight->call.operation);
+				dead[ndead++].error = flight->error;
 			}
 		}
 		if (flight->transfer)
@@ -266,7 +338,7 @@ apply_all(IgFlight **flights, int n)
 	ig_apply_sent(sent, nsent, "api");
 	ig_queue_finish(done, ndone);
 	ig_queue_reschedule(left, nleft);
-	ig_apply_dead(dead, dead_errors, ndead);
+	ig_apply_dead(dead, ndead);
 	ig_queue_log(attempts, nattempts);
 }
 
@@ -287,96 +359,165 @@ apply_some(void *arg)
 }
 
 /*
- * Apply in a subtransaction; returns the error, or NULL.  Who has locked rows of
- * theirs, and does not go on, is not waited for: *locked is set.  What a response
- * makes of its flight's decision is undone with the rest, so that the next try
- * applies the response again.
+ * Apply in a subtransaction.  If that fails, what a response has made of its flight's
+ * decision is undone with the rest, so that the next try applies the response again.
  */
-static ErrorData *
-try_apply(IgFlight **flights, int n, const char *patience, bool *locked)
+static bool
+try_apply(IgFlight **flights, int n, const char *patience, IgTrouble *trouble)
 {
 	Finished	some = {flights, n};
 	IgDecision *decisions = palloc(n * sizeof(IgDecision));
 	const char **errors = palloc(n * sizeof(char *));
-	ErrorData  *error;
 
 	for (int i = 0; i < n; i++)
 	{
 		decisions[i] = flights[i]->decision;
 		errors[i] = flights[i]->error;
 	}
-	error = ig_session_try(apply_some, &some, patience);
-	for (int i = 0; error != NULL && i < n; i++)
+	if (ig_try(apply_some, &some, patience, trouble))
+		return true;
+	for (int i = 0; i < n; i++)
 	{
 		flights[i]->decision = decisions[i];
 		flights[i]->error = errors[i];
 	}
-
-	*locked = error != NULL && error->sqlerrcode == ERRCODE_LOCK_NOT_AVAILABLE;
-	if (error != NULL && error->message == NULL)
-		error->message = pstrdup("unknown error");
-	return error;
+	return false;
 }
 
-/* This answer cannot be applied: what follows depends on the operation. */
+/* Have the response wait; the worker keeps it, and applies it again. */
 static void
-refuse_answer(IgFlight *flight, const ErrorData *error)
+hold(IgFlight *flight, const IgTrouble *trouble)
 {
-	IgOutcome	outcome;
-	IgPolicy	policy = ig_flight_policy();
-
-	ereport(WARNING,
-			(errmsg("ignisign: an answer to the call %lld could not be applied: %s",
-					(long long) flight->call.id, error->message),
-			 errdetail("What the call becomes is shown in ignisign.call.")));
-	memset(&outcome, 0, sizeof(outcome));
-	outcome.reach = IG_REACH_BAD_ANSWER;
-	outcome.retry_after = -1;
-	outcome.repeatable = ig_api_repeatable(flight->call.operation);
-	outcome.traceable = ig_api_traceable(flight->call.operation);
-	outcome.attempts = flight->call.attempts;
-	outcome.max_attempts = ig_lane_max_attempts(flight->lane);
-	flight->decision = ig_policy_decide(&outcome, &policy, 0);
-	flight->error = MemoryContextStrdup(flight->context, error->message);
-
-	/*
-	 * The API has taken the request, under an id that is another one's.  A scan
-	 * would not find it, and have it sent again.
-	 */
-	if (flight->call.operation == IG_OP_ONE_CALL_SIGN && error->sqlerrcode == ERRCODE_UNIQUE_VIOLATION)
+	/* A lock is gone soon, as a rule. */
+	if (++flight->tries == (trouble->locked ? QUIET_TRIES : 1))
 	{
-		flight->decision.verdict = IG_RECONCILE;
-		flight->decision.delay = FOR_EVER;
-		flight->error = MemoryContextStrdup(flight->context, psprintf("sent, but %s: decide with ignisign_resolve()",
-																	  error->message));
+		ereport(LOG,
+				(errmsg("ignisign: the response to %s waits to be applied: %s",
+						ig_call_name(&flight->call), trouble->text)));
+		count_trouble(flight, trouble->text);
 	}
+	flight->held = true;
+	flight->next_try = ig_trouble_next_try(flight->tries, GetCurrentTimestamp());
 }
 
-/* Apply what has come back; each answer fails, or is held, alone. */
+/* Store the API's id of a request to sign, and nothing else. */
+static void
+store_id(void *arg)
+{
+	const IgFlight *flight = arg;
+
+	ig_apply_id(&flight->call.request, flight->answer.signature_request_id);
+}
+
+/*
+ * The API has carried the call out, and that cannot be recorded.  A request to sign
+ * stays in doubt, with its id if that can be stored: it is looked for, and never sent
+ * again.  Any other call is dead; if it must not be repeated, it cannot be retried.
+ */
+static void
+refuse_response(IgFlight *flight, const IgTrouble *trouble)
+{
+	bool		traceable = ig_api_traceable(flight->call.operation);
+	const char *id = traceable ? flight->answer.signature_request_id : NULL;
+	IgTrouble	ignored;
+	char	   *error;
+
+	flight->refused = true;
+	flight->decision.verdict = traceable ? IG_RECONCILE : IG_DEAD;
+	flight->decision.delay = traceable ? ig_refused_delay(flight->call.waits) : 0;
+	if (id != NULL && trouble->id_taken)
+	{
+		/* A scan would not find the request, and have it sent again. */
+		flight->decision.delay = FOR_EVER;
+		error = psprintf("sent, but %s: decide with ignisign_resolve()", trouble->text);
+	}
+	else if (id != NULL)
+	{
+		(void) ig_try(store_id, flight, IG_SHORT_PATIENCE, &ignored);
+		error = psprintf("it is at Ignisign as signature request %s, but that cannot be recorded here: %s", id, trouble->text);
+	}
+	else
+		error = psprintf("the response of Ignisign cannot be recorded here: %s", trouble->text);
+	flight->code = MemoryContextStrdup(flight->context, trouble->sqlstate);
+	flight->error = MemoryContextStrdup(flight->context, error);
+	count_trouble(flight, error);
+	ereport(WARNING,
+			(errmsg("ignisign: the response to %s could not be applied: %s", ig_call_name(&flight->call), trouble->text),
+			 id != NULL ? errdetail("It is at Ignisign as signature request %s.", id) : 0,
+			 errhint("ignisign.call shows what becomes of the call.")));
+}
+
+/* Record what becomes of the call, without its attempt and its event. */
+static void
+record_call(void *arg)
+{
+	IgReschedule item = make_reschedule(arg, GetCurrentTimestamp());
+
+	ig_queue_reschedule(&item, 1);
+}
+
+/*
+ * The response to a call of the worker's own cannot be recorded.  A scan takes it all
+ * the same; of a refresh, each status fails alone.
+ */
+static void
+apply_own(IgFlight *flight, const IgTrouble *trouble)
+{
+	IgTrouble	ignored;
+
+	flight->refused = true;
+	if (flight->batch == NULL)
+		ereport(WARNING,
+				(errmsg("ignisign: the response to %s could not be recorded: %s",
+						ig_call_name(&flight->call), trouble->text)));
+	else if (!try_apply(&flight, 1, IG_SHORT_PATIENCE, &ignored) && flight->decision.verdict == IG_DONE)
+		apply_refresh(flight, true);
+}
+
+/* Apply one response, which fails alone. */
+static void
+apply_one(IgFlight *flight)
+{
+	IgTrouble	trouble;
+
+	flight->held = false;
+	if (try_apply(&flight, 1, IG_SHORT_PATIENCE, &trouble))
+		return;
+	if (!trouble.passes && flight->call.id == 0)
+	{
+		apply_own(flight, &trouble);
+		return;
+	}
+	if (!trouble.passes && flight->decision.verdict == IG_DONE)
+	{
+		refuse_response(flight, &trouble);
+		if (try_apply(&flight, 1, IG_SHORT_PATIENCE, &trouble))
+			return;
+	}
+	if (!trouble.passes && flight->decision.verdict != IG_DONE &&
+		ig_try(record_call, flight, IG_SHORT_PATIENCE, &trouble))
+		return;
+	hold(flight, &trouble);
+}
+
+/* Apply what has come back; each response fails, or waits, alone. */
 void
 ig_answers_apply(IgFlight **flights, int n)
 {
-	ErrorData  *error;
-	bool		locked;
+	IgFlight  **fresh = palloc(Max(n, 1) * sizeof(IgFlight *));
+	IgTrouble	trouble;
+	int			nfresh = 0;
 
 	for (int i = 0; i < n; i++)
 	{
 		ig_flight_localize(flights[i]);
-		flights[i]->held = false;
+		if (flights[i]->tries == 0)
+			fresh[nfresh++] = flights[i];
+		else
+			apply_one(flights[i]);
 	}
-	if (n == 0 || try_apply(flights, n, IG_LOCK_PATIENCE, &locked) == NULL)
+	if (nfresh == 0 || try_apply(fresh, nfresh, IG_LOCK_PATIENCE, &trouble))
 		return;
-	for (int i = 0; i < n; i++)
-	{
-		IgFlight   *flight = flights[i];
-
-		if ((error = try_apply(&flight, 1, IG_SHORT_PATIENCE, &flight->held)) == NULL || flight->held)
-			continue;
-		refuse_answer(flight, error);
-		if ((error = try_apply(&flight, 1, IG_SHORT_PATIENCE, &flight->held)) != NULL && !flight->held)
-			ereport(ERROR,
-					(errmsg("ignisign: could not record the outcome of the call %lld: %s",
-							(long long) flight->call.id, error->message),
-					 errhint("The worker starts again, and looks for what became of the calls that were under way.")));
-	}
+	for (int i = 0; i < nfresh; i++)
+		apply_one(fresh[i]);
 }

@@ -13,8 +13,8 @@
 #include "flight.h"
 
 /*
- * Apply the outcomes of flights that were digested.  Each fails alone, and is
- * then refused; one that waits for a lock is held, and is to be applied again.
+ * Apply the outcomes of flights that were digested.  Each fails alone.  One that waits
+ * for trouble to pass is held, and is to be applied again at its next_try.
  */
 extern void ig_answers_apply(IgFlight **flights, int n);
 

@@ -97,7 +97,8 @@ ig_apply_claim_ids(const Datum *values)
 					(errcode(ERRCODE_UNIQUE_VIOLATION),
 					 errmsg("signature request %s belongs to another request already",
 							ig_spi_text(i, 2, CurrentMemoryContext)),
-					 errdetail("It is that of request %s.", DatumGetCString(DirectFunctionCall1(uuid_out, rows[i])))));
+					 errdetail("It is that of request %s.", DatumGetCString(DirectFunctionCall1(uuid_out, rows[i]))),
+					 err_generic_string(PG_DIAG_CONSTRAINT_NAME, IG_ID_INDEX)));
 	}
 	value = ig_array(UUIDOID, rows, NULL, n);
 	ig_spi_execute(&drop, &value, NULL);
@@ -275,7 +276,7 @@ ig_apply_proof(const IgCall *call, IgTransfer *transfer)
 
 /* Calls were refused for good, or given up. */
 void
-ig_apply_dead(const IgCall *const *calls, const char *const *errors, int n)
+ig_apply_dead(const IgDead *dead, int n)
 {
 	static IgStatement apply = {
 		.sql = "INSERT INTO ignisign.event (request, source, kind, value, detail) "
@@ -286,6 +287,7 @@ ig_apply_dead(const IgCall *const *calls, const char *const *errors, int n)
 	};
 	Datum	   *requests = palloc(Max(n, 1) * sizeof(Datum));
 	const char **operations = palloc(Max(n, 1) * sizeof(char *));
+	const char **errors = palloc(Max(n, 1) * sizeof(char *));
 	Datum		values[3];
 	uint64		rows;
 
@@ -293,8 +295,9 @@ ig_apply_dead(const IgCall *const *calls, const char *const *errors, int n)
 		return;
 	for (int i = 0; i < n; i++)
 	{
-		requests[i] = UUIDPGetDatum(&calls[i]->request);
-		operations[i] = ig_api_operation_name(calls[i]->operation);
+		requests[i] = UUIDPGetDatum(dead[i].request);
+		operations[i] = dead[i].operation;
+		errors[i] = dead[i].error;
 	}
 	SPI_connect();
 	values[0] = ig_array(UUIDOID, requests, NULL, n);
@@ -303,5 +306,22 @@ ig_apply_dead(const IgCall *const *calls, const char *const *errors, int n)
 	rows = ig_spi_execute(&apply, values, NULL);
 	for (uint64 i = 0; i < rows; i++)
 		notify(ig_spi_text(i, 1, CurrentMemoryContext), "dead", NULL, NULL);
+	SPI_finish();
+}
+
+/* Store the API's id of a request. */
+void
+ig_apply_id(const pg_uuid_t *request, const char *signature_request_id)
+{
+	static IgStatement store = {
+		.sql = "UPDATE ignisign.request SET signature_request_id = $2 WHERE id = $1 AND signature_request_id IS NULL AND sent_at IS NULL",
+		.types = {UUIDOID, TEXTOID}
+	};
+	Datum		values[2];
+
+	values[0] = UUIDPGetDatum(request);
+	values[1] = CStringGetTextDatum(signature_request_id);
+	SPI_connect();
+	ig_spi_execute(&store, values, NULL);
 	SPI_finish();
 }

@@ -50,6 +50,18 @@ extern void ig_apply_status_of_context(const IgSeen *seen);
 extern bool ig_apply_context(const IgCall *call, const IgApiAnswer *answer,
 							 const IgAccount *account);
 extern void ig_apply_proof(const IgCall *call, IgTransfer *transfer);
-extern void ig_apply_dead(const IgCall *const *calls, const char *const *errors, int n);
+
+/* A call that was refused for good, or given up. */
+typedef struct IgDead
+{
+	const pg_uuid_t *request;
+	const char *operation;
+	const char *error;
+} IgDead;
+
+extern void ig_apply_dead(const IgDead *dead, int n);
+
+/* Store the API's id of a request that is in doubt. */
+extern void ig_apply_id(const pg_uuid_t *request, const char *signature_request_id);
 
 #endif							/* IGNISIGN_APPLY_H */

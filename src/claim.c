@@ -7,8 +7,10 @@
  */
 #include "ignisign.h"
 
+#include "utils/fmgrprotos.h"
 #include "utils/memutils.h"
 
+#include "apply.h"
 #include "claim.h"
 #include "flight.h"
 #include "lanes.h"
@@ -16,6 +18,10 @@
 #include "reconcile.h"
 #include "refresh.h"
 #include "session.h"
+#include "trouble.h"
+
+/* A lock that keeps calls from being taken is logged when it has done so this many times. */
+#define QUIET_FAILURES		4
 
 static List *scans = NIL;		/* in TopMemoryContext */
 
@@ -27,12 +33,75 @@ ig_look_again(TimestampTz *next, TimestampTz at)
 		*next = at;
 }
 
+/* What a scan is to do. */
+typedef struct ScanStep
+{
+	IgLane	   *lane;
+	IgScan	   *scan;
+	TimestampTz now;
+	TimestampTz when;
+	bool		over;
+	List	   *calls;
+} ScanStep;
+
+/* Settle an account's calls whose id is known. */
+static void
+settle_identified(void *arg)
+{
+	const ScanStep *step = arg;
+
+	ig_scan_settle_identified(step->lane, step->now);
+}
+
+/* Begin a scan. */
+static void
+begin_scan(void *arg)
+{
+	ScanStep   *step = arg;
+
+	step->scan = ig_scan_begin(step->lane, step->now);
+}
+
+/* Go on with a scan. */
+static void
+go_on_with_scan(void *arg)
+{
+	ScanStep   *step = arg;
+
+	step->calls = ig_scan_next(step->scan, step->now, &step->when, &step->over);
+}
+
+/* Begin to look for the calls of an account that are in doubt, and due. */
+static void
+look_for_account(IgLane *lane, TimestampTz now, TimestampTz *next)
+{
+	ScanStep	step = {.lane = lane,.now = now};
+	IgTrouble	trouble;
+	TimestampTz again;
+
+	if (!ig_try(settle_identified, &step, IG_SHORT_PATIENCE, &trouble))
+		ig_scan_put_off_account(lane, &trouble, now);
+	else if (!ig_lane_may_send(lane, now, &again))
+	{
+		ig_lane_note(lane, now);
+		ig_look_again(next, again);
+	}
+	else if (!ig_try(begin_scan, &step, IG_SHORT_PATIENCE, &trouble))
+		ig_scan_put_off_account(lane, &trouble, now);
+	else if (step.scan != NULL)
+	{
+		MemoryContext old = MemoryContextSwitchTo(TopMemoryContext);
+
+		scans = lappend(scans, step.scan);
+		MemoryContextSwitchTo(old);
+	}
+}
+
 /* Take what is next of the scans, and begin new ones where it is time. */
 static void
 claim_scans(List **flights, TimestampTz now, TimestampTz *next)
 {
 	IgDue	   *due;
-	TimestampTz again;
 	int			ndue;
 	ListCell   *lc;
 
@@ -40,42 +109,32 @@ claim_scans(List **flights, TimestampTz now, TimestampTz *next)
 	for (int i = 0; i < ndue; i++)
 	{
 		IgLane	   *lane = ig_lane(NameStr(due[i].server), NameStr(due[i].owner));
-		IgScan	   *scan;
 
 		if (lane->scanning)
 			continue;
-		if (due[i].run_at > now)
-		{
-			/* One that only a person settles is never due. */
-			if (!TIMESTAMP_IS_NOEND(due[i].run_at))
-				ig_look_again(next, due[i].run_at);
+		/* A call that only a person settles is never due. */
+		if (TIMESTAMP_IS_NOEND(due[i].run_at))
 			continue;
-		}
-		if (!ig_lane_may_send(lane, now, &again))
-		{
-			ig_lane_note(lane, now);
-			ig_look_again(next, again);
-			continue;
-		}
-		scan = ig_scan_begin(lane, now);
-		if (scan != NULL)
-		{
-			MemoryContext old = MemoryContextSwitchTo(TopMemoryContext);
-
-			scans = lappend(scans, scan);
-			MemoryContextSwitchTo(old);
-		}
+		if (due[i].run_at <= now && lane->scan_at <= now)
+			look_for_account(lane, now, next);
+		if (!lane->scanning && (due[i].run_at > now || lane->scan_at > now))
+			ig_look_again(next, Max(due[i].run_at, lane->scan_at));
 	}
 
 	foreach(lc, scans)
 	{
-		bool		over;
-		TimestampTz when;
-		List	   *calls = ig_scan_next(lfirst(lc), now, &when, &over);
+		ScanStep	step = {.scan = lfirst(lc),.now = now};
+		IgTrouble	trouble;
 
-		ig_look_again(next, when);
-		*flights = list_concat(*flights, calls);
-		if (over)
+		if (!ig_try(go_on_with_scan, &step, IG_LOCK_PATIENCE, &trouble))
+		{
+			ig_scan_fail(step.scan, &trouble);
+			ig_look_again(next, TimestampTzPlusMilliseconds(now, IG_LOCKED_PAUSE));
+			continue;
+		}
+		ig_look_again(next, step.when);
+		*flights = list_concat(*flights, step.calls);
+		if (step.over)
 		{
 			scans = foreach_delete_current(scans, lc);
 
@@ -118,6 +177,115 @@ create_flight(const IgCall *call, IgDue *due, int ndue)
 	return due[i].limit-- > 0 ? ig_flight_create(call, lane) : ig_flight_create_ahead(call, lane);
 }
 
+/* What is to be claimed. */
+typedef struct Claim
+{
+	const IgDue *due;
+	int			ndue;
+	TimestampTz now;
+	const IgCallKey *key;		/* of one call */
+	const IgTrouble *trouble;	/* why it cannot be claimed */
+	IgCall	   *calls;
+	int			n;
+} Claim;
+
+/* Claim all. */
+static void
+claim_all(void *arg)
+{
+	Claim	   *claim = arg;
+
+	claim->calls = ig_queue_claim(claim->due, claim->ndue, claim->now, &claim->n);
+}
+
+/* Claim one call. */
+static void
+claim_one(void *arg)
+{
+	Claim	   *claim = arg;
+
+	claim->calls = ig_queue_claim_one(claim->key, claim->now);
+}
+
+/* Have a call that cannot be claimed be dead. */
+static void
+refuse_call(void *arg)
+{
+	const Claim *claim = arg;
+	char	   *operation = ig_queue_refuse(claim->key, claim->trouble->sqlstate, claim->trouble->text);
+	IgDead		dead = {&claim->key->request, operation, claim->trouble->text};
+
+	if (operation != NULL)
+		ig_apply_dead(&dead, 1);
+}
+
+/* A call cannot be claimed. */
+static void
+refuse_claim(Claim *claim, const IgTrouble *trouble)
+{
+	static int64 warned = 0;	/* that the row cannot be changed */
+	IgTrouble	other;
+	bool		done;
+
+	claim->trouble = trouble;
+	done = ig_try(refuse_call, claim, IG_SHORT_PATIENCE, &other);
+	if (!done && warned == claim->key->id)
+		return;
+	warned = done ? 0 : claim->key->id;
+	ereport(WARNING,
+			(errmsg("ignisign: the call %lld of request %s could not be taken: %s", (long long) claim->key->id,
+					DatumGetCString(DirectFunctionCall1(uuid_out, UUIDPGetDatum(&claim->key->request))), trouble->text),
+			 done ? errdetail("It is dead. Nothing of it has been sent.") :
+			 errdetail("That could not be recorded with the call: %s", other.text)));
+}
+
+/*
+ * Claim what is due.  Where one call is in the way, such as a damaged row, all are
+ * claimed one by one, and that call is dead.
+ */
+static IgCall *
+try_claim(const IgDue *due, int ndue, TimestampTz now, TimestampTz *next, int *n)
+{
+	static int	failures = 0;
+	Claim		claim = {.due = due,.ndue = ndue,.now = now};
+	IgTrouble	trouble;
+	IgCallKey  *keys;
+	IgCall	   *calls;
+	int			nkeys;
+
+	*n = 0;
+	if (ig_try(claim_all, &claim, IG_LOCK_PATIENCE, &trouble))
+	{
+		failures = 0;
+		*n = claim.n;
+		return claim.calls;
+	}
+	if (trouble.passes)
+	{
+		if (++failures == (trouble.locked ? QUIET_FAILURES : 1))
+			ereport(LOG,
+					(errmsg("ignisign: no call could be taken: %s", trouble.text)));
+		ig_look_again(next, ig_trouble_next_try(failures, now));
+		return NULL;
+	}
+
+	keys = ig_queue_due_keys(due, ndue, now, &nkeys);
+	calls = palloc(Max(nkeys, 1) * sizeof(IgCall));
+	for (int i = 0; i < nkeys; i++)
+	{
+		claim.key = &keys[i];
+		if (ig_try(claim_one, &claim, IG_SHORT_PATIENCE, &trouble))
+		{
+			if (claim.calls != NULL)
+				calls[(*n)++] = *claim.calls;
+		}
+		else if (!trouble.passes)
+			refuse_claim(&claim, &trouble);
+	}
+	ig_look_again(next, TimestampTzPlusMilliseconds(now, IG_LOCKED_PAUSE));
+	return calls;
+}
+
 /* Claim calls of the queue. */
 static void
 claim_calls(List **flights, TimestampTz now, TimestampTz *next)
@@ -155,7 +323,9 @@ claim_calls(List **flights, TimestampTz now, TimestampTz *next)
 	if (nready == 0)
 		return;
 
-	calls = ig_queue_claim(due, nready, now, &n);
+	calls = try_claim(due, nready, now, next, &n);
+	if (calls == NULL)
+		return;
 	if (passed_over(due, nready, calls, n))
 		ig_look_again(next, TimestampTzPlusMilliseconds(now, IG_LOCKED_PAUSE));
 	for (int i = 0; i < n; i++)

@@ -17,6 +17,7 @@
 
 #include "encoding.h"
 #include "flight.h"
+#include "session.h"
 #include "spi.h"
 
 /*
@@ -50,6 +51,7 @@ ig_flight_create_ahead(const IgCall *call, IgLane *lane)
 		flight->call.signer_id = pstrdup(call->signer_id);
 	if (call->args)
 		flight->call.args = pstrdup(call->args);
+	flight->call.code = NULL;
 	MemoryContextSwitchTo(old);
 
 	flight->account_load = lane->loads;
@@ -207,7 +209,7 @@ ig_flight_hungry(const IgFlight *flight)
 	int64		offset;
 	int			length;
 
-	return flight->body != NULL && ig_body_wants(flight->body, &document, &offset, &length);
+	return flight->body != NULL && !flight->failed && ig_body_wants(flight->body, &document, &offset, &length);
 }
 
 /* Read the slice that the body waits for, and let the transfer go on. */
@@ -244,10 +246,63 @@ ig_flight_feed(IgFlight *flight)
 		}
 	}
 	SPI_finish();
-
-	/* A document that is gone leaves the transfer to its time-out. */
-	if (!isnull && flight->transfer)
+	if (isnull)
+		ereport(ERROR,
+				(errcode(ERRCODE_DATA_CORRUPTED),
+				 errmsg("document %d is no longer there", flight->first_document + document)));
+	if (flight->transfer)
 		ig_http_resume(flight->transfer);
+}
+
+/* Some flights. */
+typedef struct Flights
+{
+	IgFlight  **flights;
+	int			n;
+} Flights;
+
+/* Feed those that wait. */
+static void
+feed_some(void *arg)
+{
+	const Flights *some = arg;
+
+	for (int i = 0; i < some->n; i++)
+		ig_flight_feed(some->flights[i]);
+}
+
+/* Feed all; one whose document cannot be read is broken off. */
+void
+ig_flights_feed(IgFlight **flights, int n)
+{
+	Flights		all = {flights, n};
+	IgTrouble	trouble;
+
+	if (n == 0 || ig_try(feed_some, &all, IG_LOCK_PATIENCE, &trouble))
+		return;
+	for (int i = 0; i < n; i++)
+	{
+		Flights		one = {&flights[i], 1};
+
+		if (!ig_flight_hungry(flights[i]) || ig_try(feed_some, &one, IG_SHORT_PATIENCE, &trouble))
+			continue;
+		ig_flight_fail(flights[i], &trouble);
+		ig_http_break_off(flights[i]->transfer, "a document could not be read");
+	}
+}
+
+/* It cannot be built or loaded. */
+void
+ig_flight_fail(IgFlight *flight, const IgTrouble *trouble)
+{
+	flight->failed = true;
+	flight->passes = trouble->passes;
+	flight->code = MemoryContextStrdup(flight->context, trouble->sqlstate);
+	flight->error = MemoryContextStrdup(flight->context, trouble->text);
+	ereport(trouble->passes ? LOG : WARNING,
+			(errmsg("ignisign: %s could not be sent: %s", ig_call_name(&flight->call), trouble->text),
+			 trouble->passes ? errdetail("It waits, and is tried again.") :
+			 errdetail("It is dead. Nothing of it has been carried out.")));
 }
 
 /* Whether bytes can be the proof that was asked for. */
@@ -366,6 +421,17 @@ ig_flight_digest(IgFlight *flight)
 	outcome.max_attempts = ig_lane_max_attempts(flight->lane);
 	policy = ig_flight_policy();
 
+	/* A body that did not leave as a whole cannot have been acted on. */
+	if (flight->failed && (transfer == NULL || transfer->reach == IG_REACH_NOT_SENT))
+	{
+		flight->health = IG_HEALTH_UNKNOWN;
+		flight->decision.verdict = flight->passes ? IG_WAIT : IG_DEAD;
+		flight->decision.burns_attempt = false;
+		flight->decision.delay = ig_policy_local_pause(flight->call.waits + 1, Max(policy.retry_delay, 100),
+													   policy.max_retry_delay, pg_prng_uint64(&pg_global_prng_state));
+		MemoryContextSwitchTo(old);
+		return;
+	}
 	if (transfer == NULL)
 	{
 		/* It cannot be built, now or later, or its account has gone. */

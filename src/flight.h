@@ -17,6 +17,7 @@
 #include "lanes.h"
 #include "policy.h"
 #include "queue.h"
+#include "trouble.h"
 
 /* Several requests whose status is asked for by one call. */
 typedef struct IgBatch
@@ -54,7 +55,14 @@ typedef struct IgFlight
 	bool		localized;		/* its texts are in the database's encoding */
 	IgHealth	health;			/* what it tells of the server */
 	int64		retry_after;	/* ms; -1: the answer does not tell */
-	bool		held;			/* it waits for somebody's lock to be applied */
+
+	/* Local trouble; see ig_flight_fail and answers.c. */
+	bool		failed;			/* it cannot be built or loaded */
+	bool		passes;			/* but that passes */
+	bool		held;			/* its response waits to be applied */
+	bool		refused;		/* its response cannot be applied */
+	int			tries;			/* to apply it that failed, one after another */
+	TimestampTz next_try;
 	bool		judged;			/* what it means for server and account was seen to */
 	const char *error;			/* text for people, or NULL */
 	const char *code;			/* the API's, or NULL */
@@ -79,16 +87,26 @@ extern IgFlight *ig_flight_create_login(IgLane *lane);
 
 /*
  * Read what the flights have to say, and build their requests.  Needs a
- * transaction.  One that cannot be built is left with an error.
+ * transaction.  One that cannot be built is left with an error; the others are not
+ * concerned.
  */
 extern void ig_flights_build(IgFlight **flights, int n);
 
 /* Send it. */
 extern void ig_flight_start(IgFlight *flight);
 
-/* Read the slices of documents that bodies wait for.  Needs a transaction. */
+/* Whether the body waits for a slice of a document. */
 extern bool ig_flight_hungry(const IgFlight *flight);
+
+/*
+ * Read the slice that it waits for; an error is raised.  The second one reads those of
+ * many flights, of which each fails alone.  Need a transaction.
+ */
 extern void ig_flight_feed(IgFlight *flight);
+extern void ig_flights_feed(IgFlight **flights, int n);
+
+/* It cannot be built or loaded here. */
+extern void ig_flight_fail(IgFlight *flight, const IgTrouble *trouble);
 
 /* What is decided by, from the settings. */
 extern IgPolicy ig_flight_policy(void);

@@ -15,6 +15,7 @@
 
 #include "encoding.h"
 #include "flight.h"
+#include "session.h"
 #include "spi.h"
 #include "staged.h"
 
@@ -291,10 +292,20 @@ build(IgFlight *flight, Contract *contract)
 	flight->built = true;
 }
 
-/* Build the requests of all flights; each fails alone. */
-void
-ig_flights_build(IgFlight **flights, int n)
+/* Some flights. */
+typedef struct Flights
 {
+	IgFlight  **flights;
+	int			n;
+} Flights;
+
+/* Build the requests of flights; an error is raised. */
+static void
+build_some(void *arg)
+{
+	const Flights *some = arg;
+	IgFlight  **flights = some->flights;
+	int			n = some->n;
 	Contract   *contracts = palloc0(Max(n, 1) * sizeof(Contract));
 
 	SPI_connect();
@@ -310,4 +321,38 @@ ig_flights_build(IgFlight **flights, int n)
 		MemoryContextSwitchTo(old);
 	}
 	SPI_finish();
+}
+
+/* Undo what a build that failed has made of a flight. */
+static void
+unbuild(IgFlight *flight)
+{
+	flight->built = false;
+	flight->error = NULL;
+	if (flight->body)
+		ig_body_free(flight->body);
+	flight->body = NULL;
+	ig_api_request_free(&flight->request);
+}
+
+/* Build the requests of all flights; each fails alone. */
+void
+ig_flights_build(IgFlight **flights, int n)
+{
+	Flights		all = {flights, n};
+	IgTrouble	trouble;
+
+	if (n == 0 || ig_try(build_some, &all, IG_LOCK_PATIENCE, &trouble))
+		return;
+	for (int i = 0; i < n; i++)
+		unbuild(flights[i]);
+	for (int i = 0; i < n; i++)
+	{
+		Flights		one = {&flights[i], 1};
+
+		if (ig_try(build_some, &one, IG_SHORT_PATIENCE, &trouble))
+			continue;
+		unbuild(flights[i]);
+		ig_flight_fail(flights[i], &trouble);
+	}
 }

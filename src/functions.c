@@ -235,6 +235,15 @@ typedef enum Action
 	ACTION_DISCARD
 } Action;
 
+/* Whether an operation does no harm when it is done twice. */
+static bool
+may_repeat(const char *name)
+{
+	IgOperation operation;
+
+	return ig_api_operation_by_name(name, &operation) && ig_api_repeatable(operation);
+}
+
 /*
  * Lock the calls of a request, or one by its id; "states" is what the action
  * applies to.  Does it, and returns to how many.  With an id, a call in another
@@ -244,15 +253,18 @@ static int
 act_on_calls(Action action, const pg_uuid_t *request, int64 id)
 {
 	static IgStatement by_request = {
-		.sql = "SELECT request, id, state, owner::text, operation FROM ignisign.call WHERE request = $1 ORDER BY id FOR UPDATE",
+		.sql = "SELECT request, id, state, owner::text, operation, " IG_CONFIRMED("")
+		" FROM ignisign.call WHERE request = $1 ORDER BY id FOR UPDATE",
 		.types = {UUIDOID}
 	};
 	static IgStatement by_id = {
-		.sql = "SELECT request, id, state, owner::text, operation FROM ignisign.call WHERE id = $1 FOR UPDATE",
+		.sql = "SELECT request, id, state, owner::text, operation, " IG_CONFIRMED("")
+		" FROM ignisign.call WHERE id = $1 FOR UPDATE",
 		.types = {INT8OID}
 	};
 	static IgStatement retry = {
-		.sql = "UPDATE ignisign.call SET state = 'pending', run_at = now(), attempts = 0, waits = 0 WHERE request = $1 AND id = $2",
+		.sql = "UPDATE ignisign.call SET state = CASE state WHEN 'dead' THEN 'pending' ELSE state END, run_at = now(), "
+		"attempts = CASE state WHEN 'dead' THEN 0 ELSE attempts END, waits = 0 WHERE request = $1 AND id = $2",
 		.types = {UUIDOID, INT8OID}
 	};
 	static IgStatement discard = {
@@ -289,8 +301,19 @@ act_on_calls(Action action, const pg_uuid_t *request, int64 id)
 		if (!ig_may_see(caller, ig_spi_text(i, 4, CurrentMemoryContext)))
 			continue;
 		visible++;
+		if (action == ACTION_RETRY && strcmp(call_state, "dead") == 0 &&
+			DatumGetBool(ig_spi_datum(i, 6, &isnull)) && !may_repeat(operation))
+		{
+			if (request != NULL)
+				continue;
+			ereport(ERROR,
+					(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
+					 errmsg("call %lld has been carried out", (long long) id),
+					 errdetail("Its response could not be recorded."),
+					 errhint("ignisign_discard() drops it; ask again if it is to be made again.")));
+		}
 		if (strcmp(call_state, "dead") != 0 &&
-			(action == ACTION_RETRY || strcmp(call_state, "pending") != 0))
+			strcmp(call_state, action == ACTION_RETRY ? "unknown" : "pending") != 0)
 		{
 			if (request != NULL)
 				continue;
@@ -298,7 +321,7 @@ act_on_calls(Action action, const pg_uuid_t *request, int64 id)
 					(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
 					 errmsg("call %lld is %s", (long long) id, call_state),
 					 action == ACTION_RETRY ?
-					 errhint("Only a dead call can be retried; the others are at work.") :
+					 errhint("Only a dead call can be retried, and an unknown one looked for; the others are at work.") :
 					 errhint("Only a dead or pending call can be discarded; an unknown one can be decided with ignisign_resolve().")));
 		}
 		ig_spi_execute(action == ACTION_RETRY ? &retry : &discard, values, NULL);
@@ -332,7 +355,9 @@ act_on_calls(Action action, const pg_uuid_t *request, int64 id)
 /*
  * ignisign_retry(call bigint) returns void
  *
- * Errors: IG012 when there is no such call, 55000 when it is not dead.
+ * A dead call is made again; one whose outcome is unknown is looked for, and not sent.
+ * Errors: IG012 when there is no such call, 55000 when it is at work, or was carried
+ * out and must not be repeated.
  */
 Datum
 ignisign_retry(PG_FUNCTION_ARGS)
@@ -344,7 +369,7 @@ ignisign_retry(PG_FUNCTION_ARGS)
 /*
  * ignisign_retry_request(request uuid) returns integer
  *
- * Returns how many dead calls of the request were made pending.  Errors: IG012
+ * Returns how many calls of the request are made again or looked for.  Errors: IG012
  * when there is no such request.
  */
 Datum
@@ -418,7 +443,10 @@ ignisign_resolve(PG_FUNCTION_ARGS)
 		.types = {UUIDOID}
 	};
 	static IgStatement again = {
-		.sql = "UPDATE ignisign.call SET state = 'pending', run_at = now(), looks = 0 WHERE request = $1 AND operation = 'one-call-sign'",
+		.sql = "WITH unsent AS (UPDATE ignisign.request SET signature_request_id = NULL "
+		"WHERE id = $1 AND sent_at IS NULL AND signature_request_id IS NOT NULL) "
+		"UPDATE ignisign.call SET state = 'pending', run_at = now(), looks = 0, http_status = NULL, code = NULL "
+		"WHERE request = $1 AND operation = 'one-call-sign'",
 		.types = {UUIDOID}
 	};
 	Oid			caller = GetUserId();
@@ -688,7 +716,7 @@ ignisign_adopt(PG_FUNCTION_ARGS)
 	/* Nobody else does what was queued or under way elsewhere when it was copied. */
 	(void) ig_queue_distrust(look_at);
 	ig_queue_find_lost(&lost, true);
-	ig_queue_sort_out(&lost, look_at);
+	ig_queue_sort_out(&lost, look_at, true);
 	SPI_finish();
 	ig_owner_leave(&state);
 

@@ -200,6 +200,8 @@ read_body(char *buffer, size_t size, size_t count, void *arg)
 	IgTransferState *state = arg;
 	size_t		length;
 
+	if (state->failure != NULL)
+		return CURL_READFUNC_ABORT;
 	if (state->body_read >= state->body_size)
 		return 0;
 	if (state->read_ahead_used < state->read_ahead)
@@ -532,6 +534,17 @@ ig_http_resume(IgTransfer *transfer)
 	sigprocmask(SIG_SETMASK, &BlockSig, NULL);
 	curl_easy_pause(state->handle->easy, CURLPAUSE_CONT);
 	sigprocmask(SIG_SETMASK, &UnBlockSig, NULL);
+}
+
+/* Break off a transfer. */
+void
+ig_http_break_off(IgTransfer *transfer, const char *why)
+{
+	IgTransferState *state = transfer->state;
+
+	strlcpy(state->failure_text, why, sizeof(state->failure_text));
+	fail_locally(state, state->failure_text);
+	ig_http_resume(transfer);
 }
 
 /* Judge how far a transfer came. */

@@ -83,6 +83,9 @@ extern IgTransfer *ig_http_start(const IgHttpRequest *request, void *user);
 /* Let a paused transfer ask its reader again. */
 extern void ig_http_resume(IgTransfer *transfer);
 
+/* Break off a transfer whose body cannot be read to its end, for a reason of ours. */
+extern void ig_http_break_off(IgTransfer *transfer, const char *why);
+
 /* Have what was started go out, before anything else is done. */
 extern void ig_http_push(void);
 

@@ -27,6 +27,7 @@
 #include "utils/syscache.h"
 
 #include "lanes.h"
+#include "session.h"
 #include "spi.h"
 
 /* Pause before a parked lane is tried again, in ms: doubles up to the second. */
@@ -542,10 +543,19 @@ ig_lane_release(IgLane *lane)
 		lane->throttled = 0;
 }
 
-/* Write down why a lane's calls do not go. */
-static void
-write_note(IgLane *lane, const char *reason, TimestampTz next_try)
+/* Why a lane's calls do not go. */
+typedef struct Note
 {
+	IgLane	   *lane;
+	const char *reason;
+	TimestampTz next_try;
+} Note;
+
+/* Write it down. */
+static void
+insert_note(void *arg)
+{
+	const Note *what = arg;
 	static IgStatement note = {
 		.sql = "INSERT INTO ignisign.parked AS p (server, owner, reason, next_try) VALUES ($1, $2, $3, $4) "
 		"ON CONFLICT (server, owner) DO UPDATE SET reason = excluded.reason, "
@@ -555,18 +565,28 @@ write_note(IgLane *lane, const char *reason, TimestampTz next_try)
 	Datum		values[4];
 
 	SPI_connect();
-	values[0] = NameGetDatum(&lane->server);
-	values[1] = NameGetDatum(&lane->owner);
-	values[2] = CStringGetTextDatum(reason);
-	values[3] = TimestampTzGetDatum(next_try);
+	values[0] = NameGetDatum(&what->lane->server);
+	values[1] = NameGetDatum(&what->lane->owner);
+	values[2] = CStringGetTextDatum(what->reason);
+	values[3] = TimestampTzGetDatum(what->next_try);
 	ig_spi_execute(&note, values, NULL);
 	SPI_finish();
 }
 
-/* Take back what was written. */
+/* Write down why a lane's calls do not go, unless that is not possible now. */
 static void
-erase_note(IgLane *lane)
+write_note(IgLane *lane, const char *reason, TimestampTz next_try)
 {
+	Note		what = {lane, reason, next_try};
+
+	(void) ig_session_unless_locked(insert_note, &what);
+}
+
+/* Delete what was written. */
+static void
+delete_note(void *arg)
+{
+	const IgLane *lane = arg;
 	static IgStatement erase = {
 		.sql = "DELETE FROM ignisign.parked WHERE server = $1 AND owner = $2",
 		.types = {NAMEOID, NAMEOID}
@@ -578,6 +598,13 @@ erase_note(IgLane *lane)
 	values[1] = NameGetDatum(&lane->owner);
 	ig_spi_execute(&erase, values, NULL);
 	SPI_finish();
+}
+
+/* Take back what was written; false: not possible now. */
+static bool
+erase_note(IgLane *lane)
+{
+	return ig_session_unless_locked(delete_note, lane);
 }
 
 /* Have it said why the lane's calls do not go, if that lasts. */
@@ -620,8 +647,8 @@ ig_lanes_settle(TimestampTz now)
 	{
 		if (!lane->noted || lane->held_until > now || ig_gate_broken(lane->gate))
 			continue;
-		if (!lane->parked)
-			erase_note(lane);
+		if (!lane->parked && !erase_note(lane))
+			continue;
 		lane->noted = false;
 	}
 }
@@ -660,9 +687,9 @@ ig_lane_answered(IgLane *lane, TimestampTz started_at)
 	if (!lane->parked || started_at < lane->parked_at)
 		return;
 	lane->parked = false;
-	lane->noted = false;
 	ereport(LOG,
 			(errmsg("ignisign: calls of role \"%s\" on server \"%s\" are made again",
 					NameStr(lane->owner), NameStr(lane->server))));
-	erase_note(lane);
+	lane->noted = !erase_note(lane);
+	lane->noted_until = 0;
 }

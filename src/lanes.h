@@ -39,6 +39,8 @@ typedef struct IgLane
 	int			tries;			/* since it was parked */
 	TimestampTz next_try;		/* of a parked lane */
 	bool		scanning;		/* unknown calls are being looked for */
+	TimestampTz scan_at;		/* not before, after local trouble */
+	int			scan_failures;	/* of such trouble, one after another */
 	TimestampTz held_until;		/* the API asked for a pause */
 	int			throttled;		/* times that it did, one after the other */
 	bool		trying;			/* a call is to show whether that is over */

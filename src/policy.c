@@ -67,17 +67,47 @@ make_decision(IgVerdict verdict, int64_t delay, bool burns_attempt)
 	return decision;
 }
 
-/* Exponential backoff with full jitter. */
-int64_t
-ig_policy_backoff(int attempt, int64_t base, int64_t cap, uint64_t random)
+/* base * 2^(attempt-1), at most cap. */
+static int64_t
+exponential(int attempt, int64_t base, int64_t cap)
 {
 	int64_t		bound = base < cap ? base : cap;
 
 	for (int i = 1; i < attempt && bound < cap; i++)
 		bound = bound > cap / 2 ? cap : bound * 2;
-	if (bound <= 0)
-		return 0;
-	return (int64_t) (random % ((uint64_t) bound + 1));
+	return larger(bound, 0);
+}
+
+/* Exponential backoff with full jitter. */
+int64_t
+ig_policy_backoff(int attempt, int64_t base, int64_t cap, uint64_t random)
+{
+	return (int64_t) (random % ((uint64_t) exponential(attempt, base, cap) + 1));
+}
+
+/* The pause after local trouble that passes. */
+int64_t
+ig_policy_local_pause(int failures, int64_t base, int64_t cap, uint64_t random)
+{
+	int64_t		bound = exponential(failures, base, cap);
+
+	return bound - (int64_t) (random % ((uint64_t) bound / 2 + 1));
+}
+
+/* Whether an error of ours passes by itself. */
+bool
+ig_policy_sqlstate_passes(const char *sqlstate)
+{
+	static const char *const classes[] = {"08", "40", "53", "55", "57", "58", "HV"};
+
+	for (size_t i = 0; i < sizeof(classes) / sizeof(classes[0]); i++)
+	{
+		if (strncmp(sqlstate, classes[i], 2) == 0)
+			return true;
+	}
+
+	/* read_only_sql_transaction */
+	return strcmp(sqlstate, "25006") == 0;
 }
 
 /* Decide what follows. */

@@ -71,6 +71,18 @@ extern int64_t ig_policy_backoff(int attempt, int64_t base, int64_t cap,
 								 uint64_t random);
 
 /*
+ * Whether an error with this SQLSTATE, five characters, passes by itself: a lock, a
+ * full disk, a cancellation, a lost connection.  All others are permanent.
+ */
+extern bool ig_policy_sqlstate_passes(const char *sqlstate);
+
+/*
+ * The pause after such an error, the failures-th in a row from 1: from half of bound to
+ * bound, where bound is base * 2^(failures-1), at most cap.
+ */
+extern int64_t ig_policy_local_pause(int failures, int64_t base, int64_t cap, uint64_t random);
+
+/*
  * Read a Retry-After header: seconds or an HTTP date.  now is Unix time in
  * milliseconds.  Returns the wait, 0 for a date that has passed, -1 for a
  * value that is neither; at most IG_MAX_RETRY_AFTER.

@@ -237,21 +237,27 @@ ig_queue_find_lost(IgLost *lost, bool wait)
  * the list; one that is under way anew was claimed at another time.
  */
 void
-ig_queue_sort_out(IgLost *lost, TimestampTz look_at)
+ig_queue_sort_out(IgLost *lost, TimestampTz look_at, bool log_attempts)
 {
+#define SORT_OUT \
+	"WITH free AS (" \
+	"SELECT c.request, c.id FROM unnest($6, $7) AS u (id, claimed_at) CROSS JOIN LATERAL " \
+	"(SELECT q.request, q.id FROM ignisign.call q WHERE q.id = u.id AND q.state = 'sending' " \
+	"AND coalesce(q.claimed_at, q.created_at) = u.claimed_at FOR UPDATE SKIP LOCKED) c), " \
+	"lost AS (" \
+	"UPDATE ignisign.call c SET " \
+	"state = CASE WHEN operation = ANY ($1) THEN 'pending' WHEN operation = ANY ($5) THEN 'unknown' ELSE 'dead' END, " \
+	"run_at = CASE WHEN operation = ANY ($1) THEN $3 ELSE $2 END, looks = 0, " \
+	"http_status = NULL, code = NULL, last_error = $4 " \
+	"FROM free f WHERE c.request = f.request AND c.id = f.id RETURNING c.*) "
 	static IgStatement sort_out = {
-		.sql = "WITH free AS ("
-		"SELECT c.request, c.id FROM unnest($6, $7) AS u (id, claimed_at) CROSS JOIN LATERAL "
-		"(SELECT q.request, q.id FROM ignisign.call q WHERE q.id = u.id AND q.state = 'sending' "
-		"AND coalesce(q.claimed_at, q.created_at) = u.claimed_at FOR UPDATE SKIP LOCKED) c), "
-		"lost AS ("
-		"UPDATE ignisign.call c SET "
-		"state = CASE WHEN operation = ANY ($1) THEN 'pending' WHEN operation = ANY ($5) THEN 'unknown' ELSE 'dead' END, "
-		"run_at = CASE WHEN operation = ANY ($1) THEN $3 ELSE $2 END, looks = 0, "
-		"http_status = NULL, code = NULL, last_error = $4 "
-		"FROM free f WHERE c.request = f.request AND c.id = f.id RETURNING c.*) "
+		.sql = SORT_OUT
 		"INSERT INTO ignisign.attempt (request, started_at, call, operation, owner, server, attempt, outcome, error) "
 		"SELECT request, coalesce(claimed_at, created_at), id, operation, owner, server, attempts, 'lost', last_error FROM lost",
+		.types = {TEXTARRAYOID, TIMESTAMPTZOID, TIMESTAMPTZOID, TEXTOID, TEXTARRAYOID, INT8ARRAYOID, TIMESTAMPTZARRAYOID}
+	};
+	static IgStatement without_attempts = {
+		.sql = SORT_OUT "SELECT id FROM lost",
 		.types = {TEXTARRAYOID, TIMESTAMPTZOID, TIMESTAMPTZOID, TEXTOID, TEXTARRAYOID, INT8ARRAYOID, TIMESTAMPTZARRAYOID}
 	};
 	static IgStatement left = {
@@ -279,7 +285,7 @@ ig_queue_sort_out(IgLost *lost, TimestampTz look_at)
 	values[4] = operations_that_are(ig_api_traceable);
 	values[5] = ig_array(INT8OID, ids, NULL, lost->n);
 	values[6] = ig_array(TIMESTAMPTZOID, times, NULL, lost->n);
-	if (ig_spi_execute(&sort_out, values, NULL) > 0)
+	if (ig_spi_execute(log_attempts ? &sort_out : &without_attempts, values, NULL) > 0)
 		ereport(LOG,
 				(errmsg("ignisign: %llu calls were under way when the last worker ended",
 						(unsigned long long) SPI_processed),
@@ -376,7 +382,7 @@ copy_call(IgCall *call, uint64 row, MemoryContext context)
 	if (!ig_api_operation_by_name(operation, &call->operation))
 		ereport(ERROR,
 				(errcode(ERRCODE_DATA_CORRUPTED),
-				 errmsg("unknown operation \"%s\" in ignisign.call", operation)));
+				 errmsg("unrecognized operation \"%s\"", operation)));
 	namestrcpy(&call->server, NameStr(*DatumGetName(ig_spi_datum(row, 4, &isnull))));
 	namestrcpy(&call->owner, NameStr(*DatumGetName(ig_spi_datum(row, 5, &isnull))));
 	call->document = (int) ig_spi_int64(row, 6, 0);
@@ -394,6 +400,54 @@ copy_call(IgCall *call, uint64 row, MemoryContext context)
 	call->signer = (int) ig_spi_int64(row, 16, 0);
 	call->signer_id = ig_spi_text(row, 17, context);
 	call->args = ig_spi_text(row, 18, context);
+	call->http_status = (int) ig_spi_int64(row, 19, 0);
+	call->code = ig_spi_text(row, 20, context);
+}
+
+/* Whether the API has carried a call out. */
+bool
+ig_call_confirmed(const IgCall *call)
+{
+	return call->http_status >= 200 && call->http_status <= 299 && call->code != NULL &&
+		strlen(call->code) == 5 && strspn(call->code, "0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZ") == 5;
+}
+
+/* Claim the calls that the first query finds; the second argument is the time's parameter. */
+#define CLAIM(due, at) \
+	"WITH due AS (" due "), " \
+	"known AS (" \
+	"SELECT due.request, due.id, r.title, r.signature_method, r.signature_request_id " \
+	"FROM due LEFT JOIN ignisign.request r ON r.id = due.request) " \
+	"UPDATE ignisign.call c SET state = 'sending', attempts = c.attempts + 1, claimed_at = " at " " \
+	"FROM known k WHERE c.request = k.request AND c.id = k.id " \
+	"RETURNING c.request, c.id, c.operation, c.server, c.owner, c.document, c.proof_type, " \
+	"c.attempts, c.waits, c.looks, c.claimed_at, k.title, k.signature_method, k.signature_request_id, " \
+	"CASE WHEN c.document <> 0 THEN (SELECT d.document_id FROM ignisign.document d WHERE d.request = c.request AND d.n = c.document) END, " \
+	"c.signer, CASE WHEN c.signer <> 0 THEN (SELECT s.signer_id FROM ignisign.signer s WHERE s.request = c.request AND s.n = c.signer) END, " \
+	"c.args::text, NULL::integer, NULL::text"
+
+/* Execute one of these statements. */
+static IgCall *
+claim_calls(IgStatement *claim, const Datum *values, int *n, MemoryContext context)
+{
+	IgCall	   *calls;
+
+	*n = (int) ig_spi_execute(claim, values, NULL);
+	calls = MemoryContextAllocZero(context, Max(*n, 1) * sizeof(IgCall));
+	for (int i = 0; i < *n; i++)
+		copy_call(&calls[i], i, context);
+	return calls;
+}
+
+/* The limits of accounts, as a parameter. */
+static Datum
+limits_of(const IgDue *due, int ndue)
+{
+	Datum	   *limits = new_datums(ndue);
+
+	for (int i = 0; i < ndue; i++)
+		limits[i] = Int32GetDatum(due[i].limit + due[i].ahead);
+	return ig_array(INT4OID, limits, NULL, ndue);
 }
 
 /*
@@ -404,64 +458,126 @@ IgCall *
 ig_queue_claim(const IgDue *due, int ndue, TimestampTz now, int *n)
 {
 	static IgStatement claim = {
-		.sql = "WITH due AS ("
-		"SELECT c.request, c.id FROM unnest($1, $2, $3, $4, $6) AS a (server, owner, run_at, id, n) CROSS JOIN LATERAL "
-		"(SELECT q.request, q.id FROM ignisign.call q "
-		"WHERE q.state = 'pending' AND q.server = a.server AND q.owner = a.owner "
-		"AND (q.run_at, q.id) >= (a.run_at, a.id) AND q.run_at <= $5 "
-		"ORDER BY q.run_at, q.id LIMIT a.n FOR UPDATE SKIP LOCKED) c), "
-		"known AS ("
-		"SELECT due.request, due.id, r.title, r.signature_method, r.signature_request_id "
-		"FROM due LEFT JOIN ignisign.request r ON r.id = due.request) "
-		"UPDATE ignisign.call c SET state = 'sending', attempts = c.attempts + 1, claimed_at = $5 "
-		"FROM known k WHERE c.request = k.request AND c.id = k.id "
-		"RETURNING c.request, c.id, c.operation, c.server, c.owner, c.document, c.proof_type, "
-		"c.attempts, c.waits, c.looks, c.claimed_at, k.title, k.signature_method, k.signature_request_id, "
-		"CASE WHEN c.document <> 0 THEN (SELECT d.document_id FROM ignisign.document d WHERE d.request = c.request AND d.n = c.document) END, "
-		"c.signer, CASE WHEN c.signer <> 0 THEN (SELECT s.signer_id FROM ignisign.signer s WHERE s.request = c.request AND s.n = c.signer) END, "
-		"c.args::text",
+		.sql = CLAIM("SELECT c.request, c.id FROM unnest($1, $2, $3, $4, $6) AS a (server, owner, run_at, id, n) CROSS JOIN LATERAL "
+					 "(SELECT q.request, q.id FROM ignisign.call q "
+					 "WHERE q.state = 'pending' AND q.server = a.server AND q.owner = a.owner "
+					 "AND (q.run_at, q.id) >= (a.run_at, a.id) AND q.run_at <= $5 "
+					 "ORDER BY q.run_at, q.id LIMIT a.n FOR UPDATE SKIP LOCKED) c", "$5"),
 		.types = {NAMEARRAYOID, NAMEARRAYOID, TIMESTAMPTZARRAYOID, INT8ARRAYOID, TIMESTAMPTZOID, INT4ARRAYOID}
 	};
 	MemoryContext context = CurrentMemoryContext;
-	Datum	   *limits = new_datums(ndue);
 	Datum		values[6];
 	IgCall	   *calls;
-
-	for (int i = 0; i < ndue; i++)
-		limits[i] = Int32GetDatum(due[i].limit + due[i].ahead);
 
 	SPI_connect();
 	set_accounts(values, due, ndue);
 	values[4] = TimestampTzGetDatum(now);
-	values[5] = ig_array(INT4OID, limits, NULL, ndue);
-	*n = (int) ig_spi_execute(&claim, values, NULL);
-	calls = MemoryContextAllocZero(context, Max(*n, 1) * sizeof(IgCall));
-	for (int i = 0; i < *n; i++)
-		copy_call(&calls[i], i, context);
+	values[5] = limits_of(due, ndue);
+	calls = claim_calls(&claim, values, n, context);
 	SPI_finish();
 	return calls;
 }
 
+/* The calls that a claim would take, by their keys only. */
+IgCallKey *
+ig_queue_due_keys(const IgDue *due, int ndue, TimestampTz now, int *n)
+{
+	static IgStatement find = {
+		.sql = "SELECT c.request, c.id FROM unnest($1, $2, $3, $4, $6) AS a (server, owner, run_at, id, n) CROSS JOIN LATERAL "
+		"(SELECT q.request, q.id FROM ignisign.call q "
+		"WHERE q.state = 'pending' AND q.server = a.server AND q.owner = a.owner "
+		"AND (q.run_at, q.id) >= (a.run_at, a.id) AND q.run_at <= $5 ORDER BY q.run_at, q.id LIMIT a.n) c",
+		.types = {NAMEARRAYOID, NAMEARRAYOID, TIMESTAMPTZARRAYOID, INT8ARRAYOID, TIMESTAMPTZOID, INT4ARRAYOID}
+	};
+	MemoryContext context = CurrentMemoryContext;
+	Datum		values[6];
+	IgCallKey  *keys;
+	bool		isnull;
+
+	SPI_connect();
+	set_accounts(values, due, ndue);
+	values[4] = TimestampTzGetDatum(now);
+	values[5] = limits_of(due, ndue);
+	*n = (int) ig_spi_execute(&find, values, NULL);
+	keys = MemoryContextAlloc(context, Max(*n, 1) * sizeof(IgCallKey));
+	for (int i = 0; i < *n; i++)
+	{
+		keys[i].request = *DatumGetUUIDP(ig_spi_datum(i, 1, &isnull));
+		keys[i].id = ig_spi_int64(i, 2, 0);
+	}
+	SPI_finish();
+	return keys;
+}
+
+/* Claim one of them; NULL: somebody has locked it, or it is gone. */
+IgCall *
+ig_queue_claim_one(const IgCallKey *key, TimestampTz now)
+{
+	static IgStatement claim = {
+		.sql = CLAIM("SELECT q.request, q.id FROM ignisign.call q WHERE q.request = $1 AND q.id = $2 AND q.state = 'pending' "
+					 "FOR UPDATE SKIP LOCKED", "$3"),
+		.types = {UUIDOID, INT8OID, TIMESTAMPTZOID}
+	};
+	MemoryContext context = CurrentMemoryContext;
+	Datum		values[3];
+	IgCall	   *call;
+	int			n;
+
+	values[0] = UUIDPGetDatum(&key->request);
+	values[1] = Int64GetDatum(key->id);
+	values[2] = TimestampTzGetDatum(now);
+	SPI_connect();
+	call = claim_calls(&claim, values, &n, context);
+	SPI_finish();
+	return n == 1 ? call : NULL;
+}
+
+/* A call that cannot be claimed is dead: returns its operation, or NULL if it is not pending. */
+char *
+ig_queue_refuse(const IgCallKey *key, const char *code, const char *error)
+{
+	static IgStatement refuse = {
+		.sql = "UPDATE ignisign.call SET state = 'dead', http_status = NULL, code = $3, last_error = $4 "
+		"WHERE request = $1 AND id = $2 AND state = 'pending' RETURNING operation",
+		.types = {UUIDOID, INT8OID, TEXTOID, TEXTOID}
+	};
+	MemoryContext context = CurrentMemoryContext;
+	Datum		values[4];
+	char	   *operation = NULL;
+
+	values[0] = UUIDPGetDatum(&key->request);
+	values[1] = Int64GetDatum(key->id);
+	values[2] = CStringGetTextDatum(code);
+	values[3] = CStringGetTextDatum(ig_bounded_text(error));
+	SPI_connect();
+	if (ig_spi_execute(&refuse, values, NULL) == 1)
+		operation = ig_spi_text(0, 1, context);
+	SPI_finish();
+	return operation;
+}
+
 /*
  * The calls of an account, or of all (NULL), that are in the given state, and due
- * at "now" unless that is 0.
+ * at "now" unless that is 0.  "identified": those whose request has an id of the API's,
+ * or else the others.
  */
 IgCall *
-ig_queue_in_state(const char *state, const char *server, const char *owner, TimestampTz now, int *n)
+ig_queue_in_state(const char *state, bool identified, const char *server, const char *owner,
+				  TimestampTz now, int *n)
 {
 	static IgStatement select = {
 		.sql = "SELECT c.request, c.id, c.operation, c.server, c.owner, c.document, c.proof_type, "
 		"c.attempts, c.waits, c.looks, c.claimed_at, r.title, r.signature_method, "
-		"r.signature_request_id, NULL::text AS document_id, c.signer, NULL::text AS signer_id, NULL::text AS args "
+		"r.signature_request_id, NULL::text AS document_id, c.signer, NULL::text AS signer_id, NULL::text AS args, c.http_status, c.code "
 		"FROM ignisign.call c JOIN ignisign.request r ON r.id = c.request "
 		"WHERE c.state = $1 AND ($2 IS NULL OR c.server = $2) AND ($3 IS NULL OR c.owner = $3) AND c.operation = $4 "
-		"AND ($5 IS NULL OR c.run_at <= $5) "
+		"AND ($5 IS NULL OR c.run_at <= $5) AND (r.signature_request_id IS NOT NULL) = $6 "
 		"ORDER BY c.claimed_at, c.id LIMIT 10000",
-		.types = {TEXTOID, NAMEOID, NAMEOID, TEXTOID, TIMESTAMPTZOID}
+		.types = {TEXTOID, NAMEOID, NAMEOID, TEXTOID, TIMESTAMPTZOID, BOOLOID}
 	};
 	MemoryContext context = CurrentMemoryContext;
-	Datum		values[5];
-	char		nulls[6] = "     ";
+	Datum		values[6];
+	char		nulls[7] = "      ";
 	IgCall	   *calls;
 
 	SPI_connect();
@@ -470,6 +586,7 @@ ig_queue_in_state(const char *state, const char *server, const char *owner, Time
 	values[2] = owner ? DirectFunctionCall1(namein, CStringGetDatum(owner)) : (Datum) 0;
 	values[3] = CStringGetTextDatum(ig_api_operation_name(IG_OP_ONE_CALL_SIGN));
 	values[4] = TimestampTzGetDatum(now);
+	values[5] = BoolGetDatum(identified);
 	if (server == NULL)
 		nulls[1] = 'n';
 	if (owner == NULL)
@@ -677,4 +794,27 @@ ig_queue_log(const IgAttempt *attempts, int n)
 		ig_rows_add(&rows, values, nulls);
 	}
 	ig_insert_rows(&rows);
+}
+
+/* Add a dead call that says why something cannot be applied. */
+bool
+ig_queue_add_refused(const pg_uuid_t *request, IgOperation operation, const char *code, const char *error)
+{
+	static IgStatement add = {
+		.sql = "INSERT INTO ignisign.call (request, operation, owner, server, state, code, last_error) "
+		"SELECT id, $2, owner, server, 'dead', $3, $4 FROM ignisign.request WHERE id = $1 "
+		"ON CONFLICT (request, operation, document, signer, proof_type) DO NOTHING",
+		.types = {UUIDOID, TEXTOID, TEXTOID, TEXTOID}
+	};
+	Datum		values[4];
+	bool		added;
+
+	SPI_connect();
+	values[0] = UUIDPGetDatum(request);
+	values[1] = CStringGetTextDatum(ig_api_operation_name(operation));
+	values[2] = CStringGetTextDatum(code);
+	values[3] = CStringGetTextDatum(ig_bounded_text(error));
+	added = ig_spi_execute(&add, values, NULL) == 1;
+	SPI_finish();
+	return added;
 }

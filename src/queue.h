@@ -16,6 +16,9 @@
 #include "api.h"
 #include "insert.h"
 
+/* The index by which an id at the API belongs to one request. */
+#define IG_ID_INDEX		"request_signature_request_id"
+
 /* A call to be made, from the queue or (id 0) one of the worker's own. */
 typedef struct IgCall
 {
@@ -37,7 +40,16 @@ typedef struct IgCall
 	char	   *document_id;	/* or NULL */
 	char	   *signer_id;		/* or NULL */
 	char	   *args;			/* of one that belongs to no request, else NULL */
+	int			http_status;	/* of the last response; 0: none */
+	char	   *code;			/* of the last error: the API's, or a SQLSTATE of ours; or NULL */
 } IgCall;
+
+/* The key of a call. */
+typedef struct IgCallKey
+{
+	pg_uuid_t	request;
+	int64		id;
+} IgCallKey;
 
 /* An account's calls: who they are for, and the first, which is due then. */
 typedef struct IgDue
@@ -128,6 +140,17 @@ extern char *ig_bounded_text(const char *text);
 /* The rest is the worker's. */
 
 /*
+ * Whether the API has carried a call out, though its response could not be applied
+ * here: the response was a success, and the error is ours.  Such a call is never sent
+ * again.
+ */
+extern bool ig_call_confirmed(const IgCall *call);
+
+/* The same of a row of ignisign.call by the name of, or before a dot, its alias. */
+#define IG_CONFIRMED(alias) \
+	"(" alias "http_status BETWEEN 200 AND 299 AND " alias "code ~ '^[0-9A-Z]{5}$') IS TRUE"
+
+/*
  * Queue the same call for the page after the one that it asked for.  Between
  * SPI_connect and SPI_finish.
  */
@@ -142,7 +165,7 @@ extern void ig_queue_check_timeline(TimestampTz look_at);
  * somebody has locked are left in the list, to be tried again.
  */
 extern void ig_queue_find_lost(IgLost *lost, bool wait);
-extern void ig_queue_sort_out(IgLost *lost, TimestampTz look_at);
+extern void ig_queue_sort_out(IgLost *lost, TimestampTz look_at, bool log_attempts);
 
 /*
  * The accounts that have calls in the state "pending" or "unknown", and of
@@ -158,10 +181,25 @@ extern IgDue *ig_queue_due(const char *state, int *n);
 extern int	ig_queue_give_back(const IgCall **calls, int n);
 
 extern IgCall *ig_queue_claim(const IgDue *due, int ndue, TimestampTz now, int *n);
-extern IgCall *ig_queue_in_state(const char *state, const char *server, const char *owner,
+
+/*
+ * The same one by one, where one of the calls is in the way of the others: their keys;
+ * claim one; and have one that cannot be claimed be dead.
+ */
+extern IgCallKey *ig_queue_due_keys(const IgDue *due, int ndue, TimestampTz now, int *n);
+extern IgCall *ig_queue_claim_one(const IgCallKey *key, TimestampTz now);
+extern char *ig_queue_refuse(const IgCallKey *key, const char *code, const char *error);
+extern IgCall *ig_queue_in_state(const char *state, bool identified, const char *server, const char *owner,
 								 TimestampTz now, int *n);
 extern void ig_queue_finish(const IgCall *const *calls, int n);
 extern void ig_queue_reschedule(const IgReschedule *items, int n);
 extern void ig_queue_log(const IgAttempt *attempts, int n);
+
+/*
+ * Add a dead call that says why something cannot be applied to a request; false: the
+ * request has such a call.
+ */
+extern bool ig_queue_add_refused(const pg_uuid_t *request, IgOperation operation,
+								 const char *code, const char *error);
 
 #endif							/* IGNISIGN_QUEUE_H */

@@ -39,9 +39,11 @@
 #include "utils/builtins.h"
 #include "utils/memutils.h"
 
+#include "apply.h"
 #include "reconcile_internal.h"
 #include "session.h"
 #include "spi.h"
+#include "trouble.h"
 
 /* How far clocks may be apart: requests are looked for from so long before. */
 #define CLOCK_SKEW			(15 * 60 * 1000)
@@ -57,6 +59,9 @@
 
 /* Pause before a scan that a bound ended is repeated, in ms. */
 #define BOUND_PAUSE			(3600 * 1000)
+
+/* A lock that keeps calls in doubt is logged when it has done so this many times. */
+#define QUIET_FAILURES		4
 
 /* qsort comparator of ids. */
 static int
@@ -91,7 +96,7 @@ ig_scan_begin(IgLane *lane, TimestampTz now)
 	IgCall	   *calls;
 	int			n;
 
-	calls = ig_queue_in_state("unknown", NameStr(lane->server), NameStr(lane->owner), now, &n);
+	calls = ig_queue_in_state("unknown", false, NameStr(lane->server), NameStr(lane->owner), now, &n);
 	if (n == 0)
 		return NULL;
 
@@ -313,20 +318,186 @@ next_candidate(IgScan *scan)
 	return candidate;
 }
 
+/* Local trouble: the account's calls in doubt are not looked for before some time has passed. */
+void
+ig_scan_put_off_account(IgLane *lane, const IgTrouble *trouble, TimestampTz now)
+{
+	TimestampTz soonest = TimestampTzPlusMilliseconds(now, IG_LOCKED_PAUSE);
+
+	lane->scan_failures++;
+	lane->scan_at = trouble->passes ? ig_trouble_next_try(lane->scan_failures, now) :
+		TimestampTzPlusMilliseconds(now, ig_refused_delay(lane->scan_failures - 1));
+	lane->scan_at = Max(lane->scan_at, soonest);
+	if (lane->scan_failures == (trouble->locked ? QUIET_FAILURES : 1))
+		ereport(LOG,
+				(errmsg("ignisign: calls of role \"%s\" on server \"%s\" with unknown outcome could not be settled: %s",
+						NameStr(lane->owner), NameStr(lane->server), trouble->text)));
+}
+
+/* What is decided, and is to be written. */
+typedef struct Settlement
+{
+	const IgSent *sent;
+	const IgCall *const *found;
+	int			nsent;
+	const IgReschedule *left;
+	int			nleft;
+} Settlement;
+
+/* Write it. */
+static void
+write_settlement(void *arg)
+{
+	const Settlement *all = arg;
+
+	ig_apply_sent(all->sent, all->nsent, "reconcile");
+	ig_queue_finish(all->found, all->nsent);
+	ig_queue_reschedule(all->left, all->nleft);
+}
+
+/* Store the API's id. */
+static void
+store_id(void *arg)
+{
+	const IgSent *sent = arg;
+
+	ig_apply_id(sent->request, sent->signature_request_id);
+}
+
 /*
- * End with this.  Where somebody has locked one of the rows, it is tried again
- * later: false.
+ * One that was found, and that cannot be recorded.  It stays in doubt, with its id if
+ * that can be stored, and is never sent again.  False: that cannot be written either.
  */
 static bool
-finish_scan(IgScan *scan, void (*how) (void *scan), TimestampTz now, TimestampTz *when)
+refuse_found(const IgSent *sent, const IgCall *call, const IgTrouble *trouble)
 {
-	if (!ig_session_unless_locked(how, scan))
+	IgReschedule item;
+	Settlement	one = {.left = &item,.nleft = 1};
+	IgTrouble	ignored;
+
+	memset(&item, 0, sizeof(item));
+	item.call = call;
+	item.state = "unknown";
+	item.looks = call->looks;
+	item.waited = true;
+	item.run_at = TimestampTzPlusMilliseconds(GetCurrentTimestamp(), ig_refused_delay(call->waits));
+	item.http_status = 200;
+	item.code = trouble->sqlstate;
+	item.error = psprintf("it is at Ignisign as signature request %s, but that cannot be recorded here: %s",
+						  sent->signature_request_id, trouble->text);
+	ereport(WARNING,
+			(errmsg("ignisign: %s could not be settled: %s", ig_call_name(call), trouble->text),
+			 errdetail("It is at Ignisign as signature request %s.", sent->signature_request_id)));
+	(void) ig_try(store_id, unconstify(IgSent *, sent), IG_SHORT_PATIENCE, &ignored);
+	return ig_try(write_settlement, &one, IG_SHORT_PATIENCE, &ignored);
+}
+
+/*
+ * Write what was decided; each call fails alone.  Where that is not possible now, the
+ * account's calls are looked for again later.
+ */
+static void
+settle(IgLane *lane, Settlement *all)
+{
+	IgTrouble	trouble;
+	IgTrouble	last;
+	bool		undone = false;
+
+	if (ig_try(write_settlement, all, IG_SHORT_PATIENCE, &trouble))
 	{
-		*when = TimestampTzPlusMilliseconds(now, IG_LOCKED_PAUSE);
-		return false;
+		lane->scan_failures = 0;
+		return;
 	}
+	for (int i = 0; i < all->nsent; i++)
+	{
+		Settlement	one = {.sent = &all->sent[i],.found = &all->found[i],.nsent = 1};
+
+		if (ig_try(write_settlement, &one, IG_SHORT_PATIENCE, &trouble) ||
+			(!trouble.passes && refuse_found(&all->sent[i], all->found[i], &trouble)))
+			continue;
+		undone = true;
+		last = trouble;
+	}
+	for (int i = 0; i < all->nleft; i++)
+	{
+		Settlement	one = {.left = &all->left[i],.nleft = 1};
+
+		if (ig_try(write_settlement, &one, IG_SHORT_PATIENCE, &trouble))
+			continue;
+		undone = true;
+		last = trouble;
+	}
+	if (undone)
+		ig_scan_put_off_account(lane, &last, GetCurrentTimestamp());
+}
+
+/* Write what a scan has decided. */
+void
+ig_scan_settle(IgScan *scan, const IgSent *sent, const IgCall *const *found, int nsent,
+			   IgReschedule *left, int nleft)
+{
+	Settlement	all = {sent, found, nsent, left, nleft};
+
+	/* What the API has confirmed is not sent again, whatever its list says now. */
+	for (int i = 0; i < nleft; i++)
+	{
+		IgReschedule *item = &left[i];
+
+		if (!ig_call_confirmed(item->call))
+			continue;
+		if (strcmp(item->state, "unknown") != 0)
+		{
+			item->state = "unknown";
+			item->run_at = TimestampTzPlusMilliseconds(GetCurrentTimestamp(), ig_refused_delay(item->call->waits));
+			item->waited = true;
+			item->error = "Ignisign has taken it, but it is not there now: decide with ignisign_resolve()";
+		}
+		item->http_status = item->call->http_status;
+		item->code = item->call->code;
+	}
+	settle(scan->lane, &all);
+}
+
+/*
+ * Settle calls in doubt whose request has the API's id already: only to record it has
+ * failed, so nothing is asked for.
+ */
+void
+ig_scan_settle_identified(IgLane *lane, TimestampTz now)
+{
+	int			n;
+	IgCall	   *calls = ig_queue_in_state("unknown", true, NameStr(lane->server), NameStr(lane->owner), now, &n);
+	IgSent	   *sent = palloc(Max(n, 1) * sizeof(IgSent));
+	const IgCall **found = palloc(Max(n, 1) * sizeof(IgCall *));
+	Settlement	all = {sent, found, n, NULL, 0};
+
+	for (int i = 0; i < n; i++)
+	{
+		sent[i].request = &calls[i].request;
+		sent[i].signature_request_id = calls[i].signature_request_id;
+		found[i] = &calls[i];
+	}
+	if (n > 0)
+		settle(lane, &all);
+}
+
+/* A step of the scan failed here. */
+void
+ig_scan_fail(IgScan *scan, const IgTrouble *trouble)
+{
+	scan->failed = true;
+	ig_scan_put_off_account(scan->lane, trouble, GetCurrentTimestamp());
+}
+
+/* End with this.  Where it cannot be written, the account waits. */
+static void
+finish_scan(IgScan *scan, void (*how) (void *scan), TimestampTz now)
+{
+	IgTrouble	trouble;
+
+	if (!ig_try(how, scan, IG_SHORT_PATIENCE, &trouble))
+		ig_scan_put_off_account(scan->lane, &trouble, now);
 	end_scan(scan);
-	return true;
 }
 
 /* The next calls to make for the scan. */
@@ -343,8 +514,9 @@ ig_scan_next(IgScan *scan, TimestampTz now, TimestampTz *when, bool *over)
 	/* An account that is refused is tried by the first page at the most. */
 	if (scan->failed || scan->bound || (scan->lane->parked && !(allowed && scan->pages_read == 0)))
 	{
-		if (scan->outstanding == 0)
-			*over = finish_scan(scan, put_off, now, when);
+		*over = scan->outstanding == 0;
+		if (*over)
+			finish_scan(scan, put_off, now);
 		return NIL;
 	}
 	if (scan->fresh != NIL)
@@ -353,7 +525,9 @@ ig_scan_next(IgScan *scan, TimestampTz now, TimestampTz *when, bool *over)
 		if (hash_get_num_entries(scan->candidates) > ig_max_candidates)
 		{
 			scan->bound = "ignisign.max_candidates";
-			*over = scan->outstanding == 0 && finish_scan(scan, put_off, now, when);
+			*over = scan->outstanding == 0;
+			if (*over)
+				finish_scan(scan, put_off, now);
 			return NIL;
 		}
 	}
@@ -373,7 +547,8 @@ ig_scan_next(IgScan *scan, TimestampTz now, TimestampTz *when, bool *over)
 	}
 	while (scan->outstanding < SIDE_BY_SIDE && any_candidate(scan) && ig_lane_may_send(scan->lane, now, when))
 		flights = lappend(flights, scan_flight(scan, IG_OP_CONTEXT, next_candidate(scan)->id));
-	if (!any_candidate(scan) && scan->outstanding == 0)
-		*over = finish_scan(scan, ig_scan_decide, now, when);
+	*over = !any_candidate(scan) && scan->outstanding == 0;
+	if (*over)
+		finish_scan(scan, ig_scan_decide, now);
 	return flights;
 }

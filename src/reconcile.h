@@ -21,6 +21,16 @@ typedef struct IgScan IgScan;
 extern IgScan *ig_scan_begin(IgLane *lane, TimestampTz now);
 
 /*
+ * Settle an account's unknown calls that are due, and whose request has the API's id.
+ * Needs a transaction.
+ */
+extern void ig_scan_settle_identified(IgLane *lane, TimestampTz now);
+
+/* Local trouble: look for the account's unknown calls later; a step of the scan failed. */
+extern void ig_scan_put_off_account(IgLane *lane, const IgTrouble *trouble, TimestampTz now);
+extern void ig_scan_fail(IgScan *scan, const IgTrouble *trouble);
+
+/*
  * The next calls to make for it, as flights that are not built yet.  Needs a
  * transaction, which decides the calls when nothing is left to be asked; the
  * scan is then over, and *over is set.  *when is the time to ask again, 0 when

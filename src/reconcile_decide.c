@@ -171,7 +171,7 @@ read_ours(IgDecisions *decisions, const char *state, bool own)
 	IgAccountMatch account = IG_ACCOUNT_SAME;
 	int			first = decisions->nours;
 	int			ncalls;
-	IgCall	   *calls = ig_queue_in_state(state, own ? server : NULL, own ? owner : NULL, 0, &ncalls);
+	IgCall	   *calls = ig_queue_in_state(state, false, own ? server : NULL, own ? owner : NULL, 0, &ncalls);
 
 	decisions->ours = repalloc_huge(decisions->ours, (first + ncalls + 1) * sizeof(IgOurs));
 	for (int i = 0; i < ncalls; i++)
@@ -418,9 +418,7 @@ ig_scan_decide(void *arg)
 			left[nleft++] = not_found(&decisions, our);
 	}
 
-	ig_apply_sent(sent, nsent, "reconcile");
-	ig_queue_finish(found, nsent);
-	ig_queue_reschedule(left, nleft);
+	ig_scan_settle(scan, sent, found, nsent, left, nleft);
 	if (nsent + nleft > 0)
 		ereport(LOG,
 				(errmsg("ignisign: of %d calls with unknown outcome on server \"%s\", %d were found at Ignisign",

@@ -12,6 +12,7 @@
 
 #include "utils/hsearch.h"
 
+#include "apply.h"
 #include "likeness.h"
 #include "reconcile.h"
 
@@ -76,5 +77,12 @@ extern bool ig_scan_read_time(const char *text, TimestampTz *result);
  */
 extern void ig_scan_drop_known(IgScan *scan, bool all);
 extern void ig_scan_decide(void *scan);
+
+/*
+ * Write what was decided (reconcile.c): which calls were found, with their ids; and
+ * what becomes of the others.
+ */
+extern void ig_scan_settle(IgScan *scan, const IgSent *sent, const IgCall *const *found, int nsent,
+						   IgReschedule *left, int nleft);
 
 #endif							/* IGNISIGN_RECONCILE_INTERNAL_H */

@@ -31,6 +31,9 @@
 /* How long the statistics of an idle worker are kept back, in ms. */
 #define STATISTICS_PAUSE	1000
 
+/* How long an error that is met again is not logged again, in ms. */
+#define REPEAT_PAUSE		60000
+
 static bool in_transaction = false;
 static MemoryContext caller_context;	/* of the transaction */
 static IgOwnerState owner_state;	/* of the transaction, if it is the owner's */
@@ -213,8 +216,7 @@ ig_session_try(void (*work) (void *arg), void *arg, const char *patience)
 		edata = CopyErrorData();
 		FlushErrorState();
 		RollbackAndReleaseCurrentSubTransaction();
-		if (edata->sqlerrcode == ERRCODE_ADMIN_SHUTDOWN ||
-			edata->sqlerrcode == ERRCODE_QUERY_CANCELED)
+		if (edata->sqlerrcode == ERRCODE_ADMIN_SHUTDOWN)
 			ReThrowError(edata);
 		error = edata;
 	}
@@ -224,14 +226,31 @@ ig_session_try(void (*work) (void *arg), void *arg, const char *patience)
 	return error;
 }
 
-/* Do something unless a lock is in the way; false: it was. */
+/* Log an error that is met again and again, but not each time. */
+static void
+log_seldom(const char *message)
+{
+	static char last[256];
+	static TimestampTz until = 0;
+	TimestampTz now = GetCurrentTimestamp();
+
+	if (now < until && strncmp(message, last, sizeof(last) - 1) == 0)
+		return;
+	strlcpy(last, message, sizeof(last));
+	until = TimestampTzPlusMilliseconds(now, REPEAT_PAUSE);
+	ereport(WARNING,
+			(errmsg("ignisign: a statement on the queue failed: %s", message),
+			 errhint("The worker goes on without it, and tries it again.")));
+}
+
+/* Do something unless a lock or another error is in the way; false: it was. */
 bool
 ig_session_unless_locked(void (*work) (void *arg), void *arg)
 {
 	ErrorData  *error = ig_session_try(work, arg, IG_SHORT_PATIENCE);
 
 	if (error != NULL && error->sqlerrcode != ERRCODE_LOCK_NOT_AVAILABLE)
-		ReThrowError(error);
+		log_seldom(error->message ? error->message : "unknown error");
 	return error == NULL;
 }
 

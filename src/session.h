@@ -48,7 +48,10 @@ extern void ig_session_abort(void);
  */
 extern ErrorData *ig_session_try(void (*work) (void *arg), void *arg, const char *patience);
 
-/* The same with a short patience: false: a lock was in the way.  Other errors are raised. */
+/*
+ * The same with a short patience, for what can be done later.  False: a lock was in the
+ * way, or another error, which is logged.
+ */
 extern bool ig_session_unless_locked(void (*work) (void *arg), void *arg);
 
 /* In a transaction: the extension, locked; InvalidOid: it is not there (any more). */

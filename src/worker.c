@@ -44,6 +44,7 @@
 #include "refresh.h"
 #include "session.h"
 #include "slots.h"
+#include "trouble.h"
 
 /* Answers that are applied in one transaction, by number and by memory. */
 #define MAX_ANSWERS			500
@@ -66,10 +67,6 @@
  */
 #define KEPT_MEMORY			(4 * 1024 * 1024)
 
-/* From when an answer could not be applied for a lock until it is tried again, in ms; it doubles. */
-#define FIRST_PAUSE			100
-#define LAST_PAUSE			5000
-
 extern PGDLLEXPORT void ignisign_worker_main(Datum arg);
 
 static MemoryContext turn_context;	/* reset after each turn */
@@ -79,8 +76,6 @@ static List *answered = NIL;	/* of these, those to be applied, in flying_context
 static int64 answered_memory = 0;	/* that they take */
 static int64 memory_taken = 0;	/* since some was given back */
 static List *held = NIL;		/* flights to be applied again, in flying_context */
-static TimestampTz held_until = 0;
-static int	held_pause = FIRST_PAUSE;
 static TimestampTz next_turn = 0;	/* something is due then; 0: nothing */
 static int64 answer_cost = 0;	/* of one, in the last turn, in microseconds */
 static int64 call_took = 0;		/* the last one of these */
@@ -93,11 +88,11 @@ static bool stopping = false;	/* somebody wants the database for himself */
 static Oid	my_extension = InvalidOid;	/* as it was at the start */
 
 /*
- * Put flights aside that wait for a lock; returns the others.  A refresh is not
+ * Put flights aside whose response waits; returns the others.  A refresh is not
  * kept: the next one tells the same.
  */
 static List *
-put_aside(List *finished, TimestampTz now)
+put_aside(List *finished)
 {
 	MemoryContext old = MemoryContextSwitchTo(flying_context);
 	ListCell   *lc;
@@ -113,26 +108,28 @@ put_aside(List *finished, TimestampTz now)
 		finished = foreach_delete_current(finished, lc);
 	}
 	MemoryContextSwitchTo(old);
-	if (held == NIL)
-		held_pause = FIRST_PAUSE;
-	else if (held_until == 0)
-	{
-		held_until = TimestampTzPlusMilliseconds(now, held_pause);
-		held_pause = Min(2 * held_pause, LAST_PAUSE);
-	}
+	foreach(lc, held)
+		ig_look_again(&next_turn, ((IgFlight *) lfirst(lc))->next_try);
 	return finished;
 }
 
-/* Take them up again, when it is time. */
+/* Take those up again whose time has come, at most so many that a turn stays short. */
 static List *
 take_up(List *finished)
 {
-	if (held_until == 0 || held_until > GetCurrentTimestamp())
-		return finished;
-	finished = list_concat(finished, held);
-	list_free(held);
-	held = NIL;
-	held_until = 0;
+	TimestampTz now = GetCurrentTimestamp();
+	int			n = 0;
+	ListCell   *lc;
+
+	foreach(lc, held)
+	{
+		IgFlight   *flight = lfirst(lc);
+
+		if (flight->next_try > now || n++ >= FEW_ANSWERS)
+			continue;
+		held = foreach_delete_current(held, lc);
+		finished = lappend(finished, flight);
+	}
 	return finished;
 }
 
@@ -174,9 +171,67 @@ check_timeline(void *look_at)
 	ig_queue_check_timeline(*(TimestampTz *) look_at);
 }
 
+/* Calls of a predecessor, and what becomes of them. */
+typedef struct Recovery
+{
+	IgLost		lost;
+	TimestampTz look_at;
+	bool		log_attempts;
+} Recovery;
+
+/* Have it become of them. */
+static void
+recover(void *arg)
+{
+	Recovery   *recovery = arg;
+
+	ig_queue_sort_out(&recovery->lost, recovery->look_at, recovery->log_attempts);
+}
+
+/* The same of one; false: it stays in the list. */
+static bool
+recover_one(int64 *id, TimestampTz *claimed_at, TimestampTz look_at)
+{
+	Recovery	one = {{1, id, claimed_at}, look_at, true};
+	IgTrouble	trouble;
+
+	if (ig_try(recover, &one, IG_SHORT_PATIENCE, &trouble))
+		return one.lost.n == 0;
+	one.log_attempts = false;
+	return !trouble.passes && ig_session_unless_locked(recover, &one) && one.lost.n == 0;
+}
+
+/* Recover what a predecessor had under way; each call fails alone. */
+static void
+recover_lost(TimestampTz look_at)
+{
+	Recovery	all = {lost, look_at, true};
+	IgTrouble	trouble;
+	int			left = 0;
+
+	if (lost.n == 0)
+		return;
+	if (ig_try(recover, &all, IG_LOCK_PATIENCE, &trouble))
+	{
+		lost = all.lost;
+		return;
+	}
+	for (int i = 0; i < lost.n; i++)
+	{
+		int64		id = lost.ids[i];
+		TimestampTz claimed_at = lost.claimed_at[i];
+
+		if (recover_one(&id, &claimed_at, look_at))
+			continue;
+		lost.ids[left] = id;
+		lost.claimed_at[left++] = claimed_at;
+	}
+	lost.n = left;
+}
+
 /*
- * See to what a predecessor left.  Where somebody has a row locked, that is tried
- * again later.
+ * Recover what a predecessor left.  Where somebody has a row locked, or a row refuses
+ * that, the worker tries again later.
  */
 static void
 catch_up(TimestampTz now)
@@ -187,7 +242,7 @@ catch_up(TimestampTz now)
 		return;
 	if (!timeline_checked)
 		timeline_checked = ig_session_unless_locked(check_timeline, &look_at);
-	ig_queue_sort_out(&lost, look_at);
+	recover_lost(look_at);
 	catch_up_at = timeline_checked && lost.n == 0 ? 0 :
 		TimestampTzPlusMilliseconds(now, IG_LOCKED_PAUSE);
 }
@@ -196,6 +251,8 @@ catch_up(TimestampTz now)
 static void
 feed_bodies(void)
 {
+	IgFlight  **hungry = palloc(Max(list_length(flying), 1) * sizeof(IgFlight *));
+	int			n = 0;
 	ListCell   *lc;
 
 	foreach(lc, flying)
@@ -203,8 +260,9 @@ feed_bodies(void)
 		IgFlight   *flight = lfirst(lc);
 
 		if (ig_flight_hungry(flight))
-			ig_flight_feed(flight);
+			hungry[n++] = flight;
 	}
+	ig_flights_feed(hungry, n);
 }
 
 /* Whether any body waits for a slice. */
@@ -239,7 +297,7 @@ end_flight(IgFlight *flight)
 static void
 hand_over(IgFlight *flight)
 {
-	if (flight->batch && flight->decision.verdict == IG_DEAD)
+	if (flight->batch && flight->decision.verdict == IG_DEAD && !flight->failed)
 		ig_refresh_refused(flight->batch);
 	if (flight->scan)
 		ig_scan_answered(flight->scan, flight);
@@ -337,10 +395,9 @@ turn(List *finished, bool *gone)
 		IG_INJECTION_POINT("ignisign-applied");
 	for (int i = 0; i < n; i++)
 		ig_judge(array[i], now);
-	finished = put_aside(finished, now);
+	finished = put_aside(finished);
 	foreach(lc, finished)
 		hand_over(lfirst(lc));
-	ig_look_again(&next_turn, held_until);
 
 	/* Room is counted without what is over. */
 	foreach(lc, finished)

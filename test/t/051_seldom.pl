@@ -84,7 +84,7 @@ for my $id (@held)
 	ok(wait_for($node, "SELECT status = 'COMPLETED' FROM ignisign_status('$id')"), 'and all are heard of again');
 }
 
-# ---- An answer that cannot be applied ----
+# ---- A response that cannot be applied ----
 
 $node->safe_psql('postgres', <<'SQL');
 CREATE FUNCTION refuse() RETURNS trigger LANGUAGE plpgsql AS $$
@@ -99,7 +99,7 @@ SQL
 my $unlucky = $node->safe_psql('postgres', sign_sql('Unlucky', 'ann@example.com'));
 my $lucky = $node->safe_psql('postgres', sign_sql('Lucky', 'ann@example.com'));
 
-ok($node->wait_for_log(qr/an answer to the call \d+ could not be applied: not today/, $log), 'an answer that cannot be applied is told');
+ok($node->wait_for_log(qr/the response to the call \d+ \(one-call-sign\) of request [-0-9a-f]+ could not be applied: not today/, $log), 'the log names the call whose response cannot be applied');
 ok(wait_for($node, "SELECT sent_at IS NOT NULL FROM ignisign_status('$lucky')"), 'the others are applied');
 $node->safe_psql('postgres', 'DROP TRIGGER refuse ON ignisign.request');
 ok(wait_for($node, "SELECT signature_request_id IS NOT NULL FROM ignisign.request WHERE id = '$unlucky'"), 'it is found again');

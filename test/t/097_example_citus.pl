@@ -34,6 +34,7 @@ endpoint||ignisign.endpoint_pkey
 origin||
 parked||ignisign.parked_pkey
 signer_profile||ignisign.signer_profile_pkey
+tombstone||ignisign.tombstone_pkey
 END
 
 # In the place of Citus's: refuses what it would.

@@ -84,6 +84,40 @@ test_backoff(void)
 }
 
 static void
+test_local_trouble(void)
+{
+	static const char *const passing[] = {
+		"08006", "40001", "40P01", "53100", "53200", "55006", "55P03", "57014", "57P01", "57P05", "58030", "58P01", "HV000",
+		"HV00N", "25006"
+	};
+	static const char *const permanent[] = {
+		"00000", "21000", "22003", "22P02", "23505", "23514", "25001", "25P02", "42501", "42P01", "54000", "P0001", "XX000",
+		"XX001", "XX002", "IG004", "04000", "80000", "hv000", ""
+	};
+	bool		in_bounds = true;
+
+	for (size_t i = 0; i < sizeof(passing) / sizeof(passing[0]); i++)
+		ok(ig_policy_sqlstate_passes(passing[i]), passing[i]);
+	for (size_t i = 0; i < sizeof(permanent) / sizeof(permanent[0]); i++)
+		ok(!ig_policy_sqlstate_passes(permanent[i]), permanent[i]);
+
+	for (int failures = 1; failures < 100; failures++)
+	{
+		int64_t		bound = failures > 6 ? 5000 : INT64_C(100) << (failures - 1);
+
+		for (uint64_t random = 0; random < 20000; random += 97)
+		{
+			int64_t		pause = ig_policy_local_pause(failures, 100, 5000, random);
+
+			in_bounds = in_bounds && pause >= bound / 2 && pause <= bound;
+		}
+	}
+	ok(in_bounds, "a pause is between half of its bound and its bound");
+	ok(ig_policy_local_pause(1, 0, 5000, 7) == 0, "no base, no pause");
+	ok(ig_policy_local_pause(70, INT64_MAX / 2, INT64_MAX, UINT64_MAX) > 0, "no overflow of a pause");
+}
+
+static void
 test_retry_after(void)
 {
 	const int64_t now = INT64_C(784111777) * 1000;	/* Sun, 06 Nov 1994 08:49:37 GMT */
@@ -233,6 +267,7 @@ main(void)
 	test_breaker();
 	test_decisions();
 	test_backoff();
+	test_local_trouble();
 	test_retry_after();
 	test_refresh();
 	return done_testing();
