@@ -68,7 +68,8 @@ check_answer(const IgApiAnswer *answer)
 	}
 	for (int i = 0; i < answer->nitems; i++)
 	{
-		check_word(answer->items[i].signature_request_id);
+		/* An entry without an id is kept: it may be a request that is looked for. */
+		check_string(answer->items[i].signature_request_id);
 		check_string(answer->items[i].title);
 		check_string(answer->items[i].status);
 		check_string(answer->items[i].external_id);
