@@ -18,13 +18,13 @@
 
 #include "answers.h"
 #include "apply.h"
-#include "calls.h"
 #include "compat.h"
 #include "import.h"
 #include "inputs.h"
 #include "lanes.h"
 #include "queue.h"
 #include "refresh.h"
+#include "result.h"
 #include "session.h"
 #include "signing_session.h"
 #include "staged.h"
@@ -180,7 +180,7 @@ apply_success(IgFlight *flight, IgSent *sent, int *nsent)
 			ig_import_apply_page(&flight->call, &flight->answer);
 		else if (flight->call.operation == IG_OP_INPUTS_NEEDED)
 			ig_inputs_keep(&flight->call, &flight->answer);
-		ig_apply_result(flight);
+		ig_apply_result(&flight->call, flight->transfer, flight->json);
 		return;
 	}
 	switch (flight->call.operation)

@@ -56,7 +56,7 @@
 
 #include "callbacks.h"
 #include "compat.h"
-#include "functions.h"
+#include "access.h"
 #include "plans.h"
 #include "policy.h"
 #include "queue.h"

@@ -34,7 +34,7 @@
 #include "callbacks.h"
 #include "compat.h"
 #include "errors.h"
-#include "functions.h"
+#include "access.h"
 #include "spi.h"
 
 PG_FUNCTION_INFO_V1(ignisign_may_be_told);

@@ -22,12 +22,11 @@
 #include "utils/json.h"
 #include "utils/jsonb.h"
 
-#include "calls.h"
-#include "content.h"
 #include "credentials.h"
 #include "encoding.h"
 #include "errors.h"
-#include "functions.h"
+#include "access.h"
+#include "wait.h"
 #include "queue.h"
 #include "secrets.h"
 #include "sign.h"
@@ -237,51 +236,6 @@ ignisign_check_request_signers(PG_FUNCTION_ARGS)
 }
 
 /* ---- Answers ---- */
-
-/* Store the answer of a call. */
-void
-ig_apply_result(IgFlight *flight)
-{
-	static IgStatement store = {
-		.sql = "WITH sent AS (DELETE FROM ignisign.document WHERE request = $1) "
-		"INSERT INTO ignisign.result (request, call, operation, owner, server, http_status, answer, content, mime_type) "
-		"VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9)",
-		.types = {UUIDOID, INT8OID, TEXTOID, NAMEOID, NAMEOID, INT4OID, JSONBOID, BYTEAOID, TEXTOID}
-	};
-	const IgTransfer *transfer = flight->transfer;
-	Datum		content = (Datum) 0;
-	Datum		values[9];
-	char		nulls[10] = "         ";
-
-	values[0] = UUIDPGetDatum(&flight->call.request);
-	values[1] = Int64GetDatum(flight->call.id);
-	values[2] = CStringGetTextDatum(ig_api_operation_name(flight->call.operation));
-	values[3] = NameGetDatum(&flight->call.owner);
-	values[4] = NameGetDatum(&flight->call.server);
-	values[5] = Int32GetDatum(transfer->http_status);
-	nulls[6] = nulls[7] = nulls[8] = 'n';
-	if (flight->json && transfer->body_length > 0)
-	{
-		char	   *body = ig_http_body(flight->transfer);
-
-		/* It may tell of the URLs of our endpoints. */
-		ig_hide_tokens(body);
-		values[6] = ig_jsonb_from_wire(body);
-		nulls[6] = ' ';
-		pfree(body);
-	}
-	else if (!flight->json)
-	{
-		values[7] = content = ig_content(flight->transfer);
-		values[8] = CStringGetTextDatum(ig_from_wire(transfer->content_type));
-		nulls[7] = nulls[8] = ' ';
-	}
-	SPI_connect();
-	ig_spi_execute(&store, values, nulls);
-	SPI_finish();
-	if (content != (Datum) 0)
-		ig_content_free(content);
-}
 
 /* A call whose answer is wanted, and what of it. */
 typedef struct Wanted

@@ -2,7 +2,7 @@
  *
  * functions.c
  *	  What is done to requests and calls by hand: refresh, sync, cancel, remind,
- *	  retry, discard, resolve, adopt; and who may see what.
+ *	  retry, discard, resolve, adopt.
  *
  * They act on what the caller may see.  What he may not see does not exist
  * for him, and is reported like that.
@@ -19,15 +19,14 @@
 #include "utils/builtins.h"
 #include "utils/formatting.h"
 
+#include "access.h"
 #include "api.h"
 #include "apply.h"
 #include "errors.h"
-#include "functions.h"
 #include "lanes.h"
 #include "queue.h"
 #include "spi.h"
 
-PG_FUNCTION_INFO_V1(ignisign_may_see);
 PG_FUNCTION_INFO_V1(ignisign_refresh);
 PG_FUNCTION_INFO_V1(ignisign_sync);
 PG_FUNCTION_INFO_V1(ignisign_retry);
@@ -38,86 +37,6 @@ PG_FUNCTION_INFO_V1(ignisign_resolve);
 PG_FUNCTION_INFO_V1(ignisign_cancel);
 PG_FUNCTION_INFO_V1(ignisign_resend_email);
 PG_FUNCTION_INFO_V1(ignisign_adopt);
-
-/* Whether a role has the privileges of the role of that name. */
-bool
-ig_may_see(Oid role, const char *owner)
-{
-	Oid			owner_oid = get_role_oid(owner, true);
-
-	if (superuser_arg(role))
-		return true;
-	return OidIsValid(owner_oid) && has_privs_of_role(role, owner_oid);
-}
-
-/*
- * ignisign.may_see(owner name) returns boolean
- *
- * For the policies of the tables: false also when there is no such role.
- */
-Datum
-ignisign_may_see(PG_FUNCTION_ARGS)
-{
-	PG_RETURN_BOOL(ig_may_see(GetUserId(), NameStr(*PG_GETARG_NAME(0))));
-}
-
-/* There is no such request, or the caller may not see it. */
-void
-ig_no_such_request(const pg_uuid_t *id)
-{
-	ereport(ERROR,
-			(errcode(IG_ERRCODE_NO_SUCH_REQUEST),
-			 errmsg("there is no request %s",
-					DatumGetCString(DirectFunctionCall1(uuid_out, UUIDPGetDatum(id)))),
-			 errhint("A request of a transaction that has not committed is seen by that transaction only.")));
-}
-
-/* The request has no signer of that number. */
-void
-ig_no_such_signer(int signer)
-{
-	ereport(ERROR,
-			(errcode(IG_ERRCODE_NO_SUCH_REQUEST),
-			 errmsg("the request has no signer %d", signer),
-			 errhint("Signers are numbered from 1, as in ignisign.signer.")));
-}
-
-/*
- * Lock a request and return its server; owner and signature_request_id are set.
- * As the extension's owner, between SPI_connect and SPI_finish.
- */
-static char *
-lock_request(const pg_uuid_t *id, Oid caller, char **owner, char **signature_request_id)
-{
-	static IgStatement lock = {
-		.sql = "SELECT owner::text, server::text, signature_request_id FROM ignisign.request WHERE id = $1 FOR UPDATE",
-		.types = {UUIDOID}
-	};
-	Datum		value = UUIDPGetDatum(id);
-
-	if (ig_spi_execute(&lock, &value, NULL) != 1)
-		ig_no_such_request(id);
-	*owner = ig_spi_text(0, 1, CurrentMemoryContext);
-	*signature_request_id = ig_spi_text(0, 3, CurrentMemoryContext);
-	if (!ig_may_see(caller, *owner))
-		ig_no_such_request(id);
-	return ig_spi_text(0, 2, CurrentMemoryContext);
-}
-
-/* The same of a request that Ignisign knows. */
-char *
-ig_lock_sent_request(const pg_uuid_t *id, Oid caller, char **owner, char **signature_request_id)
-{
-	char	   *server = lock_request(id, caller, owner, signature_request_id);
-
-	if (*signature_request_id == NULL)
-		ereport(ERROR,
-				(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
-				 errmsg("the request has not been sent yet"),
-				 errhint("SELECT * FROM ignisign_status('%s') tells why.",
-						 DatumGetCString(DirectFunctionCall1(uuid_out, UUIDPGetDatum(id))))));
-	return server;
-}
 
 /* Note in the request's history what a person decided. */
 static void
@@ -344,7 +263,7 @@ act_on_calls(Action action, const pg_uuid_t *request, int64 id)
 
 		ig_owner_enter(&state);
 		SPI_connect();
-		(void) lock_request(request, caller, &owner, &signature_request_id);
+		(void) ig_lock_request(request, caller, &owner, &signature_request_id);
 		SPI_finish();
 		ig_owner_leave(&state);
 	}
@@ -478,7 +397,7 @@ ignisign_resolve(PG_FUNCTION_ARGS)
 	ig_check_writable("ignisign_resolve()");
 	ig_owner_enter(&state);
 	SPI_connect();
-	server = lock_request(id, caller, &owner, &old_id);
+	server = ig_lock_request(id, caller, &owner, &old_id);
 	value = UUIDPGetDatum(id);
 	if (ig_spi_execute(&unknown, &value, NULL) != 1)
 		ereport(ERROR,
@@ -579,7 +498,7 @@ ignisign_cancel(PG_FUNCTION_ARGS)
 	ig_check_writable("ignisign_cancel()");
 	ig_owner_enter(&state);
 	SPI_connect();
-	server = lock_request(id, caller, &owner, &signature_request_id);
+	server = ig_lock_request(id, caller, &owner, &signature_request_id);
 	ig_spi_execute(&read, &value, NULL);
 	sent = DatumGetBool(ig_spi_datum(0, 3, &isnull));
 	if (DatumGetBool(ig_spi_datum(0, 2, &isnull)))
@@ -666,7 +585,7 @@ ignisign_resend_email(PG_FUNCTION_ARGS)
 	ig_check_writable("ignisign_resend_email()");
 	ig_owner_enter(&state);
 	SPI_connect();
-	server = lock_request(id, caller, &owner, &signature_request_id);
+	server = ig_lock_request(id, caller, &owner, &signature_request_id);
 	check_resend(id, signer);
 	ig_queue_add(id, IG_OP_RESEND_EMAIL, 0, signer, "", owner, server, GetCurrentTimestamp());
 	add_event(id, "resend", psprintf("%d", signer), GetUserNameFromId(caller, false));

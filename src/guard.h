@@ -61,11 +61,8 @@ extern const IgGuardProblem *ig_guard_problem(void);
 /* Raise an error if there is a problem. */
 extern void ig_guard_check(void);
 
-/*
- * In a worker, outside of a transaction: wait until there is no problem.  Ends the
- * process if that is asked for meanwhile.
- */
-extern void ig_guard_wait(void);
+/* Forget what was found, so that the next call looks again. */
+extern void ig_guard_forget(void);
 
 /* In a transaction: the foreign keys of others, a list of IgGuardKey. */
 extern List *ig_guard_keys(void);

@@ -23,9 +23,12 @@
 
 #include "errors.h"
 #include "inputs.h"
-#include "sign.h"
 #include "spi.h"
 #include "staged.h"
+
+const char *const ig_sign_inputs[IG_SIGN_INPUTS] = {
+	"phoneNumber", "nationality", "birthDate", "birthPlace", "birthCountry"
+};
 
 /* So long what a profile needs is taken as known. */
 #define LIFETIME "1 day"

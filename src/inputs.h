@@ -12,6 +12,10 @@
 
 #include "queue.h"
 
+/* Inputs of a signer that only a staged request can carry, as the API names them. */
+#define IG_SIGN_INPUTS 5
+extern const char *const ig_sign_inputs[IG_SIGN_INPUTS];
+
 /*
  * Check the signers of a request that was just stored, and raise an error for
  * what is known to be missing.  True: it can be sent.  False: what a profile

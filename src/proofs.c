@@ -17,7 +17,7 @@
 #include "utils/builtins.h"
 
 #include "errors.h"
-#include "functions.h"
+#include "access.h"
 #include "proofs.h"
 #include "spi.h"
 

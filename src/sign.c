@@ -43,10 +43,6 @@
 #define MAX_ROWS			256
 #define MAX_BYTES			(1024 * 1024)
 
-const char *const ig_sign_inputs[IG_SIGN_INPUTS] = {
-	"phoneNumber", "nationality", "birthDate", "birthPlace", "birthCountry"
-};
-
 /* ---- Checks ---- */
 
 /* Whether the text can be sent: UTF-8 without control characters. */

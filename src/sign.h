@@ -14,11 +14,8 @@
 #include "utils/timestamp.h"
 #include "utils/uuid.h"
 
+#include "inputs.h"
 #include "insert.h"
-
-/* Inputs of a signer that only a staged request can carry, as the API names them. */
-#define IG_SIGN_INPUTS 5
-extern const char *const ig_sign_inputs[IG_SIGN_INPUTS];
 
 typedef struct IgSignSigner
 {

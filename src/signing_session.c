@@ -18,7 +18,7 @@
 #include "utils/builtins.h"
 #include "utils/tuplestore.h"
 
-#include "functions.h"
+#include "access.h"
 #include "signing_session.h"
 #include "spi.h"
 

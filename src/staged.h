@@ -11,7 +11,7 @@
 #include "postgres.h"
 
 #include "credentials.h"
-#include "flight.h"
+#include "queue.h"
 
 /* All of these run as the extension's owner, between SPI_connect and SPI_finish. */
 

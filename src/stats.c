@@ -21,7 +21,7 @@
 #include "utils/builtins.h"
 #include "utils/tuplestore.h"
 
-#include "functions.h"
+#include "access.h"
 #include "health.h"
 #include "queue.h"
 #include "slots.h"

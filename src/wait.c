@@ -22,7 +22,8 @@
 #include "utils/timestamp.h"
 
 #include "errors.h"
-#include "functions.h"
+#include "access.h"
+#include "wait.h"
 #include "slots.h"
 #include "spi.h"
 #include "wait_event.h"

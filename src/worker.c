@@ -36,6 +36,7 @@
 #include "compat.h"
 #include "flight.h"
 #include "guard.h"
+#include "guard_wait.h"
 #include "judge.h"
 #include "lanes.h"
 #include "listen.h"
