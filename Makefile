@@ -1,7 +1,7 @@
 # ignisign - PGXS makefile.  "make help" lists the targets; "./dev" does more.
 
 MODULE_big = ignisign
-OBJS = $(patsubst %.c,%.o,$(sort $(wildcard src/*.c)))
+OBJS = $(patsubst %.c,%.o,$(sort $(wildcard src/*.c src/*/*.c)))
 
 EXTENSION = ignisign
 DATA = $(wildcard sql/ignisign--*.sql)
@@ -25,7 +25,7 @@ PG_CFLAGS = -Wall -Wextra -Wno-unused-parameter -Wno-missing-field-initializers
 
 # The server's headers are not ours to keep free of -Wextra's warnings.
 PG_CONFIG ?= pg_config
-PG_CPPFLAGS = -isystem $(shell $(PG_CONFIG) --includedir-server) \
+PG_CPPFLAGS = -Isrc -isystem $(shell $(PG_CONFIG) --includedir-server) \
 	$(shell $(PKG_CONFIG) --cflags libcurl libcjson libmicrohttpd libcrypto)
 
 # No bitcode for the JIT compiler: it inlines small functions into expressions,
@@ -33,7 +33,7 @@ PG_CPPFLAGS = -isystem $(shell $(PG_CONFIG) --includedir-server) \
 # server was built with it.
 override with_llvm = no
 
-EXTRA_CLEAN = log ignisign-*.zip $(wildcard src/*.gcda src/*.gcno)
+EXTRA_CLEAN = log ignisign-*.zip $(wildcard src/*.gc?? src/*/*.gc??)
 
 # PGXS has a target "check" that only says that it cannot.  Ours makes a private
 # server; to take its place without a warning it has to stand alone.
@@ -54,7 +54,7 @@ else
 PGXS := $(shell $(PG_CONFIG) --pgxs)
 include $(PGXS)
 
-$(OBJS): $(wildcard src/*.h)
+$(OBJS): $(wildcard src/*.h src/*/*.h)
 
 # The sandbox, a local stand-in for the API.
 

@@ -4,13 +4,13 @@
  *	  Module initialization: settings, shared memory, hooks.
  *
  * Preloaded, the module starts the launcher and watches for commands on
- * databases (utility.c).  Loaded by a session only, because it is not in
+ * databases (process_utility.c).  Loaded by a session only, because it is not in
  * shared_preload_libraries, its functions still queue durably, but there is
  * nobody to send.
  *
  *-------------------------------------------------------------------------
  */
-#include "ignisign.h"
+#include "postgres.h"
 
 #include <limits.h>
 
@@ -18,13 +18,14 @@
 #include "miscadmin.h"
 #include "utils/guc.h"
 
-#include "api.h"
+#include "api/api.h"
 #include "compat.h"
-#include "listen.h"
-#include "policy.h"
-#include "redact.h"
-#include "slots.h"
-#include "utility.h"
+#include "guc.h"
+#include "launcher/process_utility.h"
+#include "launcher/slots.h"
+#include "util/policy.h"
+#include "util/redact.h"
+#include "webhook/listen.h"
 
 IG_MODULE_MAGIC;
 

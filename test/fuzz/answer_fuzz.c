@@ -9,7 +9,7 @@
  */
 #include "fuzz.h"
 
-#include "api_internal.h"
+#include "api/api_internal.h"
 
 /* A string of an answer goes into a database. */
 static void

@@ -7,8 +7,8 @@
  */
 #include "fuzz.h"
 
-#include "api.h"
-#include "secrets.h"
+#include "api/api.h"
+#include "util/secrets.h"
 
 /* Whether a text repeats the secret of a key, or what may be one. */
 static bool

@@ -11,7 +11,7 @@
 #include <curl/curl.h>
 #include <strings.h>
 
-#include "url.h"
+#include "util/url.h"
 
 /* Whether a name or address cannot lead to another machine. */
 static bool

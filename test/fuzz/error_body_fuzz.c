@@ -7,7 +7,7 @@
  */
 #include "fuzz.h"
 
-#include "api.h"
+#include "api/api.h"
 
 /* Read one body. */
 int

@@ -11,7 +11,7 @@
  */
 #include "fuzz.h"
 
-#include "api_internal.h"
+#include "api/api_internal.h"
 
 #define ID "67a1c0de0000000000000001"
 

@@ -14,7 +14,7 @@
 #include <netinet/in.h>
 #include <strings.h>
 
-#include "listen_parse.h"
+#include "util/listen_parse.h"
 
 #define MAX_LENGTH 1048576
 

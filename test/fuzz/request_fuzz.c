@@ -10,7 +10,7 @@
  */
 #include "fuzz.h"
 
-#include "api_internal.h"
+#include "api/api_internal.h"
 
 enum
 {

@@ -7,7 +7,7 @@
  */
 #include "fuzz.h"
 
-#include "policy.h"
+#include "util/policy.h"
 
 /* Times of the clock: the epoch, some day, and the last one. */
 static const int64_t times[] = {0, INT64_C(1800000000000), INT64_MAX};

@@ -7,7 +7,7 @@
  */
 #include "fuzz.h"
 
-#include "api.h"
+#include "api/api.h"
 
 /* Look at one value as everything that it may be. */
 int

@@ -9,7 +9,7 @@
  */
 #include "fuzz.h"
 
-#include "api_internal.h"
+#include "api/api_internal.h"
 
 /* A word is the member's text; "last" is how jsonb takes members of the same name. */
 static void

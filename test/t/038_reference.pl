@@ -15,7 +15,7 @@ use Test::More;
 my $top = "$FindBin::RealBin/../..";
 my $node = new_node('reference', undef);
 my $text = slurp_file("$top/docs/reference.md");
-my $source = join '', map { slurp_file($_) } glob("$top/src/*.[ch]");
+my $source = join '', map { slurp_file($_) } glob("$top/src/*.[ch] $top/src/*/*.[ch]");
 
 sub lines { return split /\n/, $node->safe_psql('postgres', $_[0]) }
 
@@ -180,7 +180,7 @@ while ($source =~ /\{"(\w+)", ForeignServerRelationId, \w+, check_(?:number|rate
 {
 	like($server, qr/^\| `$1` \|[^|]*\| $2 to $3 \|/m, "$1: range");
 }
-my ($defaults) = slurp_file("$top/src/credentials.c") =~ /DEFAULT_PROOF_TYPES\s+"(.*)"/;
+my ($defaults) = slurp_file("$top/src/queue/credentials.c") =~ /DEFAULT_PROOF_TYPES\s+"(.*)"/;
 like($server, qr/^\| `proof_types` \| `@{[ $defaults =~ s|,|, |gr ]}` \|/m, 'proof_types: default');
 
 # ---- Errors ----
@@ -214,11 +214,11 @@ is_same([ named($purge, 1) ], [ split(/, /, $kinds), 'webhooks' ], 'what ignisig
 
 my ($types) = section('Looking') =~ /^#### Proof types\n\n(.*?)\n\n/ms;
 $types =~ s/^\| `?type.*\n//m;
-my ($valid) = slurp_file("$top/src/api.h") =~ /IG_API_PROOF_TYPES\s+((?:\\?\s*".*"\s*)+)/;
+my ($valid) = slurp_file("$top/src/api/api.h") =~ /IG_API_PROOF_TYPES\s+((?:\\?\s*".*"\s*)+)/;
 is_same([ named($types, 1) ], [ join('', $valid =~ /"([^"]*)"/g) =~ /\w*[A-Z]\w*/g ], 'proof types');
 
 my ($events) = section('Being told') =~ /Events are the kinds of `ignisign.event`\n\((.*?)\)/ms;
-my ($event_kinds) = slurp_file("$top/src/callbacks.c") =~ /(\t"cancelled",.*?)\n\}/s;
+my ($event_kinds) = slurp_file("$top/src/callback/callbacks.c") =~ /(\t"cancelled",.*?)\n\}/s;
 is_same([ $events =~ /`([^`]+)`/g ], [ $event_kinds =~ /"([^"]+)"/g ], 'kinds of events');
 
 # ---- ignisign_stats() and ignisign_status() ----

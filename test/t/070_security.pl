@@ -19,7 +19,7 @@ my $root = "$FindBin::RealBin/../..";
 
 # What the extension's sources call: whatever of it the server has gets a double.
 my %words;
-for my $file (glob("$root/src/*.c"), "$root/sql/ignisign--1.0.sql")
+for my $file (glob("$root/src/*.c $root/src/*/*.c"), "$root/sql/ignisign--1.0.sql")
 {
 	my $text = PostgreSQL::Test::Utils::slurp_file($file);
 

@@ -34,7 +34,7 @@ sub agree
 }
 
 agree(
-	'src/ignisign.h' => qr/^#define IG_VERSION\s+"([\d.]+)"$/m,
+	'src/guc.h' => qr/^#define IG_VERSION\s+"([\d.]+)"$/m,
 	'ignisign.control' => qr/^default_version = '([\d.]+)'$/m,
 	'META.json' => qr/^   "version": "([\d.]+)"/m,
 	'META.json' => qr/^         "version": "([\d.]+)"/m,

@@ -61,12 +61,14 @@ perl_syntax()
 flags=$(pkg-config --cflags libcurl libcjson)
 sandbox_flags=$(pkg-config --cflags libmicrohttpd libcjson libcurl openssl libqpdf libarchive)
 
-check "clang-tidy: src" tidy "${CPPFLAGS:-}" src/*.c
+check "clang-tidy: src" tidy "${CPPFLAGS:-}" src/*.c src/*/*.c
 check "clang-tidy: sandbox" tidy "-D_GNU_SOURCE -Isandbox $sandbox_flags" sandbox/*.c sandbox/*/*.c
 check "clang-tidy: test" tidy "-D_GNU_SOURCE -Isrc $flags" test/unit/*.c test/fuzz/*.c test/tools/*.c
-check "cppcheck: src" analyze -I src src/*.c
+check "cppcheck: src" analyze -I src src/*.c src/*/*.c
 check "cppcheck: sandbox" analyze -I sandbox sandbox/*.c sandbox/*/*.c
 check "cppcheck: test" analyze -I src -I test/unit -I test/fuzz test/unit/*.c test/fuzz/*.c test/tools/*.c
+check "includes: src" perl test/tools/includes.pl src sql worker callback webhook queue http launcher util api
+check "includes: sandbox" perl test/tools/includes.pl sandbox pages admin api delivery proof http model util
 check "shellcheck: dev" shellcheck -x -a dev
 check "shellcheck" shellcheck -x .ci/run debian/tests/demo examples/*/*.sh test/tools/*.sh .githooks/pre-commit
 check "Dockerfile, compose.yaml" perl test/tools/image.pl

@@ -1,5 +1,5 @@
 /* Tests of api.c. */
-#include "api_internal.h"
+#include "api/api_internal.h"
 #include "tap.h"
 
 #include <stdarg.h>

@@ -1,5 +1,5 @@
 /* Tests of histogram.c. */
-#include "histogram.h"
+#include "util/histogram.h"
 #include "tap.h"
 
 #include <math.h>

@@ -1,5 +1,5 @@
 /* Tests of listen_parse.c. */
-#include "listen_parse.h"
+#include "util/listen_parse.h"
 #include "tap.h"
 
 #include <arpa/inet.h>

@@ -1,5 +1,5 @@
 /* Tests of policy.c. */
-#include "policy.h"
+#include "util/policy.h"
 #include "tap.h"
 
 #include <limits.h>

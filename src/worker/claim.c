@@ -1,0 +1,424 @@
+/*-------------------------------------------------------------------------
+ *
+ * claim.c
+ *	  What a turn of the worker takes up: scans, calls, refreshes, log-ins.
+ *
+ *-------------------------------------------------------------------------
+ */
+#include "postgres.h"
+
+#include "utils/fmgrprotos.h"
+#include "utils/memutils.h"
+#include "utils/timestamp.h"
+#include "utils/uuid.h"
+
+#include "guc.h"
+#include "queue/apply.h"
+#include "queue/queue.h"
+#include "util/session.h"
+#include "worker/account_state.h"
+#include "worker/claim.h"
+#include "worker/execution.h"
+#include "worker/reconcile.h"
+#include "worker/refresh.h"
+#include "worker/trouble.h"
+
+/* A lock that keeps calls from being taken is logged when it has done so this many times. */
+#define QUIET_FAILURES		4
+
+static List *scans = NIL;		/* in TopMemoryContext */
+
+/* Have *next be this time, unless it is sooner. */
+void
+ig_look_again(TimestampTz *next, TimestampTz at)
+{
+	if (at != 0 && (*next == 0 || at < *next))
+		*next = at;
+}
+
+/* What a scan is to do. */
+typedef struct ScanStep
+{
+	IgLane	   *lane;
+	IgScan	   *scan;
+	TimestampTz now;
+	TimestampTz when;
+	bool		over;
+	List	   *calls;
+} ScanStep;
+
+/* Settle an account's calls whose id is known. */
+static void
+settle_identified(void *arg)
+{
+	const ScanStep *step = arg;
+
+	ig_scan_settle_identified(step->lane, step->now);
+}
+
+/* Begin a scan. */
+static void
+begin_scan(void *arg)
+{
+	ScanStep   *step = arg;
+
+	step->scan = ig_scan_begin(step->lane, step->now);
+}
+
+/* Go on with a scan. */
+static void
+go_on_with_scan(void *arg)
+{
+	ScanStep   *step = arg;
+
+	step->calls = ig_scan_next(step->scan, step->now, &step->when, &step->over);
+}
+
+/* Begin to look for the calls of an account that are in doubt, and due. */
+static void
+look_for_account(IgLane *lane, TimestampTz now, TimestampTz *next)
+{
+	ScanStep	step = {.lane = lane,.now = now};
+	IgTrouble	trouble;
+	TimestampTz again;
+
+	if (!ig_try(settle_identified, &step, IG_SHORT_PATIENCE, &trouble))
+		ig_scan_put_off_account(lane, &trouble, now);
+	else if (!ig_lane_may_send(lane, now, &again))
+	{
+		ig_lane_note(lane, now);
+		ig_look_again(next, again);
+	}
+	else if (!ig_try(begin_scan, &step, IG_SHORT_PATIENCE, &trouble))
+		ig_scan_put_off_account(lane, &trouble, now);
+	else if (step.scan != NULL)
+	{
+		MemoryContext old = MemoryContextSwitchTo(TopMemoryContext);
+
+		scans = lappend(scans, step.scan);
+		MemoryContextSwitchTo(old);
+	}
+}
+
+/* Take what is next of the scans, and begin new ones where it is time. */
+static void
+claim_scans(List **flights, TimestampTz now, TimestampTz *next)
+{
+	IgDue	   *due;
+	int			ndue;
+	ListCell   *lc;
+
+	due = ig_queue_due("unknown", &ndue);
+	for (int i = 0; i < ndue; i++)
+	{
+		IgLane	   *lane = ig_lane(NameStr(due[i].server), NameStr(due[i].owner));
+
+		if (lane->scanning)
+			continue;
+		/* A call that only a person settles is never due. */
+		if (TIMESTAMP_IS_NOEND(due[i].run_at))
+			continue;
+		if (due[i].run_at <= now && lane->scan_at <= now)
+			look_for_account(lane, now, next);
+		if (!lane->scanning && (due[i].run_at > now || lane->scan_at > now))
+			ig_look_again(next, Max(due[i].run_at, lane->scan_at));
+	}
+
+	foreach(lc, scans)
+	{
+		ScanStep	step = {.scan = lfirst(lc),.now = now};
+		IgTrouble	trouble;
+
+		if (!ig_try(go_on_with_scan, &step, IG_LOCK_PATIENCE, &trouble))
+		{
+			ig_scan_fail(step.scan, &trouble);
+			ig_look_again(next, TimestampTzPlusMilliseconds(now, IG_LOCKED_PAUSE));
+			continue;
+		}
+		ig_look_again(next, step.when);
+		*flights = list_concat(*flights, step.calls);
+		if (step.over)
+		{
+			scans = foreach_delete_current(scans, lc);
+
+			/* It changed when calls are due. */
+			*next = now;
+		}
+	}
+}
+
+/*
+ * Whether an account's first call was not claimed: somebody has locked its row,
+ * and letting go of it wakes nobody.  Others that were passed over are first the
+ * next time.
+ */
+static bool
+passed_over(const IgDue *due, int ndue, const IgCall *calls, int ncalls)
+{
+	for (int i = 0; i < ndue; i++)
+	{
+		int			k = 0;
+
+		while (k < ncalls && calls[k].id != due[i].id)
+			k++;
+		if (k == ncalls)
+			return true;
+	}
+	return false;
+}
+
+/* A flight for a call that was claimed: with a place, as long as its account's last. */
+static IgFlight *
+create_flight(const IgCall *call, IgDue *due, int ndue)
+{
+	IgLane	   *lane = ig_lane(NameStr(call->server), NameStr(call->owner));
+	int			i = 0;
+
+	while (i < ndue - 1 && (strcmp(NameStr(due[i].owner), NameStr(call->owner)) != 0 ||
+							strcmp(NameStr(due[i].server), NameStr(call->server)) != 0))
+		i++;
+	return due[i].limit-- > 0 ? ig_flight_create(call, lane) : ig_flight_create_ahead(call, lane);
+}
+
+/* What is to be claimed. */
+typedef struct Claim
+{
+	const IgDue *due;
+	int			ndue;
+	TimestampTz now;
+	const IgCallKey *key;		/* of one call */
+	const IgTrouble *trouble;	/* why it cannot be claimed */
+	IgCall	   *calls;
+	int			n;
+} Claim;
+
+/* Claim all. */
+static void
+claim_all(void *arg)
+{
+	Claim	   *claim = arg;
+
+	claim->calls = ig_queue_claim(claim->due, claim->ndue, claim->now, &claim->n);
+}
+
+/* Claim one call. */
+static void
+claim_one(void *arg)
+{
+	Claim	   *claim = arg;
+
+	claim->calls = ig_queue_claim_one(claim->key, claim->now);
+}
+
+/* Have a call that cannot be claimed be dead. */
+static void
+refuse_call(void *arg)
+{
+	const Claim *claim = arg;
+	char	   *operation = ig_queue_refuse(claim->key, claim->trouble->sqlstate, claim->trouble->text);
+	IgDead		dead = {&claim->key->request, operation, claim->trouble->text};
+
+	if (operation != NULL)
+		ig_apply_dead(&dead, 1);
+}
+
+/* A call cannot be claimed. */
+static void
+refuse_claim(Claim *claim, const IgTrouble *trouble)
+{
+	static int64 warned = 0;	/* that the row cannot be changed */
+	IgTrouble	other;
+	bool		done;
+
+	claim->trouble = trouble;
+	done = ig_try(refuse_call, claim, IG_SHORT_PATIENCE, &other);
+	if (!done && warned == claim->key->id)
+		return;
+	warned = done ? 0 : claim->key->id;
+	ereport(WARNING,
+			(errmsg("ignisign: the call %lld of request %s could not be taken: %s", (long long) claim->key->id,
+					DatumGetCString(DirectFunctionCall1(uuid_out, UUIDPGetDatum(&claim->key->request))), trouble->text),
+			 done ? errdetail("It is dead. Nothing of it has been sent.") :
+			 errdetail("That could not be recorded with the call: %s", other.text)));
+}
+
+/*
+ * Claim what is due.  Where one call is in the way, such as a damaged row, all are
+ * claimed one by one, and that call is dead.
+ */
+static IgCall *
+try_claim(const IgDue *due, int ndue, TimestampTz now, TimestampTz *next, int *n)
+{
+	static int	failures = 0;
+	Claim		claim = {.due = due,.ndue = ndue,.now = now};
+	IgTrouble	trouble;
+	IgCallKey  *keys;
+	IgCall	   *calls;
+	int			nkeys;
+
+	*n = 0;
+	if (ig_try(claim_all, &claim, IG_LOCK_PATIENCE, &trouble))
+	{
+		failures = 0;
+		*n = claim.n;
+		return claim.calls;
+	}
+	if (trouble.passes)
+	{
+		if (++failures == (trouble.locked ? QUIET_FAILURES : 1))
+			ereport(LOG,
+					(errmsg("ignisign: no call could be taken: %s", trouble.text)));
+		ig_look_again(next, ig_trouble_next_try(failures, now));
+		return NULL;
+	}
+
+	keys = ig_queue_due_keys(due, ndue, now, &nkeys);
+	calls = palloc(Max(nkeys, 1) * sizeof(IgCall));
+	for (int i = 0; i < nkeys; i++)
+	{
+		claim.key = &keys[i];
+		if (ig_try(claim_one, &claim, IG_SHORT_PATIENCE, &trouble))
+		{
+			if (claim.calls != NULL)
+				calls[(*n)++] = *claim.calls;
+		}
+		else if (!trouble.passes)
+			refuse_claim(&claim, &trouble);
+	}
+	ig_look_again(next, TimestampTzPlusMilliseconds(now, IG_LOCKED_PAUSE));
+	return calls;
+}
+
+/* Claim calls of the queue. */
+static void
+claim_calls(List **flights, TimestampTz now, TimestampTz *next)
+{
+	IgDue	   *due;
+	IgCall	   *calls;
+	TimestampTz again;
+	int			ndue;
+	int			nready = 0;
+	int			n;
+
+	due = ig_queue_due("pending", &ndue);
+	for (int i = 0; i < ndue; i++)
+	{
+		if (due[i].run_at > now)
+			ig_look_again(next, due[i].run_at);
+		else
+			due[nready++] = due[i];
+	}
+	ndue = nready;
+	nready = 0;
+	ig_lanes_share(due, ndue, now);
+	for (int i = 0; i < ndue; i++)
+	{
+		IgLane	   *lane = ig_lane(NameStr(due[i].server), NameStr(due[i].owner));
+
+		if (due[i].limit + due[i].ahead > 0)
+			due[nready++] = due[i];
+		else if (!ig_lane_may_send(lane, now, &again))
+		{
+			ig_lane_note(lane, now);
+			ig_look_again(next, again);
+		}
+	}
+	if (nready == 0)
+		return;
+
+	calls = try_claim(due, nready, now, next, &n);
+	if (calls == NULL)
+		return;
+	if (passed_over(due, nready, calls, n))
+		ig_look_again(next, TimestampTzPlusMilliseconds(now, IG_LOCKED_PAUSE));
+	for (int i = 0; i < n; i++)
+		*flights = lappend(*flights, create_flight(&calls[i], due, nready));
+
+	/* Where fewer were there than fit, the next one's time is to be seen. */
+	for (int i = 0; n > 0 && i < ndue; i++)
+	{
+		if (ig_lane_may_send(ig_lane(NameStr(due[i].server), NameStr(due[i].owner)), now, &again))
+			again = now;
+		ig_look_again(next, again);
+	}
+}
+
+/* Ask for the status of open requests. */
+static void
+claim_refreshes(List **flights, TimestampTz now, TimestampTz *next)
+{
+	TimestampTz next_look;
+	List	   *servers = ig_refresh_servers(now, &next_look);
+	ListCell   *lc;
+	ListCell   *lb;
+
+	ig_look_again(next, next_look);
+	foreach(lc, servers)
+	{
+		IgRounds   *rounds = lfirst(lc);
+		IgGate	   *gate = ig_gate(ig_refresh_server(rounds));
+		TimestampTz at = ig_refresh_due(rounds);
+		TimestampTz again;
+		int			room;
+
+		if (at > now)
+		{
+			ig_look_again(next, at);
+			continue;
+		}
+		room = ig_gate_refresh_room(gate, now, &again);
+		if (room == 0)
+		{
+			ig_look_again(next, again);
+			continue;
+		}
+		foreach(lb, ig_refresh_collect(rounds, now, room))
+		{
+			IgBatch    *batch = lfirst(lb);
+			IgLane	   *lane = ig_lane(NameStr(batch->server), NameStr(batch->owner));
+
+			/* An account that is held back misses this round. */
+			if (ig_lane_may_refresh(lane, now))
+				*flights = lappend(*flights, ig_flight_create_refresh(batch, lane));
+		}
+		at = ig_refresh_due(rounds);
+		if (at > now || ig_gate_refresh_room(gate, now, &again) > 0)
+			ig_look_again(next, at);
+		else
+			ig_look_again(next, again);
+	}
+}
+
+/* Log in where a token is wanted; the lane's other calls wait for that. */
+static void
+claim_logins(List **flights, TimestampTz now, TimestampTz *next)
+{
+	TimestampTz again;
+	ListCell   *lc;
+
+	foreach(lc, ig_lanes_to_log_in())
+	{
+		IgLane	   *lane = lfirst(lc);
+
+		if (ig_gate_open(lane->gate, now, &again))
+			*flights = lappend(*flights, ig_flight_create_login(lane));
+		else
+		{
+			lane->logging_in = false;
+			ig_look_again(next, again);
+		}
+	}
+}
+
+/* Take up what is due. */
+List *
+ig_claim(TimestampTz now, TimestampTz *next)
+{
+	List	   *flights = NIL;
+
+	claim_scans(&flights, now, next);
+	claim_calls(&flights, now, next);
+	claim_refreshes(&flights, now, next);
+	claim_logins(&flights, now, next);
+	return flights;
+}

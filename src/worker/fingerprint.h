@@ -1,0 +1,88 @@
+/*-------------------------------------------------------------------------
+ *
+ * fingerprint.h
+ *	  What requests are compared by.
+ *
+ *-------------------------------------------------------------------------
+ */
+#ifndef IGNISIGN_LIKENESS_H
+#define IGNISIGN_LIKENESS_H
+
+#include "postgres.h"
+
+#include "common/sha2.h"
+
+#include "api/api.h"
+
+/* A field as it is compared: a digest of its normal form. */
+typedef struct IgField
+{
+	bool		known;
+	uint8		digest[PG_SHA256_DIGEST_LENGTH];
+} IgField;
+
+/* A request as it is compared; it holds no pointer into the request. */
+typedef struct IgLikeness
+{
+	IgField		title;			/* white space does not count */
+	IgField		folded_title;	/* nor do case and compatible spellings */
+	IgField		signers;		/* their e-mail addresses, in order */
+	IgField		file_names;
+	IgField		hashes;			/* known if each document has one */
+	bool		undated;		/* the API does not say when it was made */
+	const char *doubt;			/* why it is a possible match at most, or NULL */
+	bool		taken;			/* an index offers it no longer */
+} IgLikeness;
+
+/* How far a request at Ignisign agrees with one of ours. */
+typedef enum IgMatch
+{
+	IG_MATCH_NONE,				/* they are different */
+	IG_MATCH_INCOMPLETE,		/* a field is missing that could show a difference */
+	IG_MATCH_POSSIBLE,			/* they are alike: a person decides */
+	IG_MATCH_PROBABLE,			/* they are equal, and there are no hashes to compare */
+	IG_MATCH_EXACT				/* they are equal, with the documents' hashes */
+} IgMatch;
+
+/* The likeness of an entry of the list: its title, which may be NULL. */
+extern void ig_likeness_of_entry(IgLikeness *likeness, const char *title);
+
+/* Add what the entry's context says. */
+extern void ig_likeness_of_context(IgLikeness *likeness, const IgApiAnswer *answer);
+
+/*
+ * The likeness of a request of ours.  Texts are in the server's encoding or NULL;
+ * lists are joined by line ends, and an unknown hash is "?".  Needs a transaction.
+ */
+extern void ig_likeness_of_rows(IgLikeness *likeness, const char *title, const char *emails,
+								const char *file_names, const char *hashes);
+
+/* Compare a request at Ignisign with one of ours. */
+extern IgMatch ig_likeness_compare(const IgLikeness *theirs, const IgLikeness *ours);
+
+/* Why a match is incomplete or possible; a static text. */
+extern const char *ig_likeness_reason(const IgLikeness *theirs, const IgLikeness *ours);
+
+/*
+ * An index finds the requests at Ignisign that can match one of ours without a
+ * look at the others.  It lives in the memory context in which it is made.
+ */
+typedef struct IgLikenessIndex IgLikenessIndex;
+
+extern IgLikenessIndex *ig_likeness_index(void);
+extern void ig_likeness_index_add(IgLikenessIndex *index, IgLikeness *likeness, void *item);
+
+/* A search: set index and ours, and the rest to zero. */
+typedef struct IgLikenessSearch
+{
+	IgLikenessIndex *index;
+	const IgLikeness *ours;
+	int			probe;
+	struct IgLikenessNode **place;
+	IgMatch		match;			/* of the item that was returned last */
+} IgLikenessSearch;
+
+/* The next item that matches at least so well; NULL: there is no other. */
+extern void *ig_likeness_index_next(IgLikenessSearch *search, IgMatch least);
+
+#endif							/* IGNISIGN_LIKENESS_H */
