@@ -98,7 +98,7 @@ clean-unit:
 chaos:
 	CHAOS_SEED='$(SEED)' CHAOS_N='$(N)' PG_CONFIG='$(PG_CONFIG)' ./dev test --no-install chaos
 
-# "make fuzz TARGET=answer SECONDS=600" looks for what crashes one target, and
+# "make fuzz TARGET=response SECONDS=600" looks for what crashes one target, and
 # without TARGET each of them; fuzz-check only makes some fixed runs.
 
 fuzz:

@@ -178,4 +178,3 @@ sb_route(SbCall *call, SbResponse *response)
 	else if ((found->handle == sb_login || sb_authenticate(call, response)) && check_query(call, found, response))
 		found->handle(call, response);
 }
-

@@ -248,4 +248,3 @@ sb_delivery_stop(void)
 	stopping = true;
 	pthread_join(thread, NULL);
 }
-

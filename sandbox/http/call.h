@@ -37,7 +37,7 @@ typedef struct SbCall
 } SbCall;
 
 /* Handles a call of one kind. */
-typedef void SbHandler(SbCall *call, SbResponse *response);
+typedef void SbHandler (SbCall *call, SbResponse *response);
 
 extern bool sb_query_value(const char *query, const char *name, char *value, size_t size);
 extern bool sb_is_local(const SbCall *call);

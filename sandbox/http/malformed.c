@@ -198,4 +198,3 @@ sb_malformed_write(int fd, const SbResponse *response, const SbFault *fault)
 	if (going)
 		shutdown(fd, SHUT_WR);
 }
-

@@ -11,7 +11,7 @@
 #include "http/fault.h"
 
 /* Handles a call; false: the connection is to be closed. */
-typedef bool SbDispatch(SbCall *call, SbResponse *response, SbFault *fault);
+typedef bool SbDispatch (SbCall *call, SbResponse *response, SbFault *fault);
 
 extern bool sb_http_start(SbDispatch *dispatch_call);
 extern void sb_http_stop(void);

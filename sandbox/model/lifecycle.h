@@ -21,7 +21,7 @@ typedef struct SbObserver
 } SbObserver;
 
 extern void sb_lifecycle_observe(const SbObserver *new_observer);
-extern int sb_publish(SbRequest *request);
+extern int	sb_publish(SbRequest *request);
 extern void sb_update_status(SbRequest *request);
 extern bool sb_is_closed(const SbRequest *request);
 extern void sb_sign_or_approve(SbRequest *request, SbParticipant *participant);

@@ -309,7 +309,7 @@ take_form(SbCall *call, const SbView *view, SbResponse *response)
 	if (!signing && strcmp(action, "refuse") != 0)
 		respond_view(view, 400, "The form says neither to sign nor to refuse. Nothing was done.", response);
 	else if (signing ? participant->signed_at != 0 : participant->refused_at != 0)
-		respond_redirect(response, view->path);	/* sent twice */
+		respond_redirect(response, view->path); /* sent twice */
 	else if (!sb_may_sign(view->request, participant))
 		respond_view(view, 409, "That is not possible any more, or not yet. Nothing was done.", response);
 	else if (!read_reason(call, &reason))

@@ -75,20 +75,35 @@ standing_before(const SbView *view)
 	}
 	if (any_refused(view->request->participants, view->request->nparticipants) ||
 		any_refused(view->request->approvers, view->request->napprovers))
-		return (SbStanding) {"bad", "Refused", "This request was refused", "Somebody else has refused it, which has ended it."};
-	return (SbStanding) {"bad", "Failed", "This request has failed", "It cannot be signed any more. Ask its sender for another one."};
+		return (SbStanding)
+	{
+		"bad", "Refused", "This request was refused", "Somebody else has refused it, which has ended it."
+	};
+	return (SbStanding)
+	{
+		"bad", "Failed", "This request has failed", "It cannot be signed any more. Ask its sender for another one."
+	};
 }
 
 SbStanding
 sb_find_standing(const SbView *view)
 {
 	if (view->participant->refused_at != 0)
-		return (SbStanding) {"bad", "Refused", "You have refused", "The request has ended, and its sender is told."};
+		return (SbStanding)
+	{
+		"bad", "Refused", "You have refused", "The request has ended, and its sender is told."
+	};
 	if (view->participant->signed_at != 0)
 		return standing_after(view);
 	if (!sb_may_sign(view->request, view->participant))
 		return standing_before(view);
 	if (view->approver)
-		return (SbStanding) {"busy", "To approve", "Please approve", "Read what is to be signed, then approve it or refuse."};
-	return (SbStanding) {"busy", "To sign", "Please sign", "Read what is to be signed, then sign or refuse."};
+		return (SbStanding)
+	{
+		"busy", "To approve", "Please approve", "Read what is to be signed, then approve it or refuse."
+	};
+	return (SbStanding)
+	{
+		"busy", "To sign", "Please sign", "Read what is to be signed, then sign or refuse."
+	};
 }

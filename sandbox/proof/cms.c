@@ -80,4 +80,3 @@ sb_make_cms(const SbDocument *document, const SbParticipant *participant, SbBuff
 		sign_as(participant->signer, document->content, document->size, NULL, cms) :
 		sign_as(participant->signer, "", 0, document->hash, cms);
 }
-

@@ -6,7 +6,7 @@
  * Adding an operation is adding its entry here; those that the code knows by a
  * constant of IgOperation come first.  An entry without a builder sends the
  * fields that are given to it, checked by their kinds; one without a reader
- * takes any JSON as its answer.
+ * takes any JSON as its response.
  *
  *-------------------------------------------------------------------------
  */
@@ -275,16 +275,16 @@ ig_api_traceable(IgOperation op)
 	return operations[op].flags & IG_TRACEABLE;
 }
 
-/* Whether a 2xx answer is JSON to be read. */
+/* Whether a 2xx response is JSON to be read. */
 bool
-ig_api_answers_json(IgOperation op)
+ig_api_response_is_json(IgOperation op)
 {
 	return !(operations[op].flags & IG_BYTES);
 }
 
-/* Whether a 2xx answer is JSON or not as its content type says. */
+/* Whether a 2xx response is JSON or not as its content type says. */
 bool
-ig_api_answers_any(IgOperation op)
+ig_api_response_is_any(IgOperation op)
 {
 	return operations[op].flags & IG_ANY;
 }

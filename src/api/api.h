@@ -1,7 +1,7 @@
 /*-------------------------------------------------------------------------
  *
  * api.h
- *	  Ignisign's REST API v4 as data: operations, bodies, answers.
+ *	  Ignisign's REST API v4 as data: operations, bodies, responses.
  *
  * Pure C and cJSON: nothing here knows of PostgreSQL or of libcurl.  All
  * strings are UTF-8 and NUL-terminated; memory is malloc'd and released by
@@ -192,10 +192,10 @@ typedef struct IgApiMessage
 } IgApiMessage;
 
 /*
- * What an answer said.  Strings point into the parsed tree and live until
- * ig_api_answer_free; absent or ill-typed optional fields are NULL or -1.
+ * What a response said.  Strings point into the parsed tree and live until
+ * ig_api_response_free; absent or ill-typed optional fields are NULL or -1.
  */
-typedef struct IgApiAnswer
+typedef struct IgApiResponse
 {
 	void	   *tree;
 	size_t		memory;			/* about as many bytes are kept in tree */
@@ -246,7 +246,7 @@ typedef struct IgApiAnswer
 	const char *error_message;
 	const char *error_code;
 	char	   *error_text;		/* owner of a message that was an object */
-} IgApiAnswer;
+} IgApiResponse;
 
 /* The parts of an API key skv2_<env>_<uuid>_<secret>. */
 typedef struct IgApiKey
@@ -268,14 +268,14 @@ extern bool ig_api_operation_by_name(const char *name, IgOperation *op);
 /* Whether sending the operation twice does no harm. */
 extern bool ig_api_repeatable(IgOperation op);
 
-/* Whether one whose answer was lost can be looked for at the API. */
+/* Whether one whose response was lost can be looked for at the API. */
 extern bool ig_api_traceable(IgOperation op);
 
-/* Whether a 2xx answer is JSON to be read (false: bytes to be stored). */
-extern bool ig_api_answers_json(IgOperation op);
+/* Whether a 2xx response is JSON to be read (false: bytes to be stored). */
+extern bool ig_api_response_is_json(IgOperation op);
 
-/* Whether a 2xx answer is JSON or bytes, as its content type says. */
-extern bool ig_api_answers_any(IgOperation op);
+/* Whether a 2xx response is JSON or bytes, as its content type says. */
+extern bool ig_api_response_is_any(IgOperation op);
 
 /* Whether the operation is called without a bearer. */
 extern bool ig_api_public(IgOperation op);
@@ -324,27 +324,27 @@ extern bool ig_api_build(IgOperation op, const IgApiArgs *args,
 extern void ig_api_request_free(IgApiRequest *request);
 
 /*
- * Read the body of a 2xx answer.  Returns false, with the reason in error,
- * when it is not what the operation answers; the answer is then empty but for
+ * Read the body of a 2xx response.  Returns false, with the reason in error,
+ * when it is not what the operation responses; the response is then empty but for
  * "exceeded".
  */
 extern bool ig_api_read(IgOperation op, const char *body, size_t length,
-						IgApiAnswer *answer, char error[IG_API_ERROR_SIZE]);
+						IgApiResponse *response, char error[IG_API_ERROR_SIZE]);
 
 /*
  * Whether a response is about the request that was asked for, if the operation's
  * response names one; else false, with the reason in error.  asked may be NULL.
  */
-extern bool ig_api_is_about(IgOperation op, const IgApiAnswer *answer, const char *asked,
+extern bool ig_api_is_about(IgOperation op, const IgApiResponse *response, const char *asked,
 							char error[IG_API_ERROR_SIZE]);
 
 /* Whether more pages follow the one that was read, by what the response says. */
-extern bool ig_api_has_more_pages(const IgApiAnswer *answer);
+extern bool ig_api_has_more_pages(const IgApiResponse *response);
 
 /* Read an error body; never fails, fields that are not there stay NULL. */
 extern void ig_api_read_error(const char *body, size_t length,
-							  IgApiAnswer *answer);
-extern void ig_api_answer_free(IgApiAnswer *answer);
+							  IgApiResponse *response);
+extern void ig_api_response_free(IgApiResponse *response);
 
 /*
  * Read the body of a webhook message.  Returns false, with the reason in error,
@@ -354,12 +354,12 @@ extern bool ig_api_read_message(const char *body, size_t length, IgApiMessage *m
 								char error[IG_API_ERROR_SIZE]);
 
 /*
- * Show every text of an answer that may be stored or compared, for it to be
+ * Show every text of a response that may be stored or compared, for it to be
  * replaced by another one; some are NULL.
  */
 typedef void (*IgApiVisitor) (const char **text, void *arg);
 
-extern void ig_api_answer_texts(IgApiAnswer *answer, IgApiVisitor visit, void *arg);
+extern void ig_api_response_texts(IgApiResponse *response, IgApiVisitor visit, void *arg);
 
 /*
  * Write JSON's escapes of characters beyond ASCII as the characters, in place:

@@ -53,7 +53,7 @@ typedef struct IgField
 typedef struct IgOperationEntry IgOperationEntry;
 typedef bool (*IgBuilder) (const IgOperationEntry *entry, const IgApiArgs *args,
 						   IgApiRequest *request, char *error);
-typedef bool (*IgReader) (cJSON *tree, IgApiAnswer *answer, char *error);
+typedef bool (*IgReader) (cJSON *tree, IgApiResponse *response, char *error);
 
 struct IgOperationEntry
 {
@@ -102,22 +102,22 @@ extern const cJSON *ig_api_field(const cJSON *values, const char *name, size_t l
 extern bool ig_in_path(const IgOperationEntry *entry, const char *name);
 
 /*
- * Parse foreign bytes, within the limits.  The answer gets the tree and about what
+ * Parse foreign bytes, within the limits.  The response gets the tree and about what
  * it takes; false, with the reason in error: they are not JSON that can be used.
  */
-extern bool ig_api_parse(const char *body, size_t length, IgApiAnswer *answer, char *error);
+extern bool ig_api_parse(const char *body, size_t length, IgApiResponse *response, char *error);
 
 /* Readers (api_read.c). */
-extern bool ig_read_sign(cJSON *tree, IgApiAnswer *answer, char *error);
-extern bool ig_read_status(cJSON *tree, IgApiAnswer *answer, char *error);
-extern bool ig_read_context(cJSON *tree, IgApiAnswer *answer, char *error);
-extern bool ig_read_list(cJSON *tree, IgApiAnswer *answer, char *error);
-extern bool ig_read_document(cJSON *tree, IgApiAnswer *answer, char *error);
-extern bool ig_read_signer(cJSON *tree, IgApiAnswer *answer, char *error);
-extern bool ig_read_inputs(cJSON *tree, IgApiAnswer *answer, char *error);
-extern bool ig_read_login(cJSON *tree, IgApiAnswer *answer, char *error);
-extern bool ig_read_verification(cJSON *tree, IgApiAnswer *answer, char *error);
-extern bool ig_read_events(cJSON *tree, IgApiAnswer *answer, char *error);
+extern bool ig_read_sign(cJSON *tree, IgApiResponse *response, char *error);
+extern bool ig_read_status(cJSON *tree, IgApiResponse *response, char *error);
+extern bool ig_read_context(cJSON *tree, IgApiResponse *response, char *error);
+extern bool ig_read_list(cJSON *tree, IgApiResponse *response, char *error);
+extern bool ig_read_document(cJSON *tree, IgApiResponse *response, char *error);
+extern bool ig_read_signer(cJSON *tree, IgApiResponse *response, char *error);
+extern bool ig_read_inputs(cJSON *tree, IgApiResponse *response, char *error);
+extern bool ig_read_login(cJSON *tree, IgApiResponse *response, char *error);
+extern bool ig_read_verification(cJSON *tree, IgApiResponse *response, char *error);
+extern bool ig_read_events(cJSON *tree, IgApiResponse *response, char *error);
 
 /* Values (api_value.c). */
 extern bool ig_is_one_of(const char *text, const char *const *words);

@@ -75,7 +75,7 @@ bool
 ig_api_read_message(const char *body, size_t length, IgApiMessage *message,
 					char error[IG_API_ERROR_SIZE])
 {
-	IgApiAnswer parsed = {0};
+	IgApiResponse parsed = {0};
 	bool		good = ig_api_parse(body, length, &parsed, error) && copy_words(parsed.tree, message, error);
 
 	cJSON_Delete(parsed.tree);

@@ -1,7 +1,7 @@
 /*-------------------------------------------------------------------------
  *
  * api_read.c
- *	  Answers of the API.
+ *	  Responses of the API.
  *
  * Reading is tolerant: only what the API is known to send is required, what
  * is not known is passed over, and what has another type than expected is
@@ -27,17 +27,17 @@ IgApiLimits ig_api_limits = {.max_depth = 64, .max_values = 100000, .max_items =
 
 /* Say which limit a response exceeds, and return false. */
 static bool
-exceed(IgApiAnswer *answer, char *error, const char *format, ...) __attribute__((format(printf, 3, 4)));
+			exceed(IgApiResponse *response, char *error, const char *format,...) __attribute__((format(printf, 3, 4)));
 
 static bool
-exceed(IgApiAnswer *answer, char *error, const char *format, ...)
+exceed(IgApiResponse *response, char *error, const char *format,...)
 {
 	va_list		args;
 
 	va_start(args, format);
 	vsnprintf(error, IG_API_ERROR_SIZE, format, args);
 	va_end(args);
-	answer->exceeded = true;
+	response->exceeded = true;
 	return false;
 }
 
@@ -48,7 +48,7 @@ exceed(IgApiAnswer *answer, char *error, const char *format, ...)
  * parser stops.
  */
 static bool
-check_json(const char *body, size_t length, int *nvalues, IgApiAnswer *answer, char *error)
+check_json(const char *body, size_t length, int *nvalues, IgApiResponse *response, char *error)
 {
 	int			depth = 0;
 	int			n = 0;
@@ -84,9 +84,9 @@ check_json(const char *body, size_t length, int *nvalues, IgApiAnswer *answer, c
 		else if (c == '}' || c == ']')
 			depth--;
 		if (depth > ig_api_limits.max_depth)
-			return exceed(answer, error, "it is nested more than %d deep (ignisign.max_json_depth)", ig_api_limits.max_depth);
+			return exceed(response, error, "it is nested more than %d deep (ignisign.max_json_depth)", ig_api_limits.max_depth);
 		if (n > ig_api_limits.max_values)
-			return exceed(answer, error, "it has more than %d values (ignisign.max_json_values)", ig_api_limits.max_values);
+			return exceed(response, error, "it has more than %d values (ignisign.max_json_values)", ig_api_limits.max_values);
 	}
 	*nvalues = n > 0 ? n : 0;
 	return true;
@@ -94,7 +94,7 @@ check_json(const char *body, size_t length, int *nvalues, IgApiAnswer *answer, c
 
 /* Parse foreign bytes. */
 bool
-ig_api_parse(const char *body, size_t length, IgApiAnswer *answer, char *error)
+ig_api_parse(const char *body, size_t length, IgApiResponse *response, char *error)
 {
 	const char *end = NULL;
 	cJSON	   *tree;
@@ -104,7 +104,7 @@ ig_api_parse(const char *body, size_t length, IgApiAnswer *answer, char *error)
 		return ig_refuse(error, "it is empty");
 	if (!ig_api_valid_utf8(body, length))
 		return ig_refuse(error, "it is not valid UTF-8");
-	if (!check_json(body, length, &nvalues, answer, error))
+	if (!check_json(body, length, &nvalues, response, error))
 		return false;
 	tree = cJSON_ParseWithLengthOpts(body, length, &end, false);
 	if (tree != NULL)
@@ -113,8 +113,8 @@ ig_api_parse(const char *body, size_t length, IgApiAnswer *answer, char *error)
 			end++;
 		if ((size_t) (end - body) == length)
 		{
-			answer->tree = tree;
-			answer->memory = length + (size_t) nvalues * VALUE_MEMORY;
+			response->tree = tree;
+			response->memory = length + (size_t) nvalues * VALUE_MEMORY;
 			return true;
 		}
 		cJSON_Delete(tree);
@@ -153,10 +153,10 @@ array_member(const cJSON *object, const char *name)
 
 /*
  * A member that is an array (else NULL), with room for what is read of its items.
- * Returns that, which the answer is to own, or NULL with the reason in error.
+ * Returns that, which the response is to own, or NULL with the reason in error.
  */
 static void *
-make_list(const cJSON *object, const char *name, size_t size, const cJSON **array, IgApiAnswer *answer, char *error)
+make_list(const cJSON *object, const char *name, size_t size, const cJSON **array, IgApiResponse *response, char *error)
 {
 	int			n;
 	void	   *list;
@@ -165,7 +165,7 @@ make_list(const cJSON *object, const char *name, size_t size, const cJSON **arra
 	n = *array ? cJSON_GetArraySize(*array) : 0;
 	if (n > ig_api_limits.max_items)
 	{
-		exceed(answer, error, "it has more than %d %s (ignisign.max_response_items)", ig_api_limits.max_items, name);
+		exceed(response, error, "it has more than %d %s (ignisign.max_response_items)", ig_api_limits.max_items, name);
 		return NULL;
 	}
 	list = calloc((size_t) n + 1, size);
@@ -185,51 +185,51 @@ id_member(const cJSON *object, const char *name, const char *other)
 	return id != NULL && *id != '\0' ? id : NULL;
 }
 
-/* The answer to one-call-sign, create-request and publish: only the id is sure to be there. */
+/* The response to one-call-sign, create-request and publish: only the id is sure to be there. */
 bool
-ig_read_sign(cJSON *tree, IgApiAnswer *answer, char *error)
+ig_read_sign(cJSON *tree, IgApiResponse *response, char *error)
 {
 	const cJSON *array;
 	const cJSON *item;
 
-	answer->signature_request_id = id_member(tree, "signatureRequestId", "_id");
-	if (answer->signature_request_id == NULL || !ig_api_valid_object_id(answer->signature_request_id))
+	response->signature_request_id = id_member(tree, "signatureRequestId", "_id");
+	if (response->signature_request_id == NULL || !ig_api_valid_object_id(response->signature_request_id))
 		return ig_refuse(error, "it has no valid signatureRequestId");
-	answer->embedded = make_list(tree, "signersEmbedded", sizeof(IgApiEmbedded), &array, answer, error);
-	if (answer->embedded == NULL)
+	response->embedded = make_list(tree, "signersEmbedded", sizeof(IgApiEmbedded), &array, response, error);
+	if (response->embedded == NULL)
 		return false;
 	cJSON_ArrayForEach(item, array)
 	{
-		IgApiEmbedded *embedded = &answer->embedded[answer->nembedded];
+		IgApiEmbedded *embedded = &response->embedded[response->nembedded];
 
 		embedded->signer_id = id_member(item, "signerId", "_id");
 		embedded->token = string_member(item, "token");
 		if (embedded->signer_id != NULL && embedded->token != NULL)
-			answer->nembedded++;
+			response->nembedded++;
 	}
 	return true;
 }
 
-/* The answer to status; ids that are not known are absent. */
+/* The response to status; ids that are not known are absent. */
 bool
-ig_read_status(cJSON *tree, IgApiAnswer *answer, char *error)
+ig_read_status(cJSON *tree, IgApiResponse *response, char *error)
 {
 	const cJSON *array;
 	const cJSON *item;
 
-	answer->statuses = make_list(tree, "signatureRequests", sizeof(IgApiStatus), &array, answer, error);
-	if (answer->statuses == NULL)
+	response->statuses = make_list(tree, "signatureRequests", sizeof(IgApiStatus), &array, response, error);
+	if (response->statuses == NULL)
 		return false;
 	if (array == NULL)
 		return ig_refuse(error, "it has no signatureRequests");
 	cJSON_ArrayForEach(item, array)
 	{
-		IgApiStatus *status = &answer->statuses[answer->nstatuses];
+		IgApiStatus *status = &response->statuses[response->nstatuses];
 
 		status->signature_request_id = id_member(item, "signatureRequestId", "_id");
 		status->status = string_member(item, "status");
 		if (status->signature_request_id != NULL && status->status != NULL && *status->status != '\0')
-			answer->nstatuses++;
+			response->nstatuses++;
 	}
 	return true;
 }
@@ -243,11 +243,11 @@ compare_strings(const void *a, const void *b)
 
 /* The ids in signedBy, in order, each once; NULL, with the reason in error: none can be had. */
 static const char **
-read_signed_by(const cJSON *tree, IgApiAnswer *answer, size_t *n, char *error)
+read_signed_by(const cJSON *tree, IgApiResponse *response, size_t *n, char *error)
 {
 	const cJSON *array;
 	const cJSON *item;
-	const char **ids = make_list(tree, "signedBy", sizeof(char *), &array, answer, error);
+	const char **ids = make_list(tree, "signedBy", sizeof(char *), &array, response, error);
 	size_t		all = 0;
 
 	*n = 0;
@@ -269,22 +269,22 @@ read_signed_by(const cJSON *tree, IgApiAnswer *answer, size_t *n, char *error)
 
 /* The signers of a context. */
 static bool
-read_context_signers(const cJSON *tree, IgApiAnswer *answer, char *error)
+read_context_signers(const cJSON *tree, IgApiResponse *response, char *error)
 {
 	const cJSON *array;
 	const cJSON *item;
 	size_t		nsigned;
 	const char **signed_by;
 
-	answer->signers = make_list(tree, "signers", sizeof(IgApiContextSigner), &array, answer, error);
-	if (answer->signers == NULL)
+	response->signers = make_list(tree, "signers", sizeof(IgApiContextSigner), &array, response, error);
+	if (response->signers == NULL)
 		return false;
-	signed_by = read_signed_by(tree, answer, &nsigned, error);
+	signed_by = read_signed_by(tree, response, &nsigned, error);
 	if (signed_by == NULL)
 		return false;
 	cJSON_ArrayForEach(item, array)
 	{
-		IgApiContextSigner *signer = &answer->signers[answer->nsigners++];
+		IgApiContextSigner *signer = &response->signers[response->nsigners++];
 
 		signer->signer_id = id_member(item, "signerId", "_id");
 		signer->email = string_member(item, "email");
@@ -292,29 +292,29 @@ read_context_signers(const cJSON *tree, IgApiAnswer *answer, char *error)
 		signer->last_name = string_member(item, "lastName");
 		signer->signed_ = signer->signer_id != NULL &&
 			bsearch(&signer->signer_id, signed_by, nsigned, sizeof(char *), compare_strings) != NULL;
-		answer->nsigned += signer->signed_ ? 1 : 0;
+		response->nsigned += signer->signed_ ? 1 : 0;
 	}
 
 	/* Where the signers are not told one by one, their number may be. */
 	if (array == NULL)
-		answer->nsigned = (int) nsigned;
+		response->nsigned = (int) nsigned;
 	free(signed_by);
 	return true;
 }
 
 /* The documents of a context. */
 static bool
-read_context_documents(const cJSON *tree, IgApiAnswer *answer, char *error)
+read_context_documents(const cJSON *tree, IgApiResponse *response, char *error)
 {
 	const cJSON *array;
 	const cJSON *item;
 
-	answer->documents = make_list(tree, "documents", sizeof(IgApiContextDocument), &array, answer, error);
-	if (answer->documents == NULL)
+	response->documents = make_list(tree, "documents", sizeof(IgApiContextDocument), &array, response, error);
+	if (response->documents == NULL)
 		return false;
 	cJSON_ArrayForEach(item, array)
 	{
-		IgApiContextDocument *document = &answer->documents[answer->ndocuments++];
+		IgApiContextDocument *document = &response->documents[response->ndocuments++];
 
 		document->document_id = id_member(item, "_id", "documentId");
 		document->file_name = string_member(item, "fileName");
@@ -326,82 +326,82 @@ read_context_documents(const cJSON *tree, IgApiAnswer *answer, char *error)
 	return true;
 }
 
-/* The answer to context: all but id and status may be absent. */
+/* The response to context: all but id and status may be absent. */
 bool
-ig_read_context(cJSON *tree, IgApiAnswer *answer, char *error)
+ig_read_context(cJSON *tree, IgApiResponse *response, char *error)
 {
-	answer->signature_request_id = id_member(tree, "_id", "signatureRequestId");
-	answer->status = string_member(tree, "status");
-	if (answer->signature_request_id == NULL || answer->status == NULL || *answer->status == '\0')
+	response->signature_request_id = id_member(tree, "_id", "signatureRequestId");
+	response->status = string_member(tree, "status");
+	if (response->signature_request_id == NULL || response->status == NULL || *response->status == '\0')
 		return ig_refuse(error, "it has no _id or no status");
-	answer->title = string_member(tree, "title");
-	answer->external_id = string_member(tree, "externalId");
-	answer->created_at = string_member(tree, "_createdAt");
-	answer->signature_method = string_member(tree, "defaultSignatureMethod");
-	answer->proof_status = string_member(tree, "signatureProofStatus");
-	return read_context_signers(tree, answer, error) && read_context_documents(tree, answer, error);
+	response->title = string_member(tree, "title");
+	response->external_id = string_member(tree, "externalId");
+	response->created_at = string_member(tree, "_createdAt");
+	response->signature_method = string_member(tree, "defaultSignatureMethod");
+	response->proof_status = string_member(tree, "signatureProofStatus");
+	return read_context_signers(tree, response, error) && read_context_documents(tree, response, error);
 }
 
-/* The answer to list. */
+/* The response to list. */
 bool
-ig_read_list(cJSON *tree, IgApiAnswer *answer, char *error)
+ig_read_list(cJSON *tree, IgApiResponse *response, char *error)
 {
 	const cJSON *array;
 	const cJSON *pagination = cJSON_GetObjectItemCaseSensitive(tree, "paginationData");
 	const cJSON *entry;
 
-	answer->items = make_list(tree, "signatureRequests", sizeof(IgApiListItem), &array, answer, error);
-	if (answer->items == NULL)
+	response->items = make_list(tree, "signatureRequests", sizeof(IgApiListItem), &array, response, error);
+	if (response->items == NULL)
 		return false;
 	if (array == NULL)
 		return ig_refuse(error, "it has no signatureRequests");
 	cJSON_ArrayForEach(entry, array)
 	{
-		IgApiListItem *item = &answer->items[answer->nitems];
+		IgApiListItem *item = &response->items[response->nitems];
 
 		item->signature_request_id = id_member(entry, "_id", "signatureRequestId");
 		item->title = string_member(entry, "title");
 		item->status = string_member(entry, "status");
 		item->external_id = string_member(entry, "externalId");
 		item->created_at = string_member(entry, "_createdAt");
-		answer->nitems++;
+		response->nitems++;
 	}
-	answer->total = number_member(pagination, "total");
-	answer->page = number_member(pagination, "page");
-	answer->page_size = number_member(pagination, "nbEventsPerPage");
+	response->total = number_member(pagination, "total");
+	response->page = number_member(pagination, "page");
+	response->page_size = number_member(pagination, "nbEventsPerPage");
 	return true;
 }
 
-/* The answer to init-document and upload-document. */
+/* The response to init-document and upload-document. */
 bool
-ig_read_document(cJSON *tree, IgApiAnswer *answer, char *error)
+ig_read_document(cJSON *tree, IgApiResponse *response, char *error)
 {
-	answer->document_id = id_member(tree, "documentId", "_id");
-	if (answer->document_id == NULL)
-		answer->document_id = id_member(cJSON_GetObjectItemCaseSensitive(tree, "document"), "_id", "documentId");
-	if (answer->document_id == NULL || !ig_api_valid_object_id(answer->document_id))
+	response->document_id = id_member(tree, "documentId", "_id");
+	if (response->document_id == NULL)
+		response->document_id = id_member(cJSON_GetObjectItemCaseSensitive(tree, "document"), "_id", "documentId");
+	if (response->document_id == NULL || !ig_api_valid_object_id(response->document_id))
 		return ig_refuse(error, "it has no valid documentId");
 	return true;
 }
 
-/* The answer to create-signer. */
+/* The response to create-signer. */
 bool
-ig_read_signer(cJSON *tree, IgApiAnswer *answer, char *error)
+ig_read_signer(cJSON *tree, IgApiResponse *response, char *error)
 {
-	answer->signer_id = id_member(tree, "signerId", "_id");
-	if (answer->signer_id == NULL || !ig_api_valid_object_id(answer->signer_id))
+	response->signer_id = id_member(tree, "signerId", "_id");
+	if (response->signer_id == NULL || !ig_api_valid_object_id(response->signer_id))
 		return ig_refuse(error, "it has no valid signerId");
-	answer->auth_secret = string_member(tree, "authSecret");
+	response->auth_secret = string_member(tree, "authSecret");
 	return true;
 }
 
 /* The strings of a member that is an array, or NULL, with the reason in error. */
 static const char **
-read_strings(const cJSON *object, const char *name, int *n, IgApiAnswer *answer, char *error)
+read_strings(const cJSON *object, const char *name, int *n, IgApiResponse *response, char *error)
 {
 	const cJSON *array;
 	const cJSON *item;
-	const char **strings = make_list(object, name, sizeof(char *), &array, answer, error);
+	const char **strings = make_list(object, name, sizeof(char *), &array, response, error);
 
 	if (strings == NULL)
 		return NULL;
@@ -413,60 +413,60 @@ read_strings(const cJSON *object, const char *name, int *n, IgApiAnswer *answer,
 	return strings;
 }
 
-/* The answer to inputs-needed. */
+/* The response to inputs-needed. */
 bool
-ig_read_inputs(cJSON *tree, IgApiAnswer *answer, char *error)
+ig_read_inputs(cJSON *tree, IgApiResponse *response, char *error)
 {
 	if (array_member(tree, "inputsNeeded") == NULL)
 		return ig_refuse(error, "it has no inputsNeeded");
-	answer->signer_profile_id = id_member(tree, "signerProfileId", "_id");
-	answer->inputs_needed = read_strings(tree, "inputsNeeded", &answer->ninputs_needed, answer, error);
-	if (answer->inputs_needed == NULL)
+	response->signer_profile_id = id_member(tree, "signerProfileId", "_id");
+	response->inputs_needed = read_strings(tree, "inputsNeeded", &response->ninputs_needed, response, error);
+	if (response->inputs_needed == NULL)
 		return false;
-	answer->optional_inputs = read_strings(tree, "optionalInputs", &answer->noptional_inputs, answer, error);
-	return answer->optional_inputs != NULL;
+	response->optional_inputs = read_strings(tree, "optionalInputs", &response->noptional_inputs, response, error);
+	return response->optional_inputs != NULL;
 }
 
-/* The answer to login. */
+/* The response to login. */
 bool
-ig_read_login(cJSON *tree, IgApiAnswer *answer, char *error)
+ig_read_login(cJSON *tree, IgApiResponse *response, char *error)
 {
-	answer->token = string_member(tree, "jwtToken");
-	if (answer->token == NULL || answer->token[strspn(answer->token,
-		"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_.=+/")] != '\0' || *answer->token == '\0')
+	response->token = string_member(tree, "jwtToken");
+	if (response->token == NULL || response->token[strspn(response->token,
+														  "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_.=+/")] != '\0' || *response->token == '\0')
 		return ig_refuse(error, "it has no jwtToken that can be used");
 	return true;
 }
 
-/* The answer to verify-webhook. */
+/* The response to verify-webhook. */
 bool
-ig_read_verification(cJSON *tree, IgApiAnswer *answer, char *error)
+ig_read_verification(cJSON *tree, IgApiResponse *response, char *error)
 {
 	const cJSON *valid = cJSON_GetObjectItemCaseSensitive(tree, "isValid");
 
 	if (!cJSON_IsBool(valid))
 		return ig_refuse(error, "it has no isValid");
-	answer->is_valid = cJSON_IsTrue(valid);
-	answer->already_consumed = cJSON_IsTrue(cJSON_GetObjectItemCaseSensitive(tree, "alreadyConsumed"));
+	response->is_valid = cJSON_IsTrue(valid);
+	response->already_consumed = cJSON_IsTrue(cJSON_GetObjectItemCaseSensitive(tree, "alreadyConsumed"));
 	return true;
 }
 
-/* The answer to webhook-log. */
+/* The response to webhook-log. */
 bool
-ig_read_events(cJSON *tree, IgApiAnswer *answer, char *error)
+ig_read_events(cJSON *tree, IgApiResponse *response, char *error)
 {
 	const cJSON *array;
 	const cJSON *paging = cJSON_GetObjectItemCaseSensitive(tree, "searchData");
 	const cJSON *item;
 
-	answer->events = make_list(tree, "events", sizeof(IgApiEvent), &array, answer, error);
-	if (answer->events == NULL)
+	response->events = make_list(tree, "events", sizeof(IgApiEvent), &array, response, error);
+	if (response->events == NULL)
 		return false;
 	if (array == NULL)
 		return ig_refuse(error, "it has no events");
 	cJSON_ArrayForEach(item, array)
 	{
-		IgApiEvent *event = &answer->events[answer->nevents];
+		IgApiEvent *event = &response->events[response->nevents];
 
 		event->event_id = id_member(item, "_id", "eventId");
 		if (event->event_id == NULL)
@@ -474,11 +474,11 @@ ig_read_events(cJSON *tree, IgApiAnswer *answer, char *error)
 		event->json = cJSON_PrintUnformatted(item);
 		if (event->json == NULL)
 			return ig_refuse(error, "out of memory");
-		answer->nevents++;
+		response->nevents++;
 	}
-	answer->total = number_member(paging, "total");
-	answer->page = number_member(paging, "page");
-	answer->page_size = number_member(paging, "nbEventsPerPage");
+	response->total = number_member(paging, "total");
+	response->page = number_member(paging, "page");
+	response->page_size = number_member(paging, "nbEventsPerPage");
 	return true;
 }
 
@@ -492,68 +492,68 @@ check_text(const char **text, void *too_long)
 
 /* Whether all texts that were read are within the limit. */
 static bool
-check_texts(IgApiAnswer *answer, char *error)
+check_texts(IgApiResponse *response, char *error)
 {
 	bool		too_long = false;
 
-	ig_api_answer_texts(answer, check_text, &too_long);
-	check_text(&answer->token, &too_long);
+	ig_api_response_texts(response, check_text, &too_long);
+	check_text(&response->token, &too_long);
 	if (too_long)
-		return exceed(answer, error, "it has a text of more than %d kB (ignisign.max_response_text)", ig_api_limits.max_text);
+		return exceed(response, error, "it has a text of more than %d kB (ignisign.max_response_text)", ig_api_limits.max_text);
 	return true;
 }
 
-/* Read the body of a 2xx answer. */
+/* Read the body of a 2xx response. */
 bool
-ig_api_read(IgOperation op, const char *body, size_t length, IgApiAnswer *answer,
+ig_api_read(IgOperation op, const char *body, size_t length, IgApiResponse *response,
 			char error[IG_API_ERROR_SIZE])
 {
 	IgReader	read = ig_api_entry(op)->read;
 	bool		exceeded;
 
-	memset(answer, 0, sizeof(*answer));
-	answer->total = answer->page = answer->page_size = -1;
+	memset(response, 0, sizeof(*response));
+	response->total = response->page = response->page_size = -1;
 
 	/* Where only the HTTP status counts, there may be nothing. */
 	if (read == NULL && length == 0)
 		return true;
-	if (ig_api_parse(body, length, answer, error))
+	if (ig_api_parse(body, length, response, error))
 	{
 		/* It is JSON, which is all that is asked. */
 		if (read == NULL)
 		{
-			cJSON_Delete(answer->tree);
-			answer->tree = NULL;
-			answer->memory = 0;
+			cJSON_Delete(response->tree);
+			response->tree = NULL;
+			response->memory = 0;
 			return true;
 		}
-		if (!cJSON_IsObject(answer->tree))
+		if (!cJSON_IsObject(response->tree))
 			ig_refuse(error, "it is not a JSON object");
-		else if (read(answer->tree, answer, error) && check_texts(answer, error))
+		else if (read(response->tree, response, error) && check_texts(response, error))
 			return true;
 	}
-	exceeded = answer->exceeded;
-	ig_api_answer_free(answer);
-	answer->exceeded = exceeded;
+	exceeded = response->exceeded;
+	ig_api_response_free(response);
+	response->exceeded = exceeded;
 	return false;
 }
 
 /* Whether a response is about the request that was asked for. */
 bool
-ig_api_is_about(IgOperation op, const IgApiAnswer *answer, const char *asked, char error[IG_API_ERROR_SIZE])
+ig_api_is_about(IgOperation op, const IgApiResponse *response, const char *asked, char error[IG_API_ERROR_SIZE])
 {
-	if ((op != IG_OP_CONTEXT && op != IG_OP_PUBLISH) || asked == NULL || answer->signature_request_id == NULL ||
-		ig_api_compare_ids(answer->signature_request_id, asked) == 0)
+	if ((op != IG_OP_CONTEXT && op != IG_OP_PUBLISH) || asked == NULL || response->signature_request_id == NULL ||
+		ig_api_compare_ids(response->signature_request_id, asked) == 0)
 		return true;
 	return ig_refuse(error, "it is about another request than the one that was asked for");
 }
 
 /* Whether more pages follow. */
 bool
-ig_api_has_more_pages(const IgApiAnswer *answer)
+ig_api_has_more_pages(const IgApiResponse *response)
 {
-	return answer->page_size > 0 && answer->total > 0 &&
-		answer->page < (answer->total - 1) / answer->page_size + 1;
+	return response->page_size > 0 && response->total > 0 &&
+		response->page < (response->total - 1) / response->page_size + 1;
 }
 
 /* Cut a text to what is kept of an error, between two characters. */
@@ -571,106 +571,106 @@ cut_text(char *text)
 
 /* Read an error body; message may be an object. */
 void
-ig_api_read_error(const char *body, size_t length, IgApiAnswer *answer)
+ig_api_read_error(const char *body, size_t length, IgApiResponse *response)
 {
 	char		error[IG_API_ERROR_SIZE];
 	cJSON	   *message;
 	cJSON	   *code;
 
-	memset(answer, 0, sizeof(*answer));
-	answer->total = answer->page = answer->page_size = -1;
-	if (!ig_api_parse(body, length, answer, error) || !cJSON_IsObject(answer->tree))
+	memset(response, 0, sizeof(*response));
+	response->total = response->page = response->page_size = -1;
+	if (!ig_api_parse(body, length, response, error) || !cJSON_IsObject(response->tree))
 		return;
-	code = cJSON_GetObjectItemCaseSensitive(answer->tree, "code");
+	code = cJSON_GetObjectItemCaseSensitive(response->tree, "code");
 	if (cJSON_IsString(code))
 	{
 		cut_text(code->valuestring);
-		answer->error_code = code->valuestring;
+		response->error_code = code->valuestring;
 	}
-	message = cJSON_GetObjectItemCaseSensitive(answer->tree, "message");
+	message = cJSON_GetObjectItemCaseSensitive(response->tree, "message");
 	if (cJSON_IsString(message))
 	{
 		cut_text(message->valuestring);
-		answer->error_message = message->valuestring;
+		response->error_message = message->valuestring;
 	}
 	else if (message != NULL && !cJSON_IsNull(message) &&
-			 (answer->error_text = cJSON_PrintUnformatted(message)) != NULL)
+			 (response->error_text = cJSON_PrintUnformatted(message)) != NULL)
 	{
-		cut_text(answer->error_text);
-		answer->error_message = answer->error_text;
+		cut_text(response->error_text);
+		response->error_message = response->error_text;
 	}
 }
 
-/* Forget an answer. */
+/* Forget a response. */
 void
-ig_api_answer_free(IgApiAnswer *answer)
+ig_api_response_free(IgApiResponse *response)
 {
-	cJSON_Delete(answer->tree);
-	free(answer->signers);
-	free(answer->documents);
-	free(answer->statuses);
-	free(answer->items);
-	free(answer->embedded);
-	free(answer->inputs_needed);
-	free(answer->optional_inputs);
-	for (int i = 0; i < answer->nevents; i++)
-		cJSON_free(answer->events[i].json);
-	free(answer->events);
-	cJSON_free(answer->error_text);
-	memset(answer, 0, sizeof(*answer));
+	cJSON_Delete(response->tree);
+	free(response->signers);
+	free(response->documents);
+	free(response->statuses);
+	free(response->items);
+	free(response->embedded);
+	free(response->inputs_needed);
+	free(response->optional_inputs);
+	for (int i = 0; i < response->nevents; i++)
+		cJSON_free(response->events[i].json);
+	free(response->events);
+	cJSON_free(response->error_text);
+	memset(response, 0, sizeof(*response));
 }
 
-/* Show every text of an answer that may be stored or compared. */
+/* Show every text of a response that may be stored or compared. */
 void
-ig_api_answer_texts(IgApiAnswer *answer, IgApiVisitor visit, void *arg)
+ig_api_response_texts(IgApiResponse *response, IgApiVisitor visit, void *arg)
 {
 	const char **alone[] = {
-		&answer->signature_request_id, &answer->status, &answer->title, &answer->external_id,
-		&answer->created_at, &answer->signature_method, &answer->proof_status,
-		&answer->document_id, &answer->signer_id, &answer->auth_secret, &answer->signer_profile_id
+		&response->signature_request_id, &response->status, &response->title, &response->external_id,
+		&response->created_at, &response->signature_method, &response->proof_status,
+		&response->document_id, &response->signer_id, &response->auth_secret, &response->signer_profile_id
 	};
 
 	for (size_t i = 0; i < sizeof(alone) / sizeof(alone[0]); i++)
 		visit(alone[i], arg);
-	for (int i = 0; i < answer->nsigners; i++)
+	for (int i = 0; i < response->nsigners; i++)
 	{
-		visit(&answer->signers[i].signer_id, arg);
-		visit(&answer->signers[i].email, arg);
-		visit(&answer->signers[i].first_name, arg);
-		visit(&answer->signers[i].last_name, arg);
+		visit(&response->signers[i].signer_id, arg);
+		visit(&response->signers[i].email, arg);
+		visit(&response->signers[i].first_name, arg);
+		visit(&response->signers[i].last_name, arg);
 	}
-	for (int i = 0; i < answer->ndocuments; i++)
+	for (int i = 0; i < response->ndocuments; i++)
 	{
-		visit(&answer->documents[i].document_id, arg);
-		visit(&answer->documents[i].file_name, arg);
-		visit(&answer->documents[i].mime_type, arg);
-		visit(&answer->documents[i].nature, arg);
-		visit(&answer->documents[i].status, arg);
+		visit(&response->documents[i].document_id, arg);
+		visit(&response->documents[i].file_name, arg);
+		visit(&response->documents[i].mime_type, arg);
+		visit(&response->documents[i].nature, arg);
+		visit(&response->documents[i].status, arg);
 	}
-	for (int i = 0; i < answer->nstatuses; i++)
+	for (int i = 0; i < response->nstatuses; i++)
 	{
-		visit(&answer->statuses[i].signature_request_id, arg);
-		visit(&answer->statuses[i].status, arg);
+		visit(&response->statuses[i].signature_request_id, arg);
+		visit(&response->statuses[i].status, arg);
 	}
-	for (int i = 0; i < answer->nitems; i++)
+	for (int i = 0; i < response->nitems; i++)
 	{
-		visit(&answer->items[i].signature_request_id, arg);
-		visit(&answer->items[i].title, arg);
-		visit(&answer->items[i].status, arg);
-		visit(&answer->items[i].external_id, arg);
-		visit(&answer->items[i].created_at, arg);
+		visit(&response->items[i].signature_request_id, arg);
+		visit(&response->items[i].title, arg);
+		visit(&response->items[i].status, arg);
+		visit(&response->items[i].external_id, arg);
+		visit(&response->items[i].created_at, arg);
 	}
-	for (int i = 0; i < answer->nembedded; i++)
+	for (int i = 0; i < response->nembedded; i++)
 	{
-		visit(&answer->embedded[i].signer_id, arg);
-		visit(&answer->embedded[i].token, arg);
+		visit(&response->embedded[i].signer_id, arg);
+		visit(&response->embedded[i].token, arg);
 	}
-	for (int i = 0; i < answer->ninputs_needed; i++)
-		visit(&answer->inputs_needed[i], arg);
-	for (int i = 0; i < answer->noptional_inputs; i++)
-		visit(&answer->optional_inputs[i], arg);
-	for (int i = 0; i < answer->nevents; i++)
-		visit(&answer->events[i].event_id, arg);
+	for (int i = 0; i < response->ninputs_needed; i++)
+		visit(&response->inputs_needed[i], arg);
+	for (int i = 0; i < response->noptional_inputs; i++)
+		visit(&response->optional_inputs[i], arg);
+	for (int i = 0; i < response->nevents; i++)
+		visit(&response->events[i].event_id, arg);
 }
 
 /* The four digits after \u, or -1. */

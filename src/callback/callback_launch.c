@@ -380,7 +380,7 @@ ig_callbacks_start(void)
 			no_slot_told = false;
 		else
 		{
-			/* As if one had ended at once; the next turn sees that. */
+			/* As if one had ended at once; the next cycle sees that. */
 			runner->ended = true;
 			if (!no_slot_told)
 				ereport(LOG,

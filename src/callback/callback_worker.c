@@ -347,7 +347,7 @@ lock_callback(bool wait)
 static void
 start_up(void)
 {
-	static IgStatement lost = {
+	static IgStatement orphaned = {
 		.sql = "SELECT d.request, d.id, d.attempts, c.function FROM ignisign.delivery d "
 		"JOIN ignisign.callback c ON c.id = d.callback WHERE d.callback = $1 AND d.state = 'running'",
 		.types = {INT8OID}
@@ -363,7 +363,7 @@ start_up(void)
 	commit_transaction(&work);
 
 	begin_transaction(&work);
-	n = ig_spi_execute(&lost, &value, NULL);
+	n = ig_spi_execute(&orphaned, &value, NULL);
 	rows = SPI_tuptable;
 	for (uint64 i = 0; i < n; i++)
 	{

@@ -36,14 +36,14 @@ struct IgBody
 	size_t		text_offset;	/* within it, if it is text */
 
 	/*
-	 * The document whose slices are being brought; it may lie ahead of
-	 * "part", so that its first slice is there before the transfer starts.
+	 * The document whose slices are being brought; it may lie ahead of "part", so that its first slice is
+	 * there before the transfer starts.
 	 */
 	int			document_part;
 	int64		document_offset;	/* of its next slice */
 	bytea	   *slice;			/* its current slice; NULL: it was handed out */
 	int			slice_offset;
-	char		quad[QUAD + 1];	/* encoded, where there was no room for all of it */
+	char		quad[QUAD + 1]; /* encoded, where there was no room for all of it */
 	int			quad_length;
 	int			quad_offset;
 	bool		large;			/* it counts among large_bodies */
@@ -232,7 +232,7 @@ ig_body_wants(const IgBody *body, int *document, int64 *offset, int *length)
 
 /* Bring the slice that ig_body_wants named; it is freed when it was handed out. */
 void
-ig_body_feed(IgBody *body, bytea *slice)
+ig_body_load_chunk(IgBody *body, bytea *slice)
 {
 	int			document;
 	int64		offset;

@@ -24,7 +24,7 @@ extern size_t ig_body_read(void *body, char *buffer, size_t size);
 extern bool ig_body_wants(const IgBody *body, int *document, int64 *offset, int *length);
 
 /* Bring that slice, with a header of 4 bytes; it is the body's from then on. */
-extern void ig_body_feed(IgBody *body, bytea *slice);
+extern void ig_body_load_chunk(IgBody *body, bytea *slice);
 
 extern void ig_body_free(IgBody *body);
 

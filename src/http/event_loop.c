@@ -54,19 +54,19 @@ find_socket(int fd)
 {
 	if (fd >= nsockets)
 	{
-		int			room = Max(fd + 1, Max(64, 2 * nsockets));
-		int		   *list = realloc(changed, room * sizeof(int));
+		int			slots = Max(fd + 1, Max(64, 2 * nsockets));
+		int		   *list = realloc(changed, slots * sizeof(int));
 		IgSocket   *all;
 
 		if (list == NULL)
 			return NULL;
 		changed = list;
-		all = realloc(sockets, room * sizeof(IgSocket));
+		all = realloc(sockets, slots * sizeof(IgSocket));
 		if (all == NULL)
 			return NULL;
-		memset(all + nsockets, 0, (room - nsockets) * sizeof(IgSocket));
+		memset(all + nsockets, 0, (slots - nsockets) * sizeof(IgSocket));
 		sockets = all;
-		nsockets = room;
+		nsockets = slots;
 	}
 	return &sockets[fd];
 }
@@ -185,8 +185,8 @@ ig_sockets_work_on_time(void)
 	curl_multi_socket_action(multi, CURL_SOCKET_TIMEOUT, 0, &running);
 
 	/*
-	 * By its own clock it may have been too early, and libcurl does not tell again of
-	 * a timer that it has told of.
+	 * By its own clock it may have been too early, and libcurl does not tell again of a timer that it has
+	 * told of.
 	 */
 	curl_multi_timeout(multi, &timeout);
 	(void) timer_changed(multi, timeout, NULL);

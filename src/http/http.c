@@ -9,14 +9,14 @@
  * and its cost does not grow with the number of transfers.
  *
  * What is called from within libcurl must not raise errors, which would jump
- * across its frames: answers are kept in malloc'd memory or in a temporary
+ * across its frames: responses are kept in malloc'd memory or in a temporary
  * file, and a failure becomes the transfer's.
  *
  * A small body that is at hand goes to libcurl as a whole, which then sends it along
  * with the headers; another one is read as the network takes it.
  *
  * A request that must not be sent twice is never repeated by libcurl either,
- * which would do so when a connection that it used again turns out to be
+ * which would do so when a connection that it used again cycles out to be
  * dead: its body cannot be rewound, or if it was sent as a whole, libcurl, which asks
  * before each beginning, is not let begin again; and without a body it goes
  * over a connection of its own.
@@ -70,7 +70,7 @@ typedef struct IgTransferState
 	bool		at_once;		/* the body goes to libcurl as a whole */
 	bool		begun;			/* libcurl was let send it */
 	bool		paused;
-	bool		whole;			/* request and answer went through to their end */
+	bool		whole;			/* request and response went through to their end */
 	bool		loopback_only;
 	int64		max_response;
 	const char *max_response_setting;
@@ -247,7 +247,7 @@ start_spool(IgTransferState *state)
 	{
 		transfer->spool = OpenTemporaryFile(true);
 		done = FileWrite(transfer->spool, transfer->body, transfer->body_length,
-						 0, ig_wait_event(IG_WAIT_ANSWER_FILE)) == transfer->body_length;
+						 0, ig_wait_event(IG_WAIT_RESPONSE_FILE)) == transfer->body_length;
 	}
 	PG_CATCH();
 	{
@@ -272,7 +272,7 @@ write_spool(IgTransferState *state, const char *data, size_t length)
 	PG_TRY();
 	{
 		done = FileWrite(state->transfer.spool, unconstify(char *, data), length,
-						 state->transfer.body_length, ig_wait_event(IG_WAIT_ANSWER_FILE)) == (int) length;
+						 state->transfer.body_length, ig_wait_event(IG_WAIT_RESPONSE_FILE)) == (int) length;
 	}
 	PG_CATCH();
 	{
@@ -283,7 +283,7 @@ write_spool(IgTransferState *state, const char *data, size_t length)
 	return done;
 }
 
-/* CURLOPT_WRITEFUNCTION: keep the answer's body, within its bound. */
+/* CURLOPT_WRITEFUNCTION: keep the response's body, within its bound. */
 static size_t
 write_body(char *data, size_t size, size_t count, void *arg)
 {
@@ -551,26 +551,26 @@ ig_http_break_off(IgTransfer *transfer, const char *why)
 
 /* Judge how far a transfer came. */
 static IgReach
-judge_reach(IgTransferState *state, CURLcode result)
+decide_reach(IgTransferState *state, CURLcode result)
 {
 	IgTransfer *transfer = &state->transfer;
 	long		request_bytes = 0;
 
 	if (result == CURLE_OK)
-		return IG_REACH_ANSWERED;
+		return IG_REACH_RESPONDED;
 	transfer->cut = transfer->http_status != 0;
 
 	/* A refusal is one even if its text is cut off. */
 	if (transfer->http_status >= 300)
-		return IG_REACH_ANSWERED;
+		return IG_REACH_RESPONDED;
 	if (transfer->http_status >= 200)
-		return IG_REACH_BAD_ANSWER;
+		return IG_REACH_BAD_RESPONSE;
 
 	/* Without all of its body, no server can have acted on a request. */
 	curl_easy_getinfo(state->handle->easy, CURLINFO_REQUEST_SIZE, &request_bytes);
 	if (request_bytes == 0 || state->body_read < state->body_size)
 		return IG_REACH_NOT_SENT;
-	return IG_REACH_NO_ANSWER;
+	return IG_REACH_NO_RESPONSE;
 }
 
 /* Take note of the transfers that libcurl is done with. */
@@ -599,7 +599,7 @@ collect_finished(void)
 		transfer->duration = value;
 		curl_easy_getinfo(easy, CURLINFO_SIZE_UPLOAD_T, &value);
 		transfer->bytes_sent = value;
-		transfer->reach = judge_reach(state, result);
+		transfer->reach = decide_reach(state, result);
 		state->whole = result == CURLE_OK && state->body_read >= state->body_size;
 		if (result != CURLE_OK)
 			strlcpy(transfer->error,
@@ -680,13 +680,13 @@ ig_http_next_finished(void)
 	return &dlist_container(IgTransferState, node, dlist_pop_head_node(&finished))->transfer;
 }
 
-/* Read some bytes of the answer. */
+/* Read some bytes of the response. */
 void
 ig_http_read(IgTransfer *transfer, char *buffer, int64 offset, int64 length)
 {
 	if (transfer->spool >= 0)
 	{
-		if (FileRead(transfer->spool, buffer, length, offset, ig_wait_event(IG_WAIT_ANSWER_FILE)) != length)
+		if (FileRead(transfer->spool, buffer, length, offset, ig_wait_event(IG_WAIT_RESPONSE_FILE)) != length)
 			ereport(ERROR,
 					(errcode_for_file_access(),
 					 errmsg("could not read an answer from its temporary file: %m")));
@@ -695,7 +695,7 @@ ig_http_read(IgTransfer *transfer, char *buffer, int64 offset, int64 length)
 		memcpy(buffer, transfer->body + offset, length);
 }
 
-/* The whole answer in the current memory context, NUL-terminated. */
+/* The whole response in the current memory context, NUL-terminated. */
 char *
 ig_http_body(IgTransfer *transfer)
 {
@@ -706,7 +706,7 @@ ig_http_body(IgTransfer *transfer)
 	return body;
 }
 
-/* The beginning of the answer. */
+/* The beginning of the response. */
 int
 ig_http_head(IgTransfer *transfer, char *buffer, int size)
 {

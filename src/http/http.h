@@ -16,7 +16,7 @@
 
 #include "util/policy.h"
 
-/* An answer that grows beyond this goes to a temporary file. */
+/* A response that grows beyond this goes to a temporary file. */
 #define IG_SPOOL_THRESHOLD	(256 * 1024)
 
 /*
@@ -42,12 +42,12 @@ typedef struct IgHttpRequest
 	const char *ca_file;		/* NULL: the system's */
 	int			connect_timeout;	/* ms */
 	int			timeout;		/* ms, beyond the time that bytes take */
-	int64		max_response;	/* bytes of a 2xx answer's body */
+	int64		max_response;	/* bytes of a 2xx response's body */
 	const char *max_response_setting;	/* static: where that comes from */
 } IgHttpRequest;
 
 /*
- * A transfer.  Once finished, what came of it: the answer's body is in
+ * A transfer.  Once finished, what came of it: the response's body is in
  * "body", or in the temporary file "spool" when it is large.
  */
 typedef struct IgTransfer
@@ -56,7 +56,7 @@ typedef struct IgTransfer
 	IgReach		reach;
 	bool		local;			/* it failed for want of something of ours */
 	int			http_status;	/* 0: none came */
-	bool		cut;			/* the answer broke off */
+	bool		cut;			/* the response broke off */
 	bool		exceeded;		/* the response was larger than allowed */
 	char		error[256];		/* empty when all went well */
 	char		retry_after[64];	/* header, or empty */
@@ -101,7 +101,7 @@ extern TimestampTz ig_http_deadline(void);
 /* The next transfer that has finished, or NULL. */
 extern IgTransfer *ig_http_next_finished(void);
 
-/* The whole answer in the current memory context, NUL-terminated. */
+/* The whole response in the current memory context, NUL-terminated. */
 extern char *ig_http_body(IgTransfer *transfer);
 
 /* Some bytes of it. */

@@ -264,8 +264,7 @@ ignisign_launcher_main(Datum arg)
 	}
 
 	/*
-	 * Code 0 would be for good: whoever terminates the launcher while the
-	 * server runs gets a new one.
+	 * Code 0 would be for good: whoever terminates the launcher while the server runs gets a new one.
 	 */
 	proc_exit(1);
 }

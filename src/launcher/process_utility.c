@@ -211,8 +211,8 @@ process_utility(PlannedStmt *pstmt, const char *query_string,
 	next(pstmt, query_string, read_only_tree, context, params, query_env, dest, qc);
 
 	/*
-	 * The copy of a database may have the extension, too, and one that allows
-	 * connections again may have a queue.
+	 * The copy of a database may have the extension, too, and one that allows connections again may have a
+	 * queue.
 	 */
 	if (wanted != NULL)
 	{

@@ -65,11 +65,11 @@ typedef struct IgSlot
 	char		listener[IG_LISTENER_TEXT]; /* what there is to say of it */
 
 	/*
-	 * Signs of the worker's life, as in IgSlotView.  The worker writes them
-	 * without the lock, which it must not wait for in each turn.
+	 * Signs of the worker's life, as in IgSlotView.  The worker writes them without the lock, which it must
+	 * not wait for in each cycle.
 	 */
 	pg_atomic_uint64 heartbeat;
-	pg_atomic_uint64 turn_since;
+	pg_atomic_uint64 cycle_since;
 	pg_atomic_uint64 wait_until;
 	pg_atomic_uint64 woken_at;	/* written by others, too */
 
@@ -81,8 +81,8 @@ typedef struct IgSlots
 	PGPROC	   *launcher;
 
 	/*
-	 * Something changed in a database's requests.  By a hash of the database,
-	 * so that who waits never holds on to a slot.
+	 * Something changed in a database's requests.  By a hash of the database, so that who waits never holds
+	 * on to a slot.
 	 */
 	ConditionVariable changed[CHANGED_COUNT];
 	int			nslots;
@@ -138,7 +138,7 @@ slots_startup(void)
 
 			ConditionVariableInit(&slot->gone);
 			pg_atomic_init_u64(&slot->heartbeat, 0);
-			pg_atomic_init_u64(&slot->turn_since, 0);
+			pg_atomic_init_u64(&slot->cycle_since, 0);
 			pg_atomic_init_u64(&slot->wait_until, 0);
 			pg_atomic_init_u64(&slot->woken_at, 0);
 		}
@@ -321,7 +321,7 @@ ig_slots_view(Oid database, IgSlotView *view)
 		view->next_start = slot->next_start;
 		view->started_at = slot->pid != 0 ? slot->started_at : 0;
 		view->heartbeat = pg_atomic_read_u64(&slot->heartbeat);
-		view->turn_since = pg_atomic_read_u64(&slot->turn_since);
+		view->cycle_since = pg_atomic_read_u64(&slot->cycle_since);
 		view->wait_until = pg_atomic_read_u64(&slot->wait_until);
 		view->woken_at = pg_atomic_read_u64(&slot->woken_at);
 		strlcpy(view->listener, slot->listener, sizeof(view->listener));
@@ -560,7 +560,7 @@ detach_worker(int code, Datum arg)
 	slot->pid = 0;
 	slot->proc = NULL;
 	slot->listener[0] = '\0';
-	pg_atomic_write_u64(&slot->turn_since, 0);
+	pg_atomic_write_u64(&slot->cycle_since, 0);
 	pg_atomic_write_u64(&slot->wait_until, 0);
 	pg_atomic_write_u64(&slot->woken_at, 0);
 	if (slot->for_good && !slot->again)
@@ -601,7 +601,7 @@ ig_slots_attach_worker(Oid database)
 		slot->check_listener = false;
 		slot->listener[0] = '\0';
 		my_slot = slot;
-		ig_slots_turn_begins();
+		ig_slots_cycle_begins();
 		wake_launcher();
 	}
 	else if (slot != NULL && slot->state == IG_SLOT_STARTING)
@@ -665,31 +665,31 @@ ig_slots_my_counters(void)
 }
 
 /*
- * The worker begins a turn, and reads what it was woken for.  The exchange is a barrier:
+ * The worker begins a cycle, and reads what it was woken for.  The exchange is a barrier:
  * whoever wakes it later is noted again.
  */
 void
-ig_slots_turn_begins(void)
+ig_slots_cycle_begins(void)
 {
 	TimestampTz now = GetCurrentTimestamp();
 
 	pg_atomic_write_u64(&my_slot->heartbeat, now);
-	pg_atomic_write_u64(&my_slot->turn_since, now);
+	pg_atomic_write_u64(&my_slot->cycle_since, now);
 	(void) pg_atomic_exchange_u64(&my_slot->woken_at, 0);
 }
 
-/* Whether it was woken, and has not begun a turn since. */
+/* Whether it was woken, and has not begun a cycle since. */
 bool
 ig_slots_is_woken(void)
 {
 	return pg_atomic_read_u64(&my_slot->woken_at) != 0;
 }
 
-/* It has ended the turn. */
+/* It has ended the cycle. */
 void
-ig_slots_turn_ends(void)
+ig_slots_cycle_ends(void)
 {
-	pg_atomic_write_u64(&my_slot->turn_since, 0);
+	pg_atomic_write_u64(&my_slot->cycle_since, 0);
 }
 
 /* It rests until then, or, if that is 0, until it is woken. */

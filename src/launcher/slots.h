@@ -47,9 +47,9 @@ typedef struct IgSlotView
 	TimestampTz next_start;
 	TimestampTz started_at;
 	TimestampTz heartbeat;		/* of the worker, as all that follows; 0: never */
-	TimestampTz turn_since;		/* it is in a turn since then; 0: in none */
+	TimestampTz cycle_since;	/* it is in a cycle since then; 0: in none */
 	TimestampTz wait_until;		/* it is to wake up by itself; 0: it is not */
-	TimestampTz woken_at;		/* it was woken, and has not begun a turn; 0: no */
+	TimestampTz woken_at;		/* it was woken, and has not begun a cycle; 0: no */
 	char		listener[IG_LISTENER_TEXT]; /* empty: there is none */
 } IgSlotView;
 
@@ -84,9 +84,9 @@ extern void ig_slots_broadcast(void);
 extern IgCounterSet *ig_slots_my_counters(void);
 
 /* For the worker: signs of life. */
-extern void ig_slots_turn_begins(void);
+extern void ig_slots_cycle_begins(void);
 extern bool ig_slots_is_woken(void);
-extern void ig_slots_turn_ends(void);
+extern void ig_slots_cycle_ends(void);
 extern void ig_slots_rests(TimestampTz until);
 
 /* For the worker and the listener. */

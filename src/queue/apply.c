@@ -1,9 +1,9 @@
 /*-------------------------------------------------------------------------
  *
  * apply.c
- *	  What an answer of the API changes in the tables.
+ *	  What a response of the API changes in the tables.
  *
- * Answers may come in any order and more than once; each leads to the same
+ * Responses may come in any order and more than once; each leads to the same
  * rows.  A request that has reached a final status never leaves it.
  *
  *-------------------------------------------------------------------------
@@ -169,7 +169,7 @@ ig_apply_sent(const IgSent *sent, int n, const char *source)
  * Requests were seen in these statuses.  Only rows that change are written; one
  * whose status was not known to be final by an older version is closed.
  * Who changed has its context read, unless it is the context that told us; once
- * more if it is being read at this moment, because that answer may be older.
+ * more if it is being read at this moment, because that response may be older.
  */
 static void
 apply_statuses(const IgSeen *seen, int n, const char *source, bool read_context)
@@ -279,7 +279,7 @@ ig_apply_proof(const IgCall *call, IgTransfer *transfer)
 
 /* Calls were refused for good, or given up. */
 void
-ig_apply_dead(const IgDead *dead, int n)
+ig_apply_dead(const IgDead * dead, int n)
 {
 	static IgStatement apply = {
 		.sql = "INSERT INTO ignisign.event (request, source, kind, value, detail) "

@@ -1,7 +1,7 @@
 /*-------------------------------------------------------------------------
  *
  * apply.h
- *	  What an answer of the API changes in the tables.
+ *	  What a response of the API changes in the tables.
  *
  *-------------------------------------------------------------------------
  */
@@ -31,7 +31,7 @@ typedef struct IgSeen
 
 /*
  * All of these run in the worker's transaction.  source is that of the event:
- * "api" for an answer to the call itself, "poll", "reconcile".
+ * "api" for a response to the call itself, "poll", "reconcile".
  */
 extern void ig_apply_sent(const IgSent *sent, int n, const char *source);
 
@@ -47,7 +47,7 @@ extern void ig_apply_statuses(const IgSeen *seen, int n, const char *source);
 extern void ig_apply_status_of_context(const IgSeen *seen);
 
 /* Returns whether the context is to be read again, because a proof is due. */
-extern bool ig_apply_context(const IgCall *call, const IgApiAnswer *answer,
+extern bool ig_apply_context(const IgCall *call, const IgApiResponse *response,
 							 const IgAccount *account);
 extern void ig_apply_proof(const IgCall *call, IgTransfer *transfer);
 
@@ -57,9 +57,9 @@ typedef struct IgDead
 	const pg_uuid_t *request;
 	const char *operation;
 	const char *error;
-} IgDead;
+}			IgDead;
 
-extern void ig_apply_dead(const IgDead *dead, int n);
+extern void ig_apply_dead(const IgDead * dead, int n);
 
 /* Store the API's id of a request that is in doubt. */
 extern void ig_apply_id(const pg_uuid_t *request, const char *signature_request_id);

@@ -31,7 +31,7 @@ typedef struct Keyed
 {
 	const char *key;
 	int			i;				/* its place in the order in which it was told */
-} Keyed;
+}			Keyed;
 
 /* What is matched: n of each, and for each of ours which of theirs it is. */
 typedef struct Matching
@@ -40,14 +40,14 @@ typedef struct Matching
 	int			ntheirs;
 	int		   *match;			/* -1: not known yet */
 	bool	   *taken;			/* of theirs */
-} Matching;
+}			Matching;
 
 /* What something is compared by; NULL: nothing. */
 typedef const char *(*KeyOf) (const void *side, int i);
 
 /* Begin to match. */
 static void
-begin_matching(Matching *matching, int nours, int ntheirs)
+begin_matching(Matching * matching, int nours, int ntheirs)
 {
 	matching->nours = nours;
 	matching->ntheirs = ntheirs;
@@ -61,8 +61,8 @@ begin_matching(Matching *matching, int nours, int ntheirs)
 static int
 compare_keyed(const void *a, const void *b)
 {
-	const Keyed *x = a;
-	const Keyed *y = b;
+	const		Keyed *x = a;
+	const		Keyed *y = b;
 	int			order = strcmp(x->key, y->key);
 
 	return order != 0 ? order : x->i - y->i;
@@ -70,7 +70,7 @@ compare_keyed(const void *a, const void *b)
 
 /* Match those that are left and equal in this key, each once, in order. */
 static void
-match_by(Matching *matching, KeyOf our_key, const void *our_side, KeyOf their_key, const void *their_side)
+match_by(Matching * matching, KeyOf our_key, const void *our_side, KeyOf their_key, const void *their_side)
 {
 	Keyed	   *ours = palloc(Max(matching->nours, 1) * sizeof(Keyed));
 	Keyed	   *theirs = palloc(Max(matching->ntheirs, 1) * sizeof(Keyed));
@@ -230,7 +230,7 @@ read_documents(const IgCall *call, LocalDocument **documents, int *n)
  * file name, else by order.
  */
 static void
-apply_documents(const IgCall *call, const IgApiAnswer *answer)
+apply_documents(const IgCall *call, const IgApiResponse *response)
 {
 	static IgStatement store = {
 		.sql = "UPDATE ignisign.document d SET document_id = u.document_id "
@@ -238,7 +238,7 @@ apply_documents(const IgCall *call, const IgApiAnswer *answer)
 		"WHERE d.request = $1 AND d.n = u.n AND d.document_id IS NULL",
 		.types = {UUIDOID, INT4ARRAYOID, TEXTARRAYOID}
 	};
-	const IgApiContextDocument *theirs = answer->documents;
+	const IgApiContextDocument *theirs = response->documents;
 	LocalDocument *ours;
 	Matching	matching;
 	Datum	   *numbers;
@@ -249,7 +249,7 @@ apply_documents(const IgCall *call, const IgApiAnswer *answer)
 
 	if (read_documents(call, &ours, &n))
 		return;
-	begin_matching(&matching, n, answer->ndocuments);
+	begin_matching(&matching, n, response->ndocuments);
 	match_by(&matching, our_document_id, ours, their_document_id, theirs);
 	match_by(&matching, our_hash, ours, their_hash, theirs);
 	match_by(&matching, our_file_name, ours, their_file_name, theirs);
@@ -279,7 +279,7 @@ typedef struct LocalSigner
 	char	   *email;			/* in lower case */
 	char	   *signer_id;		/* or NULL */
 	bool		has_signed;
-} LocalSigner;
+}			LocalSigner;
 
 static const char *
 our_signer_id(const void *side, int i)
@@ -296,7 +296,7 @@ their_signer_id(const void *side, int i)
 static const char *
 our_email(const void *side, int i)
 {
-	const LocalSigner *signer = &((const LocalSigner *) side)[i];
+	const		LocalSigner *signer = &((const LocalSigner *) side)[i];
 
 	return signer->signer_id == NULL ? signer->email : NULL;
 }
@@ -341,7 +341,7 @@ read_signers(const IgCall *call, int *n)
  * somebody else with that address has not signed for this one.
  */
 static void
-apply_signers(const IgCall *call, const IgApiAnswer *answer)
+apply_signers(const IgCall *call, const IgApiResponse *response)
 {
 	static IgStatement apply = {
 		.sql = "WITH changed AS ("
@@ -353,7 +353,7 @@ apply_signers(const IgCall *call, const IgApiAnswer *answer)
 		"SELECT request, 'api', 'signed', email FROM changed WHERE signed",
 		.types = {UUIDOID, INT4ARRAYOID, TEXTARRAYOID, BOOLARRAYOID}
 	};
-	const IgApiContextSigner *theirs = answer->signers;
+	const IgApiContextSigner *theirs = response->signers;
 	LocalSigner *ours;
 	Matching	matching;
 	Datum	   *numbers;
@@ -364,7 +364,7 @@ apply_signers(const IgCall *call, const IgApiAnswer *answer)
 	int			changed = 0;
 
 	ours = read_signers(call, &n);
-	begin_matching(&matching, n, answer->nsigners);
+	begin_matching(&matching, n, response->nsigners);
 	match_by(&matching, our_signer_id, ours, their_signer_id, theirs);
 	match_by(&matching, our_email, ours, their_email, theirs);
 
@@ -406,7 +406,7 @@ proof_is_due(const char *proof_status)
  * whether there is a proof, are three facts that come in any order.
  */
 bool
-ig_apply_context(const IgCall *call, const IgApiAnswer *answer, const IgAccount *account)
+ig_apply_context(const IgCall *call, const IgApiResponse *response, const IgAccount *account)
 {
 	static IgStatement apply = {
 		.sql = "WITH old AS (SELECT id, proof_status, signed_count FROM ignisign.request WHERE id = $1), "
@@ -423,7 +423,7 @@ ig_apply_context(const IgCall *call, const IgApiAnswer *answer, const IgAccount 
 		"SELECT status, proof_status, late FROM changed",
 		.types = {UUIDOID, TEXTOID, INT4OID}
 	};
-	IgSeen		seen = {&call->request, answer->status};
+	IgSeen		seen = {&call->request, response->status};
 	Datum		values[3];
 	char		nulls[4] = "   ";
 	bool		again = false;
@@ -431,15 +431,15 @@ ig_apply_context(const IgCall *call, const IgApiAnswer *answer, const IgAccount 
 	ig_apply_status_of_context(&seen);
 
 	SPI_connect();
-	ig_import_apply_context(call, answer);
-	apply_documents(call, answer);
-	apply_signers(call, answer);
+	ig_import_apply_context(call, response);
+	apply_documents(call, response);
+	apply_signers(call, response);
 
 	values[0] = UUIDPGetDatum(&call->request);
-	values[1] = answer->proof_status ? CStringGetTextDatum(answer->proof_status) : (Datum) 0;
-	if (answer->proof_status == NULL)
+	values[1] = response->proof_status ? CStringGetTextDatum(response->proof_status) : (Datum) 0;
+	if (response->proof_status == NULL)
 		nulls[1] = 'n';
-	values[2] = Int32GetDatum(answer->nsigned);
+	values[2] = Int32GetDatum(response->nsigned);
 	if (ig_spi_execute(&apply, values, nulls) == 1)
 	{
 		char	   *status = ig_spi_text(0, 1, CurrentMemoryContext);

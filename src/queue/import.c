@@ -102,12 +102,12 @@ ignisign_import(PG_FUNCTION_ARGS)
 
 /* A page of the application's requests was read. */
 void
-ig_import_apply_page(const IgCall *call, const IgApiAnswer *answer)
+ig_import_apply_page(const IgCall *call, const IgApiResponse *response)
 {
 	SPI_connect();
-	for (int i = 0; i < answer->nitems; i++)
+	for (int i = 0; i < response->nitems; i++)
 	{
-		const IgApiListItem *item = &answer->items[i];
+		const IgApiListItem *item = &response->items[i];
 		pg_uuid_t	id;
 
 		CHECK_FOR_INTERRUPTS();
@@ -119,14 +119,14 @@ ig_import_apply_page(const IgCall *call, const IgApiAnswer *answer)
 		ig_uuid_v7(&id);
 		(void) insert_imported(&id, item->signature_request_id, NameStr(call->owner), NameStr(call->server));
 	}
-	if (answer->nitems > 0 && ig_api_has_more_pages(answer))
+	if (response->nitems > 0 && ig_api_has_more_pages(response))
 		ig_queue_add_next_page(call);
 	SPI_finish();
 }
 
 /* Fill in the request itself; false: it is not an imported one, or was filled in. */
 static bool
-fill_in_request(const IgCall *call, const IgApiAnswer *answer)
+fill_in_request(const IgCall *call, const IgApiResponse *response)
 {
 	static IgStatement fill_in = {
 		.sql = "UPDATE ignisign.request SET title = coalesce($2, title), signature_method = coalesce($3, signature_method), "
@@ -138,17 +138,17 @@ fill_in_request(const IgCall *call, const IgApiAnswer *answer)
 	char		nulls[5] = "    ";
 
 	values[0] = UUIDPGetDatum(&call->request);
-	values[1] = answer->title ? CStringGetTextDatum(answer->title) : (Datum) 0;
-	nulls[1] = answer->title ? ' ' : 'n';
-	values[2] = answer->signature_method ? CStringGetTextDatum(answer->signature_method) : (Datum) 0;
-	nulls[2] = answer->signature_method ? ' ' : 'n';
-	values[3] = Int32GetDatum(answer->nsigners);
+	values[1] = response->title ? CStringGetTextDatum(response->title) : (Datum) 0;
+	nulls[1] = response->title ? ' ' : 'n';
+	values[2] = response->signature_method ? CStringGetTextDatum(response->signature_method) : (Datum) 0;
+	nulls[2] = response->signature_method ? ' ' : 'n';
+	values[3] = Int32GetDatum(response->nsigners);
 	return ig_spi_execute(&fill_in, values, nulls) == 1;
 }
 
 /* Fill in an imported request. */
 void
-ig_import_apply_context(const IgCall *call, const IgApiAnswer *answer)
+ig_import_apply_context(const IgCall *call, const IgApiResponse *response)
 {
 	static IgStatement signer = {
 		.sql = "INSERT INTO ignisign.signer (request, n, email, first_name, last_name, signer_id) "
@@ -164,12 +164,12 @@ ig_import_apply_context(const IgCall *call, const IgApiAnswer *answer)
 	Datum		values[7];
 	uint8_t		sha256[32];
 
-	if (!fill_in_request(call, answer))
+	if (!fill_in_request(call, response))
 		return;
 	values[0] = UUIDPGetDatum(&call->request);
-	for (int i = 0; i < answer->nsigners; i++)
+	for (int i = 0; i < response->nsigners; i++)
 	{
-		const IgApiContextSigner *s = &answer->signers[i];
+		const IgApiContextSigner *s = &response->signers[i];
 		const char *texts[] = {s->email, s->first_name, s->last_name, s->signer_id};
 		char		nulls[7] = "      ";
 
@@ -181,9 +181,9 @@ ig_import_apply_context(const IgCall *call, const IgApiAnswer *answer)
 		}
 		ig_spi_execute(&signer, values, nulls);
 	}
-	for (int i = 0; i < answer->ndocuments; i++)
+	for (int i = 0; i < response->ndocuments; i++)
 	{
-		const IgApiContextDocument *d = &answer->documents[i];
+		const IgApiContextDocument *d = &response->documents[i];
 		const char *texts[] = {d->file_name, d->mime_type, d->document_id, d->nature};
 		char		nulls[8] = "       ";
 

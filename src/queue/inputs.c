@@ -7,7 +7,7 @@
  * lacks one is better known before it is sent.  What was answered not long ago
  * is kept, and the check is made at once; else the profile's needs are asked for
  * first, once for each profile of a request, and the sending is queued when all
- * answers have come.  Which signers have been checked stands in their rows.
+ * responses have come.  Which signers have been checked stands in their rows.
  *
  * Only inputs that a signer here can have are looked for: what else a profile
  * may need is Ignisign's to judge.
@@ -111,7 +111,7 @@ ig_inputs_check(const pg_uuid_t *request)
 
 /* Keep what a profile needs, if the response is about that one; returns the profile's id. */
 static char *
-keep(const IgCall *call, const IgApiAnswer *answer)
+keep(const IgCall *call, const IgApiResponse *response)
 {
 	static IgStatement store = {
 		.sql = "INSERT INTO ignisign.signer_profile AS p (server, owner, signer_profile_id, inputs_needed, optional_inputs) "
@@ -132,23 +132,23 @@ keep(const IgCall *call, const IgApiAnswer *answer)
 	nulls[2] = call->args ? ' ' : 'n';
 	values[3] = UUIDPGetDatum(&call->request);
 	values[4] = Int32GetDatum(call->signer);
-	values[5] = ig_text_array(answer->inputs_needed, answer->ninputs_needed);
-	values[6] = ig_text_array(answer->optional_inputs, answer->noptional_inputs);
+	values[5] = ig_text_array(response->inputs_needed, response->ninputs_needed);
+	values[6] = ig_text_array(response->optional_inputs, response->noptional_inputs);
 	ig_spi_execute(&store, values, nulls);
 	profile_id = ig_spi_text(0, 1, CurrentMemoryContext);
-	if (answer->signer_profile_id != NULL && ig_api_compare_ids(answer->signer_profile_id, profile_id) != 0)
+	if (response->signer_profile_id != NULL && ig_api_compare_ids(response->signer_profile_id, profile_id) != 0)
 		ereport(ERROR,
 				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
 				 errmsg("the response is about another signer profile than the one that was asked for")));
 	return profile_id;
 }
 
-/* Keep the answer to a user's question. */
+/* Keep the response to a user's question. */
 void
-ig_inputs_keep(const IgCall *call, const IgApiAnswer *answer)
+ig_inputs_keep(const IgCall *call, const IgApiResponse *response)
 {
 	SPI_connect();
-	(void) keep(call, answer);
+	(void) keep(call, response);
 	SPI_finish();
 }
 
@@ -169,9 +169,9 @@ queue_sending(const pg_uuid_t *request)
 	ig_staged_advance(request);
 }
 
-/* Apply the answer to a question for a request. */
+/* Apply the response to a question for a request. */
 char *
-ig_inputs_apply(const IgCall *call, const IgApiAnswer *answer)
+ig_inputs_apply(const IgCall *call, const IgApiResponse *response)
 {
 	static IgStatement unchecked = {
 		.sql = "SELECT FROM ignisign.signer WHERE request = $1 AND signer_profile_id IS NOT NULL AND checked_at IS NULL LIMIT 1",
@@ -183,7 +183,7 @@ ig_inputs_apply(const IgCall *call, const IgApiAnswer *answer)
 	char	   *missing;
 
 	SPI_connect();
-	profile_id = keep(call, answer);
+	profile_id = keep(call, response);
 	missing = missing_inputs(&call->request, profile_id, context);
 	if (missing == NULL)
 	{

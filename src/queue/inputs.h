@@ -26,13 +26,13 @@ extern bool ig_inputs_check(const pg_uuid_t *request);
 
 /* The rest is the worker's, in its transaction. */
 
-/* Keep the answer to a question that a user asked. */
-extern void ig_inputs_keep(const IgCall *call, const IgApiAnswer *answer);
+/* Keep the response to a question that a user asked. */
+extern void ig_inputs_keep(const IgCall *call, const IgApiResponse *response);
 
 /*
- * Keep the answer to a question for a request, and queue its sending if nothing
+ * Keep the response to a question for a request, and queue its sending if nothing
  * else is to be asked.  Returns what is missing, for people, or NULL.
  */
-extern char *ig_inputs_apply(const IgCall *call, const IgApiAnswer *answer);
+extern char *ig_inputs_apply(const IgCall *call, const IgApiResponse *response);
 
 #endif							/* IGNISIGN_INPUTS_H */

@@ -62,7 +62,7 @@ ig_rows_init(IgRows *rows, const IgInsert *insert)
 	rows->insert = insert;
 	while (rows->ncolumns < IG_MAX_COLUMNS && insert->columns[rows->ncolumns] != NULL)
 		rows->ncolumns++;
-	rows->room = 1;
+	rows->slots = 1;
 	rows->values = palloc(rows->ncolumns * sizeof(Datum));
 	rows->nulls = palloc(rows->ncolumns);
 }
@@ -71,11 +71,11 @@ ig_rows_init(IgRows *rows, const IgInsert *insert)
 void
 ig_rows_add(IgRows *rows, const Datum *values, const char *nulls)
 {
-	if (rows->n == rows->room)
+	if (rows->n == rows->slots)
 	{
-		rows->room *= 4;
-		rows->values = repalloc(rows->values, rows->room * rows->ncolumns * sizeof(Datum));
-		rows->nulls = repalloc(rows->nulls, rows->room * rows->ncolumns);
+		rows->slots *= 4;
+		rows->values = repalloc(rows->values, rows->slots * rows->ncolumns * sizeof(Datum));
+		rows->nulls = repalloc(rows->nulls, rows->slots * rows->ncolumns);
 	}
 	memcpy(rows->values + rows->n * rows->ncolumns, values, rows->ncolumns * sizeof(Datum));
 	if (nulls != NULL)
@@ -166,7 +166,7 @@ close_target(IgTarget *target)
 
 /* Have a slot hold a row. */
 static void
-fill_slot(const IgTarget *target, TupleTableSlot *slot, const IgRows *rows, int row)
+fill_slot(const IgTarget *target, TupleTableSlot * slot, const IgRows *rows, int row)
 {
 	ExprContext *context = GetPerTupleExprContext(target->estate);
 
@@ -188,7 +188,7 @@ fill_slot(const IgTarget *target, TupleTableSlot *slot, const IgRows *rows, int 
 
 /* Insert n rows from the given one on. */
 static void
-insert_some(IgTarget *target, IgRows *rows, int first, int n, TransitionCaptureState *capture)
+insert_some(IgTarget *target, IgRows *rows, int first, int n, TransitionCaptureState * capture)
 {
 	Relation	rel = target->rel;
 	ResultRelInfo *info = target->info;

@@ -24,7 +24,7 @@ typedef struct IgRows
 {
 	const IgInsert *insert;
 	int			n;
-	int			room;
+	int			slots;
 	int			ncolumns;
 	Datum	   *values;			/* row by row, of the columns that are given */
 	char	   *nulls;

@@ -172,7 +172,7 @@ ig_queue_add_next_page(const IgCall *call)
  * from look_at on.  Returns how many calls that are.
  */
 uint64
-ig_queue_distrust(TimestampTz look_at)
+ig_queue_mark_unverified(TimestampTz look_at)
 {
 	static IgStatement look = {
 		.sql = "UPDATE ignisign.call SET state = 'unknown', run_at = $2, looks = 0, "
@@ -206,13 +206,13 @@ ig_queue_check_timeline(TimestampTz look_at)
 	if (ig_spi_execute(&move, &value, NULL) > 0)
 		ereport(LOG,
 				(errmsg("ignisign: the server was promoted or restored: %llu calls are looked for before they are sent",
-						(unsigned long long) ig_queue_distrust(look_at))));
+						(unsigned long long) ig_queue_mark_unverified(look_at))));
 	SPI_finish();
 }
 
 /* What is "sending" now: at the worker's start, its predecessor's. */
 void
-ig_queue_find_lost(IgLost *lost, bool wait)
+ig_queue_find_orphaned(IgOrphaned *orphaned, bool wait)
 {
 	static IgStatement find = {
 		.sql = "SELECT id, coalesce(claimed_at, created_at) FROM ignisign.call WHERE state = 'sending'"
@@ -224,13 +224,13 @@ ig_queue_find_lost(IgLost *lost, bool wait)
 	bool		isnull;
 
 	SPI_connect();
-	lost->n = (int) ig_spi_execute(wait ? &lock : &find, NULL, NULL);
-	lost->ids = MemoryContextAlloc(context, Max(lost->n, 1) * sizeof(int64));
-	lost->claimed_at = MemoryContextAlloc(context, Max(lost->n, 1) * sizeof(TimestampTz));
-	for (int i = 0; i < lost->n; i++)
+	orphaned->n = (int) ig_spi_execute(wait ? &lock : &find, NULL, NULL);
+	orphaned->ids = MemoryContextAlloc(context, Max(orphaned->n, 1) * sizeof(int64));
+	orphaned->claimed_at = MemoryContextAlloc(context, Max(orphaned->n, 1) * sizeof(TimestampTz));
+	for (int i = 0; i < orphaned->n; i++)
 	{
-		lost->ids[i] = ig_spi_int64(i, 1, 0);
-		lost->claimed_at[i] = DatumGetTimestampTz(ig_spi_datum(i, 2, &isnull));
+		orphaned->ids[i] = ig_spi_int64(i, 1, 0);
+		orphaned->claimed_at[i] = DatumGetTimestampTz(ig_spi_datum(i, 2, &isnull));
 	}
 	SPI_finish();
 }
@@ -241,7 +241,7 @@ ig_queue_find_lost(IgLost *lost, bool wait)
  * the list; one that is under way anew was claimed at another time.
  */
 void
-ig_queue_sort_out(IgLost *lost, TimestampTz look_at, bool log_attempts)
+ig_queue_recover_orphaned(IgOrphaned *orphaned, TimestampTz look_at, bool log_attempts)
 {
 #define SORT_OUT \
 	"WITH free AS (" \
@@ -270,16 +270,16 @@ ig_queue_sort_out(IgLost *lost, TimestampTz look_at, bool log_attempts)
 		"AND coalesce(q.claimed_at, q.created_at) = u.claimed_at) ORDER BY u.n",
 		.types = {INT8ARRAYOID, TIMESTAMPTZARRAYOID}
 	};
-	Datum	   *ids = new_datums(lost->n);
-	Datum	   *times = new_datums(lost->n);
+	Datum	   *ids = new_datums(orphaned->n);
+	Datum	   *times = new_datums(orphaned->n);
 	Datum		values[7];
 
-	if (lost->n == 0)
+	if (orphaned->n == 0)
 		return;
-	for (int i = 0; i < lost->n; i++)
+	for (int i = 0; i < orphaned->n; i++)
 	{
-		ids[i] = Int64GetDatum(lost->ids[i]);
-		times[i] = TimestampTzGetDatum(lost->claimed_at[i]);
+		ids[i] = Int64GetDatum(orphaned->ids[i]);
+		times[i] = TimestampTzGetDatum(orphaned->claimed_at[i]);
 	}
 	SPI_connect();
 	values[0] = operations_that_are(ig_api_repeatable);
@@ -287,8 +287,8 @@ ig_queue_sort_out(IgLost *lost, TimestampTz look_at, bool log_attempts)
 	values[2] = TimestampTzGetDatum(GetCurrentTimestamp());
 	values[3] = CStringGetTextDatum("the worker ended while the call was under way");
 	values[4] = operations_that_are(ig_api_traceable);
-	values[5] = ig_array(INT8OID, ids, NULL, lost->n);
-	values[6] = ig_array(TIMESTAMPTZOID, times, NULL, lost->n);
+	values[5] = ig_array(INT8OID, ids, NULL, orphaned->n);
+	values[6] = ig_array(TIMESTAMPTZOID, times, NULL, orphaned->n);
 	if (ig_spi_execute(log_attempts ? &sort_out : &without_attempts, values, NULL) > 0)
 		ereport(LOG,
 				(errmsg("ignisign: %llu calls were under way when the last worker ended",
@@ -296,13 +296,13 @@ ig_queue_sort_out(IgLost *lost, TimestampTz look_at, bool log_attempts)
 				 errdetail("What may be repeated is sent again, what can be looked for is looked for, and the rest is dead, for a person to decide.")));
 
 	/* Numbers rise, so none is overwritten that is still to be moved. */
-	lost->n = (int) ig_spi_execute(&left, &values[5], NULL);
-	for (int i = 0; i < lost->n; i++)
+	orphaned->n = (int) ig_spi_execute(&left, &values[5], NULL);
+	for (int i = 0; i < orphaned->n; i++)
 	{
 		int64		from = ig_spi_int64(i, 1, 0) - 1;
 
-		lost->ids[i] = lost->ids[from];
-		lost->claimed_at[i] = lost->claimed_at[from];
+		orphaned->ids[i] = orphaned->ids[from];
+		orphaned->claimed_at[i] = orphaned->claimed_at[from];
 	}
 	SPI_finish();
 }
@@ -515,7 +515,7 @@ ig_queue_due_keys(const IgDue *due, int ndue, TimestampTz now, int *n)
 
 /* Claim one of them; NULL: somebody has locked it, or it is gone. */
 IgCall *
-ig_queue_claim_one(const IgCallKey *key, TimestampTz now)
+ig_queue_claim_one(const IgCallKey * key, TimestampTz now)
 {
 	static IgStatement claim = {
 		.sql = CLAIM("SELECT q.request, q.id FROM ignisign.call q WHERE q.request = $1 AND q.id = $2 AND q.state = 'pending' "
@@ -538,7 +538,7 @@ ig_queue_claim_one(const IgCallKey *key, TimestampTz now)
 
 /* A call that cannot be claimed is dead: returns its operation, or NULL if it is not pending. */
 char *
-ig_queue_refuse(const IgCallKey *key, const char *code, const char *error)
+ig_queue_refuse(const IgCallKey * key, const char *code, const char *error)
 {
 	static IgStatement refuse = {
 		.sql = "UPDATE ignisign.call SET state = 'dead', http_status = NULL, code = $3, last_error = $4 "
@@ -623,7 +623,7 @@ set_keys(Datum *values, const IgCall *const *calls, int n)
 
 /* Calls that were claimed are pending as before. */
 int
-ig_queue_give_back(const IgCall **calls, int n)
+ig_queue_release(const IgCall **calls, int n)
 {
 	static IgStatement give_back = {
 		.sql = "UPDATE ignisign.call c SET state = 'pending', attempts = c.attempts - 1, again = false "
@@ -766,7 +766,7 @@ ig_queue_log(const IgAttempt *attempts, int n)
 	static IgInsert insert = {
 		.table = "attempt",
 		.columns = {"request", "started_at", "call", "operation", "owner", "server", "attempt", "outcome",
-			"http_status", "code", "error", "duration", "bytes_sent", "bytes_received"}
+		"http_status", "code", "error", "duration", "bytes_sent", "bytes_received"}
 	};
 	IgRows		rows;
 

@@ -49,7 +49,7 @@ typedef struct IgCallKey
 {
 	pg_uuid_t	request;
 	int64		id;
-} IgCallKey;
+}			IgCallKey;
 
 /* An account's calls: who they are for, and the first, which is due then. */
 typedef struct IgDue
@@ -91,12 +91,12 @@ typedef struct IgAttempt
 } IgAttempt;
 
 /* Calls that were under way when a worker ended, with the times when they were claimed. */
-typedef struct IgLost
+typedef struct IgOrphaned
 {
 	int			n;
 	int64	   *ids;
 	TimestampTz *claimed_at;
-} IgLost;
+} IgOrphaned;
 
 /* Make this database the owner of its queue, unless it has one. */
 extern void ig_queue_own(void);
@@ -156,7 +156,7 @@ extern bool ig_call_confirmed(const IgCall *call);
  */
 extern void ig_queue_add_next_page(const IgCall *call);
 
-extern uint64 ig_queue_distrust(TimestampTz look_at);
+extern uint64 ig_queue_mark_unverified(TimestampTz look_at);
 extern void ig_queue_check_timeline(TimestampTz look_at);
 
 /*
@@ -164,8 +164,8 @@ extern void ig_queue_check_timeline(TimestampTz look_at);
  * where others' locks are waited for; and what becomes of them.  Those that
  * somebody has locked are left in the list, to be tried again.
  */
-extern void ig_queue_find_lost(IgLost *lost, bool wait);
-extern void ig_queue_sort_out(IgLost *lost, TimestampTz look_at, bool log_attempts);
+extern void ig_queue_find_orphaned(IgOrphaned *orphaned, bool wait);
+extern void ig_queue_recover_orphaned(IgOrphaned *orphaned, TimestampTz look_at, bool log_attempts);
 
 /*
  * The accounts that have calls in the state "pending" or "unknown", and of
@@ -178,7 +178,7 @@ extern IgDue *ig_queue_due(const char *state, int *n);
  * that somebody has locked are moved to the beginning of the array; returns how
  * many.
  */
-extern int	ig_queue_give_back(const IgCall **calls, int n);
+extern int	ig_queue_release(const IgCall **calls, int n);
 
 extern IgCall *ig_queue_claim(const IgDue *due, int ndue, TimestampTz now, int *n);
 
@@ -186,9 +186,9 @@ extern IgCall *ig_queue_claim(const IgDue *due, int ndue, TimestampTz now, int *
  * The same one by one, where one of the calls is in the way of the others: their keys;
  * claim one; and have one that cannot be claimed be dead.
  */
-extern IgCallKey *ig_queue_due_keys(const IgDue *due, int ndue, TimestampTz now, int *n);
-extern IgCall *ig_queue_claim_one(const IgCallKey *key, TimestampTz now);
-extern char *ig_queue_refuse(const IgCallKey *key, const char *code, const char *error);
+extern IgCallKey * ig_queue_due_keys(const IgDue *due, int ndue, TimestampTz now, int *n);
+extern IgCall *ig_queue_claim_one(const IgCallKey * key, TimestampTz now);
+extern char *ig_queue_refuse(const IgCallKey * key, const char *code, const char *error);
 extern IgCall *ig_queue_in_state(const char *state, bool identified, const char *server, const char *owner,
 								 TimestampTz now, int *n);
 extern void ig_queue_finish(const IgCall *const *calls, int n);

@@ -35,7 +35,7 @@ enum
 
 /*
  * Whether the queue has an owner, and (ours) whether it is this database; *other is
- * the name of another one, of the first that there is.  Each turn of the worker and each
+ * the name of another one, of the first that there is.  Each cycle of the worker and each
  * request asks that, so it is read without a statement.
  */
 static bool

@@ -1,9 +1,9 @@
 /*-------------------------------------------------------------------------
  *
  * response_datum.c
- *	  The content of an answer as a value of SQL.
+ *	  The content of a response as a value of SQL.
  *
- * A large answer is in a temporary file.  It is an expanded object here, which the
+ * A large response is in a temporary file.  It is an expanded object here, which the
  * server asks for its bytes when it makes a row of it: so they go from the file to
  * the row, and are in memory once.
  *
@@ -29,20 +29,20 @@ typedef struct Content
 
 /* EOM_get_flat_size_method. */
 static Size
-flat_size(ExpandedObjectHeader *header)
+flat_size(ExpandedObjectHeader * header)
 {
 	return VARHDRSZ + ((Content *) header)->transfer->body_length;
 }
 
 /* EOM_flatten_into_method. */
 static void
-flatten_into(ExpandedObjectHeader *header, void *result, Size size)
+flatten_into(ExpandedObjectHeader * header, void *result, Size size)
 {
 	SET_VARSIZE(result, size);
 	ig_http_read(((Content *) header)->transfer, VARDATA(result), 0, size - VARHDRSZ);
 }
 
-/* The content of an answer, until ig_content_free; the transfer must be there as long. */
+/* The content of a response, until ig_content_free; the transfer must be there as long. */
 Datum
 ig_content(IgTransfer *transfer)
 {
@@ -62,16 +62,16 @@ ig_content_free(Datum content)
 	MemoryContextDelete(DatumGetEOHP(content)->eoh_context);
 }
 
-/* IgReadBytes of bytes.h: from an answer. */
+/* IgReadBytes of bytes.h: from a response. */
 static void
-read_answer(void *transfer, char *buffer, int64 offset, int length)
+read_response(void *transfer, char *buffer, int64 offset, int length)
 {
 	ig_http_read(transfer, buffer, offset, length);
 }
 
-/* The SHA-256 of an answer. */
+/* The SHA-256 of a response. */
 bytea *
 ig_content_sha256(IgTransfer *transfer)
 {
-	return ig_sha256_read(read_answer, transfer, transfer->body_length, HASHED_AT_ONCE);
+	return ig_sha256_read(read_response, transfer, transfer->body_length, HASHED_AT_ONCE);
 }

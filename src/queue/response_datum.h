@@ -1,7 +1,7 @@
 /*-------------------------------------------------------------------------
  *
  * response_datum.h
- *	  The content of an answer as a value of SQL.
+ *	  The content of a response as a value of SQL.
  *
  *-------------------------------------------------------------------------
  */
@@ -13,7 +13,7 @@
 #include "http/http.h"
 
 /*
- * The content of an answer as a bytea in the current memory context, whose bytes are
+ * The content of a response as a bytea in the current memory context, whose bytes are
  * read when a row is made of it.
  */
 extern Datum ig_content(IgTransfer *transfer);

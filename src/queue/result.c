@@ -17,7 +17,7 @@
 #include "util/secrets.h"
 #include "util/spi.h"
 
-/* Store the answer of a call. */
+/* Store the response of a call. */
 void
 ig_apply_result(const IgCall *call, IgTransfer *transfer, bool json)
 {

@@ -3,7 +3,7 @@
  * signing_session.c
  *	  What a page of one's own needs to let a signer sign.
  *
- * A session is kept by Ignisign's id of the signer: the answer to a request in
+ * A session is kept by Ignisign's id of the signer: the response to a request in
  * one call brings tokens before the context tells who has which id, and so may a
  * webhook.
  *
@@ -28,7 +28,7 @@ PG_FUNCTION_INFO_V1(ignisign_session);
 
 /* Keep what a response brings: signers and tokens, or one signer's secret. */
 void
-ig_signing_session_keep(const IgCall *call, const IgApiAnswer *answer)
+ig_signing_session_keep(const IgCall *call, const IgApiResponse *response)
 {
 	static IgStatement store = {
 		.sql = "INSERT INTO ignisign.session AS o (request, signer_id, token, auth_secret) "
@@ -38,7 +38,7 @@ ig_signing_session_keep(const IgCall *call, const IgApiAnswer *answer)
 		"auth_secret = coalesce(excluded.auth_secret, o.auth_secret)",
 		.types = {UUIDOID, TEXTARRAYOID, TEXTARRAYOID, TEXTARRAYOID}
 	};
-	int			n = answer->nembedded;
+	int			n = response->nembedded;
 	const char **ids = palloc((n + 1) * sizeof(char *));
 	const char **tokens = palloc((n + 1) * sizeof(char *));
 	const char **secrets = palloc0((n + 1) * sizeof(char *));
@@ -46,14 +46,14 @@ ig_signing_session_keep(const IgCall *call, const IgApiAnswer *answer)
 
 	for (int i = 0; i < n; i++)
 	{
-		ids[i] = answer->embedded[i].signer_id;
-		tokens[i] = answer->embedded[i].token;
+		ids[i] = response->embedded[i].signer_id;
+		tokens[i] = response->embedded[i].token;
 	}
-	if (answer->signer_id != NULL && answer->auth_secret != NULL)
+	if (response->signer_id != NULL && response->auth_secret != NULL)
 	{
-		ids[n] = answer->signer_id;
+		ids[n] = response->signer_id;
 		tokens[n] = NULL;
-		secrets[n++] = answer->auth_secret;
+		secrets[n++] = response->auth_secret;
 	}
 	if (n == 0)
 		return;

@@ -13,9 +13,9 @@
 #include "queue/queue.h"
 
 /*
- * Keep what an answer brings for embedded signers: one that makes a signer, or
+ * Keep what a response brings for embedded signers: one that makes a signer, or
  * publishes a request.  In the worker's transaction.
  */
-extern void ig_signing_session_keep(const IgCall *call, const IgApiAnswer *answer);
+extern void ig_signing_session_keep(const IgCall *call, const IgApiResponse *response);
 
 #endif							/* IGNISIGN_SIGNING_SESSION_H */

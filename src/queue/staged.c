@@ -7,11 +7,11 @@
  * each document and give it its content, and make or find each signer; when all
  * of that is there, complete the draft; publish it.  How far a request has come
  * stands in its rows: signature_request_id, document_id and uploaded_at,
- * signer_id, prepared_at, sent_at.  Each step's answer sets one of them and
+ * signer_id, prepared_at, sent_at.  Each step's response sets one of them and
  * queues what can be done next, in one transaction, so that a request resumes
  * where it stopped.
  *
- * Every step may be repeated.  A draft, document or signer whose answer was lost
+ * Every step may be repeated.  A draft, document or signer whose response was lost
  * stays behind unused and unpublished; a second publication is refused by the
  * API, which is taken for success.
  *
@@ -201,7 +201,7 @@ ig_staged_check(const pg_uuid_t *request)
 
 /* Record that a step was taken, and queue those that follow. */
 void
-ig_staged_apply(const IgCall *call, const IgApiAnswer *answer)
+ig_staged_apply(const IgCall *call, const IgApiResponse *response)
 {
 	static IgStatement created = {
 		.sql = "WITH draft AS (UPDATE ignisign.request SET signature_request_id = $2 "
@@ -233,11 +233,11 @@ ig_staged_apply(const IgCall *call, const IgApiAnswer *answer)
 	{
 		case IG_OP_CREATE_REQUEST:
 			statement = &created;
-			id = answer->signature_request_id;
+			id = response->signature_request_id;
 			break;
 		case IG_OP_INIT_DOCUMENT:
 			statement = &document;
-			id = answer->document_id;
+			id = response->document_id;
 			break;
 		case IG_OP_UPLOAD_FILE:
 		case IG_OP_UPLOAD_JSON:
@@ -246,7 +246,7 @@ ig_staged_apply(const IgCall *call, const IgApiAnswer *answer)
 			break;
 		case IG_OP_CREATE_SIGNER:
 			statement = &signer;
-			id = answer->signer_id;
+			id = response->signer_id;
 			break;
 		case IG_OP_UPDATE_REQUEST:
 			statement = &prepared;
@@ -263,7 +263,7 @@ ig_staged_apply(const IgCall *call, const IgApiAnswer *answer)
 		values[2] = Int32GetDatum(call->signer ? call->signer : call->document);
 		ig_spi_execute(statement, values, NULL);
 	}
-	ig_signing_session_keep(call, answer);
+	ig_signing_session_keep(call, response);
 	ig_staged_advance(&call->request);
 	SPI_finish();
 }

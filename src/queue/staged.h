@@ -32,6 +32,6 @@ extern char *ig_staged_values(const pg_uuid_t *request, IgOperation step, int do
 							  const IgApiKey *key, MemoryContext context);
 
 /* Record that a step was taken, and queue those that follow. */
-extern void ig_staged_apply(const IgCall *call, const IgApiAnswer *answer);
+extern void ig_staged_apply(const IgCall *call, const IgApiResponse *response);
 
 #endif							/* IGNISIGN_STAGED_H */

@@ -4,7 +4,7 @@
  *	  Calls that belong to no request: asked for and answered one by one.
  *
  * Each is a row of the queue like any other, with all its guarantees, under a
- * uuid of its own.  Its answer is kept in ignisign.result for who asked.
+ * uuid of its own.  Its response is kept in ignisign.result for who asked.
  *
  *-------------------------------------------------------------------------
  */
@@ -240,9 +240,9 @@ ignisign_check_request_signers(PG_FUNCTION_ARGS)
 	PG_RETURN_INT64(call);
 }
 
-/* ---- Answers ---- */
+/* ---- Responses ---- */
 
-/* A call whose answer is wanted, and what of it. */
+/* A call whose response is wanted, and what of it. */
 typedef struct Wanted
 {
 	int64		call;
@@ -280,8 +280,8 @@ look_at_result(Wanted *wanted)
 }
 
 /*
- * Look whether there is an answer; raise an error if there will be none.  The
- * call is looked for first: it leaves in the commit that brings its answer.
+ * Look whether there is a response; raise an error if there will be none.  The
+ * call is looked for first: it leaves in the commit that brings its response.
  */
 static IgProgress
 look(void *arg)
@@ -337,9 +337,9 @@ look(void *arg)
 	return progress;
 }
 
-/* Get the answer to a call, waiting for it if there is a timeout. */
+/* Get the response to a call, waiting for it if there is a timeout. */
 static Datum
-get_answer(FunctionCallInfo fcinfo, bool content)
+get_response(FunctionCallInfo fcinfo, bool content)
 {
 	Interval   *timeout = PG_GETARG_INTERVAL_P(1);
 	Wanted		wanted = {
@@ -365,7 +365,7 @@ get_answer(FunctionCallInfo fcinfo, bool content)
 Datum
 ignisign_result(PG_FUNCTION_ARGS)
 {
-	return get_answer(fcinfo, false);
+	return get_response(fcinfo, false);
 }
 
 /*
@@ -376,5 +376,5 @@ ignisign_result(PG_FUNCTION_ARGS)
 Datum
 ignisign_content(PG_FUNCTION_ARGS)
 {
-	return get_answer(fcinfo, true);
+	return get_response(fcinfo, true);
 }

@@ -571,7 +571,7 @@ check_resend(const pg_uuid_t *id, int signer)
  * ignisign_resend_email(request uuid, signer integer) returns void
  *
  * Have the invitation sent again to a signer, by its number from 1.  The API
- * mails at every call, so a call is made at most once: when its answer is lost
+ * mails at every call, so a call is made at most once: when its response is lost
  * it is dead, and a person decides.  Errors: IG012 when there is no such
  * request or signer, 55000 when the request is closed, the signer has signed or
  * is not known yet, or was reminded less than a minute ago.
@@ -614,7 +614,7 @@ ignisign_adopt(PG_FUNCTION_ARGS)
 	static IgStatement forget = {.sql = "DELETE FROM ignisign.origin"};
 	TimestampTz look_at = TimestampTzPlusMilliseconds(GetCurrentTimestamp(), ig_reconcile_delay);
 	IgOwnerState state;
-	IgLost		lost;
+	IgOrphaned	orphaned;
 	Oid			caller = GetUserId();
 	char	   *other;
 
@@ -635,12 +635,12 @@ ignisign_adopt(PG_FUNCTION_ARGS)
 	}
 	ig_spi_execute(&forget, NULL, NULL);
 	ig_queue_own();
-	ig_lanes_forget_parked();
+	ig_accounts_clear_suspended();
 
 	/* Nobody else does what was queued or under way elsewhere when it was copied. */
-	(void) ig_queue_distrust(look_at);
-	ig_queue_find_lost(&lost, true);
-	ig_queue_sort_out(&lost, look_at, true);
+	(void) ig_queue_mark_unverified(look_at);
+	ig_queue_find_orphaned(&orphaned, true);
+	ig_queue_recover_orphaned(&orphaned, look_at, true);
 	SPI_finish();
 	ig_owner_leave(&state);
 

@@ -4,8 +4,8 @@
  *	  What this database's worker is at, and what to do about it.
  *
  * An idle worker is not woken to say that it is alive.  It is stuck when it was
- * woken, or was to wake up by itself, and has not begun a turn since; or when it
- * is in a turn for long.
+ * woken, or was to wake up by itself, and has not begun a cycle since; or when it
+ * is in a cycle for long.
  *
  * Who asks must not be stuck in the same way: a lock on the queue is not waited
  * for, but told of.
@@ -100,9 +100,9 @@ lock_tables(char **hint)
 	return true;
 }
 
-/* What a worker that is in a turn waits for. */
+/* What a worker that is in a cycle waits for. */
 static char *
-explain_turn(int worker, TimestampTz since, TimestampTz now)
+explain_cycle(int worker, TimestampTz since, TimestampTz now)
 {
 	static IgStatement find = {
 		.sql = "SELECT (pg_catalog.pg_blocking_pids($1))[1]::bigint, "
@@ -143,8 +143,8 @@ find_stuck(const IgSlotView *slot)
 	TimestampTz limit = TimestampTzPlusMilliseconds(now, -IG_STUCK_AFTER);
 	TimestampTz due = 0;
 
-	if (slot->turn_since != 0)
-		return slot->turn_since < limit ? explain_turn(slot->pid, slot->turn_since, now) : NULL;
+	if (slot->cycle_since != 0)
+		return slot->cycle_since < limit ? explain_cycle(slot->pid, slot->cycle_since, now) : NULL;
 	if (slot->wait_until != 0)
 		due = slot->wait_until;
 	if (slot->woken_at != 0 && (due == 0 || slot->woken_at < due))
@@ -196,7 +196,7 @@ ig_health_view(IgHealthView *view)
 {
 	char	   *other;
 	char	   *lock_hint = NULL;
-	const IgGuardProblem *problem;
+	const		IgGuardProblem *problem;
 
 	memset(view, 0, sizeof(*view));
 	(void) ig_slots_view(MyDatabaseId, &view->slot);

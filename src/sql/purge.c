@@ -44,80 +44,81 @@ static struct
 	const char *name;
 	IgStatement statement;
 }			kinds[] = {
+
 	{"attempts", {
-		.sql = "DELETE FROM ignisign.attempt WHERE started_at < $1 RETURNING 1",
-		.types = {TIMESTAMPTZOID}
+			.sql = "DELETE FROM ignisign.attempt WHERE started_at < $1 RETURNING 1",
+			.types = {TIMESTAMPTZOID}
 	}},
 	{"calls", {
-		.sql = "WITH gone AS (DELETE FROM ignisign.call WHERE state = 'dead' AND created_at < $1 RETURNING request), "
-		"file AS (DELETE FROM ignisign.document d USING gone g WHERE d.request = g.request "
-		"AND NOT EXISTS (SELECT FROM ignisign.request r WHERE r.id = d.request)) "
-		"SELECT FROM gone",
-		.types = {TIMESTAMPTZOID}
+			.sql = "WITH gone AS (DELETE FROM ignisign.call WHERE state = 'dead' AND created_at < $1 RETURNING request), "
+			"file AS (DELETE FROM ignisign.document d USING gone g WHERE d.request = g.request "
+			"AND NOT EXISTS (SELECT FROM ignisign.request r WHERE r.id = d.request)) "
+			"SELECT FROM gone",
+			.types = {TIMESTAMPTZOID}
 	}},
 	{"deliveries", {
-		/* Also those that came while their callback went. */
-		.sql = "DELETE FROM ignisign.delivery d WHERE created_at < $1 AND (state = 'dead' "
-		"OR NOT EXISTS (SELECT FROM ignisign.callback b WHERE b.id = d.callback)) RETURNING 1",
-		.types = {TIMESTAMPTZOID}
+			/* Also those that came while their callback went. */
+			.sql = "DELETE FROM ignisign.delivery d WHERE created_at < $1 AND (state = 'dead' "
+			"OR NOT EXISTS (SELECT FROM ignisign.callback b WHERE b.id = d.callback)) RETURNING 1",
+			.types = {TIMESTAMPTZOID}
 	}},
 	{"documents", {
-		.sql = "UPDATE ignisign.document d SET content = NULL FROM ignisign.request r "
-		"WHERE r.id = d.request AND r.closed_at < $1 AND d.content IS NOT NULL RETURNING 1",
-		.types = {TIMESTAMPTZOID}
+			.sql = "UPDATE ignisign.document d SET content = NULL FROM ignisign.request r "
+			"WHERE r.id = d.request AND r.closed_at < $1 AND d.content IS NOT NULL RETURNING 1",
+			.types = {TIMESTAMPTZOID}
 	}},
 	{"events", {
-		.sql = "WITH gone AS (DELETE FROM ignisign.event e USING ignisign.request r "
-		"WHERE r.id = e.request AND r.closed_at < $1 AND e.at < $1 "
-		"AND NOT EXISTS (SELECT FROM ignisign.delivery d JOIN ignisign.callback b ON b.id = d.callback "
-		"WHERE d.request = e.request AND d.event = e.id AND d.state <> 'dead') RETURNING e.request, e.id), "
-		"delivery AS (DELETE FROM ignisign.delivery d USING gone g WHERE d.request = g.request AND d.event = g.id) "
-		"SELECT FROM gone",
-		.types = {TIMESTAMPTZOID}
+			.sql = "WITH gone AS (DELETE FROM ignisign.event e USING ignisign.request r "
+			"WHERE r.id = e.request AND r.closed_at < $1 AND e.at < $1 "
+			"AND NOT EXISTS (SELECT FROM ignisign.delivery d JOIN ignisign.callback b ON b.id = d.callback "
+			"WHERE d.request = e.request AND d.event = e.id AND d.state <> 'dead') RETURNING e.request, e.id), "
+			"delivery AS (DELETE FROM ignisign.delivery d USING gone g WHERE d.request = g.request AND d.event = g.id) "
+			"SELECT FROM gone",
+			.types = {TIMESTAMPTZOID}
 	}},
 	{"proofs", {
-		.sql = "DELETE FROM ignisign.proof WHERE fetched_at < $1 RETURNING 1",
-		.types = {TIMESTAMPTZOID}
+			.sql = "DELETE FROM ignisign.proof WHERE fetched_at < $1 RETURNING 1",
+			.types = {TIMESTAMPTZOID}
 	}},
 	{"requests", {
-		.sql = "WITH gone AS (DELETE FROM ignisign.request r WHERE " OLD_REQUEST
-		"AND NOT EXISTS (SELECT FROM unnest($2) k (id) WHERE k.id = r.id) "
-		"RETURNING r.id), "
-		"signer AS (DELETE FROM ignisign.signer x USING gone g WHERE x.request = g.id), "
-		"session AS (DELETE FROM ignisign.session x USING gone g WHERE x.request = g.id), "
-		"document AS (DELETE FROM ignisign.document x USING gone g WHERE x.request = g.id), "
-		"event AS (DELETE FROM ignisign.event x USING gone g WHERE x.request = g.id), "
-		"attempt AS (DELETE FROM ignisign.attempt x USING gone g WHERE x.request = g.id), "
-		"delivery AS (DELETE FROM ignisign.delivery x USING gone g WHERE x.request = g.id), "
-		"call AS (DELETE FROM ignisign.call x USING gone g WHERE x.request = g.id) "
-		"SELECT FROM gone",
-		.types = {TIMESTAMPTZOID, UUIDARRAYOID}
+			.sql = "WITH gone AS (DELETE FROM ignisign.request r WHERE " OLD_REQUEST
+			"AND NOT EXISTS (SELECT FROM unnest($2) k (id) WHERE k.id = r.id) "
+			"RETURNING r.id), "
+			"signer AS (DELETE FROM ignisign.signer x USING gone g WHERE x.request = g.id), "
+			"session AS (DELETE FROM ignisign.session x USING gone g WHERE x.request = g.id), "
+			"document AS (DELETE FROM ignisign.document x USING gone g WHERE x.request = g.id), "
+			"event AS (DELETE FROM ignisign.event x USING gone g WHERE x.request = g.id), "
+			"attempt AS (DELETE FROM ignisign.attempt x USING gone g WHERE x.request = g.id), "
+			"delivery AS (DELETE FROM ignisign.delivery x USING gone g WHERE x.request = g.id), "
+			"call AS (DELETE FROM ignisign.call x USING gone g WHERE x.request = g.id) "
+			"SELECT FROM gone",
+			.types = {TIMESTAMPTZOID, UUIDARRAYOID}
 	}},
 	{"results", {
-		.sql = "DELETE FROM ignisign.result WHERE answered_at < $1 RETURNING 1",
-		.types = {TIMESTAMPTZOID}
+			.sql = "DELETE FROM ignisign.result WHERE answered_at < $1 RETURNING 1",
+			.types = {TIMESTAMPTZOID}
 	}},
 	{"signers", {
-		.sql = "WITH closed AS (SELECT id FROM ignisign.request WHERE closed_at < $1), "
-		"recipient AS (UPDATE ignisign.request r SET recipients = NULL FROM closed c "
-		"WHERE r.id = c.id AND r.recipients IS NOT NULL), "
-		"session AS (DELETE FROM ignisign.session s USING closed c WHERE s.request = c.id), "
-		"delivery AS (UPDATE ignisign.delivery d SET last_error = 'purged' FROM closed c "
-		"WHERE d.request = c.id AND d.last_error <> 'purged'), "
-		"event AS (UPDATE ignisign.event e SET value = 'purged' FROM closed c "
-		"WHERE e.request = c.id AND e.kind = 'signed' AND e.value <> 'purged') "
-		"UPDATE ignisign.signer s SET email = 'purged', first_name = NULL, last_name = NULL, "
-		"external_id = NULL, inputs = NULL FROM closed c "
-		"WHERE s.request = c.id AND s.email <> 'purged' RETURNING 1",
-		.types = {TIMESTAMPTZOID}
+			.sql = "WITH closed AS (SELECT id FROM ignisign.request WHERE closed_at < $1), "
+			"recipient AS (UPDATE ignisign.request r SET recipients = NULL FROM closed c "
+			"WHERE r.id = c.id AND r.recipients IS NOT NULL), "
+			"session AS (DELETE FROM ignisign.session s USING closed c WHERE s.request = c.id), "
+			"delivery AS (UPDATE ignisign.delivery d SET last_error = 'purged' FROM closed c "
+			"WHERE d.request = c.id AND d.last_error <> 'purged'), "
+			"event AS (UPDATE ignisign.event e SET value = 'purged' FROM closed c "
+			"WHERE e.request = c.id AND e.kind = 'signed' AND e.value <> 'purged') "
+			"UPDATE ignisign.signer s SET email = 'purged', first_name = NULL, last_name = NULL, "
+			"external_id = NULL, inputs = NULL FROM closed c "
+			"WHERE s.request = c.id AND s.email <> 'purged' RETURNING 1",
+			.types = {TIMESTAMPTZOID}
 	}},
 	{"tombstones", {
-		.sql = "DELETE FROM ignisign.tombstone WHERE purged_at < $1 RETURNING 1",
-		.types = {TIMESTAMPTZOID}
+			.sql = "DELETE FROM ignisign.tombstone WHERE purged_at < $1 RETURNING 1",
+			.types = {TIMESTAMPTZOID}
 	}},
 	{"webhooks", {
-		.sql = "DELETE FROM ignisign.webhook WHERE received_at < $1 AND state <> 'unverified' RETURNING 1",
-		.types = {TIMESTAMPTZOID}
+			.sql = "DELETE FROM ignisign.webhook WHERE received_at < $1 AND state <> 'unverified' RETURNING 1",
+			.types = {TIMESTAMPTZOID}
 	}}
 };
 
@@ -127,7 +128,7 @@ static struct
  * it: its expressions and indexes are not for us to evaluate.
  */
 static void
-find_referenced(const IgGuardKey *key, Datum requests, ArrayBuildState **kept)
+find_referenced(const IgGuardKey * key, Datum requests, ArrayBuildState * *kept)
 {
 	Oid			types[1] = {UUIDARRAYOID};
 	Relation	rel = table_open(key->table, AccessShareLock);
@@ -190,7 +191,7 @@ keep_referenced(Datum cutoff)
 
 	foreach(lc, keys)
 	{
-		const IgGuardKey *key = lfirst(lc);
+		const		IgGuardKey *key = lfirst(lc);
 
 		find_referenced(key, requests, &kept);
 		if (kept != NULL && name == NULL)

@@ -24,7 +24,7 @@
 
 /*
  * Have all rows in which the column is $1 be $2's, and some more; what can be read
- * anew is deleted.  Answers how many requests and how many calls under way it met.
+ * anew is deleted.  Responses how many requests and how many calls under way it met.
  */
 #define REASSIGN(column, more) \
 	"WITH requests AS (UPDATE ignisign.request SET " column " = $2 WHERE " column " = $1 RETURNING 1), " \
@@ -87,7 +87,7 @@ run_reassign(IgStatement *reassign, Datum *values, const char *kind, const char 
  * many requests that are.  What is kept of signer profiles is read anew.  A
  * callback goes along if its function is the new role's.  Raises 42501 unless
  * the caller has the privileges of both; 42704 if there is no new role; 55006
- * while calls of the old one are under way, whose answers are for it.
+ * while calls of the old one are under way, whose responses are for it.
  */
 Datum
 ignisign_reassign(PG_FUNCTION_ARGS)

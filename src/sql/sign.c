@@ -490,7 +490,7 @@ queue_steps(IgSigning *signing, const IgSignRequest *request, const pg_uuid_t *i
 	if (staged)
 		ig_staged_check(id);
 
-	/* Where something is to be asked first, the answer has it sent. */
+	/* Where something is to be asked first, the response has it sent. */
 	ready = !wants_inputs_checked(request) || ig_inputs_check(id);
 	if (ready && staged)
 		ig_staged_advance(id);

@@ -139,12 +139,12 @@ init_requests(IgRows *rows)
 	static IgInsert insert = {
 		.table = "request",
 		.columns = {"id", "owner", "server", "title", "signature_method", "signer_count", "delivery",
-			"description", "language", "external_id", "expires_at", "recipients", "statements", "fingerprint"}
+		"description", "language", "external_id", "expires_at", "recipients", "statements", "fingerprint"}
 	};
 	static IgInsert insert_1_0 = {
 		.table = "request",
 		.columns = {"id", "owner", "server", "title", "signature_method", "signer_count", "delivery",
-			"description", "language", "external_id", "expires_at", "recipients", "statements"}
+		"description", "language", "external_id", "expires_at", "recipients", "statements"}
 	};
 
 	ig_rows_init(rows, ig_keeps_tombstones() ? &insert : &insert_1_0);
@@ -250,7 +250,7 @@ init_signers(IgRows *rows)
 	static IgInsert insert = {
 		.table = "signer",
 		.columns = {"request", "n", "email", "first_name", "last_name", "signer_profile_id", "external_id",
-			"approver", "inputs"}
+		"approver", "inputs"}
 	};
 
 	ig_rows_init(rows, &insert);
@@ -282,7 +282,7 @@ init_documents(IgRows *rows)
 	static IgInsert insert = {
 		.table = "document",
 		.columns = {"request", "n", "file_name", "mime_type", "content", "url", "sha256", "size",
-			"kind", "label", "description", "external_id", "document_id", "uploaded_at"}
+		"kind", "label", "description", "external_id", "document_id", "uploaded_at"}
 	};
 
 	ig_rows_init(rows, &insert);

@@ -2,7 +2,7 @@
  *
  * stats.c
  *	  ignisign_stats(): the queue by server, what the worker counted, and how it
- *	  is; ignisign_latency_stats(): how long answers took.
+ *	  is; ignisign_latency_stats(): how long responses took.
  *
  * The queue is counted in the tables, as far as the caller may see it.  What the
  * worker counts (counters.c) is of all roles that use a server, and for those who
@@ -49,7 +49,7 @@ typedef struct ServerStats
 	int64		retried;
 	int64		open;
 	TimestampTz oldest;			/* 0: none */
-	char	   *parked;			/* reasons, or NULL */
+	char	   *suspended;		/* reasons, or NULL */
 	int64		held_back;		/* accounts */
 	TimestampTz held_back_since;
 	bool		counted;		/* there are counters */
@@ -111,7 +111,7 @@ count_queue(List **servers, Oid caller, bool sees_all)
 		.sql = "SELECT server::text, owner::text, pg_catalog.count(*) FROM ignisign.request "
 		"WHERE closed_at IS NULL AND sent_at IS NOT NULL GROUP BY server, owner"
 	};
-	static IgStatement parked = {
+	static IgStatement suspended = {
 		.sql = "SELECT server::text, owner::text, reason, since FROM ignisign.parked"
 	};
 	MemoryContext context = CurrentMemoryContext;
@@ -148,7 +148,7 @@ count_queue(List **servers, Oid caller, bool sees_all)
 		if (VISIBLE(i))
 			SERVER(i)->open += ig_spi_int64(i, 3, 0);
 	}
-	n = ig_spi_execute(&parked, NULL, NULL);
+	n = ig_spi_execute(&suspended, NULL, NULL);
 	MemoryContextSwitchTo(context);
 	for (uint64 i = 0; i < n; i++)
 	{
@@ -163,9 +163,9 @@ count_queue(List **servers, Oid caller, bool sees_all)
 		stats->held_back++;
 		if (stats->held_back_since == 0 || since < stats->held_back_since)
 			stats->held_back_since = since;
-		stats->parked = psprintf("%s%scalls of \"%s\" are held back: %s",
-								 stats->parked ? stats->parked : "", stats->parked ? "; " : "",
-								 ig_spi_text(i, 2, context), reason);
+		stats->suspended = psprintf("%s%scalls of \"%s\" are held back: %s",
+									stats->suspended ? stats->suspended : "", stats->suspended ? "; " : "",
+									ig_spi_text(i, 2, context), reason);
 	}
 	SPI_finish();
 #undef VISIBLE
@@ -261,11 +261,11 @@ put_text(Row *row, const char *value)
 
 /* How many calls the rate of a server leaves now; -1: there is no limit. */
 static int
-rate_room(const IgCounters *counters)
+rate_tokens(const IgCounters *counters)
 {
 	IgTokenBucket bucket = counters->bucket;
 
-	return counters->rate > 0 ? ig_bucket_room(&bucket, counters->rate, GetCurrentTimestamp()) : -1;
+	return counters->rate > 0 ? ig_bucket_tokens(&bucket, counters->rate, GetCurrentTimestamp()) : -1;
 }
 
 /* Whether something is due for longer than it takes to begin with it. */
@@ -281,15 +281,15 @@ server_hint(const ServerStats *stats)
 {
 	const IgCounters *counters = &stats->counters;
 
-	if (stats->parked != NULL)
-		return stats->parked;
+	if (stats->suspended != NULL)
+		return stats->suspended;
 	if (stats->counted && counters->breaker.state != IG_BREAKER_CLOSED)
 		return psprintf("The server does not work: one call is tried from time to time, the others are held back. %s",
 						counters->error);
 	if (stats->counted && counters->failing > 0)
 		return psprintf("The last calls have failed (%d in a row) and are tried again. %s",
 						counters->failing, counters->error);
-	if (stats->counted && is_overdue(stats) && rate_room(counters) == 0)
+	if (stats->counted && is_overdue(stats) && rate_tokens(counters) == 0)
 		return "Calls are due, and wait for max_calls_per_second.";
 	if (stats->counted && is_overdue(stats) && counters->in_flight == 0)
 		return "Calls are due, and not taken: another session may have locked their rows in ignisign.call.";
@@ -337,7 +337,7 @@ fill_row(Row *row, ServerStats *stats, const IgHealthView *health)
 	put_duration(row, measured, ig_histogram_quantile(latency, 0.99));
 	put_text(row, counted && named ? breaker[counters->breaker.state] : NULL);
 	put_time(row, counters->breaker.state == IG_BREAKER_OPEN ? counters->breaker.until : 0);
-	put_int32(row, counted && counters->rate > 0, rate_room(counters));
+	put_int32(row, counted && counters->rate > 0, rate_tokens(counters));
 	put_int32(row, counted && named, counters->failing);
 	put_text(row, counters->error);
 	put_time(row, counters->error_at);

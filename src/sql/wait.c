@@ -84,7 +84,7 @@ check_possible(void)
 
 /* Judge how far the request is from its goal. */
 static IgProgress
-judge(Goal goal, uint64 row)
+record_outcome(Goal goal, uint64 row)
 {
 	bool		isnull;
 	bool		sent = DatumGetBool(ig_spi_datum(row, 3, &isnull));
@@ -161,7 +161,7 @@ look(void *arg)
 				 errmsg("cannot wait for a request in the transaction that created it"),
 				 errdetail("It is sent only after COMMIT."),
 				 errhint("Commit first, then wait.")));
-	progress = judge(wanted->goal, 0);
+	progress = record_outcome(wanted->goal, 0);
 	SPI_finish();
 	ig_owner_leave(&state);
 	return progress;

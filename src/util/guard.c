@@ -136,7 +136,7 @@ key_is_allowed(HeapTuple constraint, Oid root)
 
 /* What the rules say of a constraint. */
 IgGuardVerdict
-ig_guard_judge(HeapTuple constraint, Oid schema, Oid *referenced)
+ig_guard_decide(HeapTuple constraint, Oid schema, Oid *referenced)
 {
 	Form_pg_constraint form = (Form_pg_constraint) GETSTRUCT(constraint);
 	Oid			root;
@@ -206,7 +206,7 @@ check_constraint(HeapTuple tuple, Oid schema)
 	Form_pg_constraint form = (Form_pg_constraint) GETSTRUCT(tuple);
 	Oid			referenced;
 
-	switch (ig_guard_judge(tuple, schema, &referenced))
+	switch (ig_guard_decide(tuple, schema, &referenced))
 	{
 		case IG_GUARD_ALLOWED:
 			break;

@@ -47,7 +47,7 @@ static bool changed = false;	/* a table has changed since we began to look */
 static Oid	known_owner;		/* of the schema, at that time */
 static Oid *tables;				/* our tables, at that time */
 static int	ntables;
-static IgGuardProblem *problem;
+static IgGuardProblem * problem;
 static List *keys;
 
 /* ---- What was found before ---- */
@@ -140,7 +140,7 @@ tables_array(void)
 
 /* Judge a constraint that a row of find_constraints() is about. */
 static void
-judge(uint64 row, Oid schema)
+record_outcome(uint64 row, Oid schema)
 {
 	Oid			constraint = (Oid) ig_spi_int64(row, 1, 0);
 	HeapTuple	tuple = SearchSysCache1(CONSTROID, ObjectIdGetDatum(constraint));
@@ -149,7 +149,7 @@ judge(uint64 row, Oid schema)
 
 	if (!HeapTupleIsValid(tuple))
 		return;
-	verdict = ig_guard_judge(tuple, schema, &referenced);
+	verdict = ig_guard_decide(tuple, schema, &referenced);
 	if (verdict == IG_GUARD_FOREIGN_KEY)
 		note(psprintf("foreign key %s must not reference table %s in this way", column(row, 2), column(row, 3)),
 			 psprintf("Drop the foreign key. %s", IG_GUARD_KEY_RULE));
@@ -183,7 +183,7 @@ find_constraints(Oid schema, Datum ours)
 	uint64		n = ig_spi_read_latest(&find, &ours);
 
 	for (uint64 i = 0; i < n; i++)
-		judge(i, schema);
+		record_outcome(i, schema);
 }
 
 /*
@@ -250,7 +250,7 @@ look(Oid schema, Oid owner)
 }
 
 /* The first problem, or NULL. */
-const IgGuardProblem *
+const		IgGuardProblem *
 ig_guard_problem(void)
 {
 	Oid			owner = ig_extension_owner();
@@ -272,7 +272,7 @@ ig_guard_problem(void)
 void
 ig_guard_check(void)
 {
-	const IgGuardProblem *found = ig_guard_problem();
+	const		IgGuardProblem *found = ig_guard_problem();
 
 	if (found != NULL)
 		ereport(ERROR,

@@ -115,18 +115,18 @@ IgDecision
 ig_policy_decide(const IgOutcome *outcome, const IgPolicy *policy, uint64_t random)
 {
 	int			status = outcome->http_status;
-	bool		answered = outcome->reach == IG_REACH_ANSWERED;
+	bool		responded = outcome->reach == IG_REACH_RESPONDED;
 	bool		unprocessed = outcome->reach == IG_REACH_NOT_SENT;
 	int64_t		delay;
 
-	if (answered && (status < 200 || status > 599))
-		answered = false;
+	if (responded && (status < 200 || status > 599))
+		responded = false;
 
 	delay = larger(ig_policy_backoff(outcome->attempts, policy->retry_delay,
 									 policy->max_retry_delay, random),
 				   outcome->retry_after);
 
-	if (answered)
+	if (responded)
 	{
 		if (status < 300)
 			return make_decision(IG_DONE, 0, true);
@@ -217,8 +217,8 @@ ig_policy_retry_after(const char *value, int64_t now)
 	return seconds * 1000 - now > IG_MAX_RETRY_AFTER ? IG_MAX_RETRY_AFTER : seconds * 1000 - now;
 }
 
-/* How long an answer holds back other calls, and whose. */
-IgHold
+/* How long a response holds back other calls, and whose. */
+IgThrottle
 ig_policy_hold(int http_status, int64_t retry_after, int streak,
 			   const IgPolicy *policy, uint64_t random, int64_t *delay)
 {
@@ -260,7 +260,7 @@ fill(IgTokenBucket *bucket, int64_t rate, int64_t now)
 
 /* How many calls may be made. */
 int
-ig_bucket_room(IgTokenBucket *bucket, int64_t rate, int64_t now)
+ig_bucket_tokens(IgTokenBucket *bucket, int64_t rate, int64_t now)
 {
 	if (rate == 0)
 		return INT_MAX;
@@ -291,7 +291,7 @@ ig_bucket_next(const IgTokenBucket *bucket, int64_t rate)
 IgHealth
 ig_policy_health(IgReach reach, int http_status)
 {
-	if (reach == IG_REACH_NOT_SENT || reach == IG_REACH_NO_ANSWER || http_status >= 500)
+	if (reach == IG_REACH_NOT_SENT || reach == IG_REACH_NO_RESPONSE || http_status >= 500)
 		return IG_HEALTH_BAD;
 	return IG_HEALTH_GOOD;
 }

@@ -18,15 +18,15 @@
 typedef enum IgReach
 {
 	IG_REACH_NOT_SENT,			/* the server cannot have acted on it */
-	IG_REACH_NO_ANSWER,			/* sent, but no whole answer came back */
-	IG_REACH_BAD_ANSWER,		/* a 2xx whose body cannot be used */
-	IG_REACH_ANSWERED			/* a whole answer with an HTTP status */
+	IG_REACH_NO_RESPONSE,		/* sent, but no whole response came back */
+	IG_REACH_BAD_RESPONSE,		/* a 2xx whose body cannot be used */
+	IG_REACH_RESPONDED			/* a whole response with an HTTP status */
 } IgReach;
 
 typedef struct IgOutcome
 {
 	IgReach		reach;
-	int			http_status;	/* 0 without an answer */
+	int			http_status;	/* 0 without a response */
 	const char *code;			/* the API's error code, or NULL */
 	int64_t		retry_after;	/* -1: not given */
 	bool		repeatable;		/* sending twice does no harm */
@@ -45,7 +45,7 @@ typedef struct IgPolicy
 
 typedef enum IgVerdict
 {
-	IG_DONE,					/* apply the answer */
+	IG_DONE,					/* apply the response */
 	IG_RETRY,					/* send again after delay */
 	IG_WAIT,					/* send again after delay; not a failure */
 	IG_RECONCILE,				/* look for it after delay, before anything */
@@ -94,19 +94,19 @@ extern int64_t ig_policy_retry_after(const char *value, int64_t now);
 extern int64_t ig_policy_http_date(const char *value);
 
 /*
- * How long an answer holds back the other calls, and whose: 429 those of the
+ * How long a response holds back the other calls, and whose: 429 those of the
  * account, 503 with a Retry-After those of the server.  A 429 without one counts
  * as a failed attempt at the account, the streak-th in a row from 1.
  */
-typedef enum IgHold
+typedef enum IgThrottle
 {
 	IG_HOLD_NOTHING,
 	IG_HOLD_ACCOUNT,
 	IG_HOLD_SERVER
-} IgHold;
+} IgThrottle;
 
-extern IgHold ig_policy_hold(int http_status, int64_t retry_after, int streak,
-							 const IgPolicy *policy, uint64_t random, int64_t *delay);
+extern IgThrottle ig_policy_hold(int http_status, int64_t retry_after, int streak,
+								 const IgPolicy *policy, uint64_t random, int64_t *delay);
 
 /*
  * A token bucket.  Rates are calls in 1000 seconds, 0 for no limit; times are
@@ -120,9 +120,11 @@ typedef struct IgTokenBucket
 } IgTokenBucket;
 
 /* Fill it up to now; returns how many calls may be made. */
-extern int	ig_bucket_room(IgTokenBucket *bucket, int64_t rate, int64_t now);
+extern int	ig_bucket_tokens(IgTokenBucket *bucket, int64_t rate, int64_t now);
+
 /* Take one call out, whether it is there or owed. */
 extern void ig_bucket_take(IgTokenBucket *bucket, int64_t rate, int64_t now);
+
 /* When to look again if there is no room; at high rates, for several calls at once. */
 extern int64_t ig_bucket_next(const IgTokenBucket *bucket, int64_t rate);
 
@@ -130,8 +132,8 @@ extern int64_t ig_bucket_next(const IgTokenBucket *bucket, int64_t rate);
 typedef enum IgHealth
 {
 	IG_HEALTH_UNKNOWN,			/* nothing */
-	IG_HEALTH_GOOD,				/* it answers, if only to refuse */
-	IG_HEALTH_BAD				/* no connection, no answer, or 5xx */
+	IG_HEALTH_GOOD,				/* it responses, if only to refuse */
+	IG_HEALTH_BAD				/* no connection, no response, or 5xx */
 } IgHealth;
 
 extern IgHealth ig_policy_health(IgReach reach, int http_status);
@@ -160,8 +162,10 @@ typedef struct IgBreaker
 
 /* Whether a call may start; when the pause is over this half-opens it. */
 extern bool ig_breaker_allows(IgBreaker *breaker, int64_t now);
+
 /* A call starts; returns its epoch. */
 extern int	ig_breaker_start(IgBreaker *breaker);
+
 /*
  * A call has ended.  Opens after "threshold" failures in a row (0: never) for
  * "pause" milliseconds; now is in microseconds.  Returns the state before.
@@ -176,6 +180,7 @@ extern IgBreakerState ig_breaker_report(IgBreaker *breaker, int epoch, IgHealth 
 #define IG_REFRESH_CLASSES 8
 extern int	ig_policy_refresh_class(int64_t age, int64_t base);
 extern int64_t ig_policy_refresh_interval(int klass, int64_t base);
+
 /* Age at which class k ends; INT64_MAX for the last one. */
 extern int64_t ig_policy_refresh_class_end(int klass, int64_t base);
 

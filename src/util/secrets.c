@@ -67,11 +67,11 @@ is_secret(char c)
 
 /* Whether a word begins at this place.  The letter of an escape, as in "\n", is no part of it. */
 static bool
-begins_word(const char *text, const char *place)
+begins_word(const char *text, const char *slot)
 {
-	if (place == text || !is_word(place[-1]))
+	if (slot == text || !is_word(slot[-1]))
 		return true;
-	return place - text >= 2 && place[-2] == '\\' && strchr("bfnrt", place[-1]) != NULL;
+	return slot - text >= 2 && slot[-2] == '\\' && strchr("bfnrt", slot[-1]) != NULL;
 }
 
 /* A span that reaches to the end of the secret. */
@@ -163,21 +163,24 @@ find_key(const char *text, const char *from)
 			(c >= word_end && begins_word(text, c) && has_random_part(c + prefix, &word_end)))
 			return span_of_secret(c + (key ? prefix : strlen(APP_SECRET_PREFIX)));
 	}
-	return (IgSpan) {0};
+	return (IgSpan)
+	{
+		0
+	};
 }
 
 /* Whether what is before a place of the text lets the name of an option follow. */
 static bool
-precedes_option(const char *text, const char *place)
+precedes_option(const char *text, const char *slot)
 {
-	while (place > text && strchr(" \t\r\n\"", place[-1]) != NULL)
-		place--;
-	if (place == text)
+	while (slot > text && strchr(" \t\r\n\"", slot[-1]) != NULL)
+		slot--;
+	if (slot == text)
 		return false;
-	if (place[-1] == '(' || place[-1] == ',')
+	if (slot[-1] == '(' || slot[-1] == ',')
 		return true;
-	return place - text >= 3 && begins_word(text, place - 3) &&
-		(strncasecmp(place - 3, "set", 3) == 0 || strncasecmp(place - 3, "add", 3) == 0);
+	return slot - text >= 3 && begins_word(text, slot - 3) &&
+		(strncasecmp(slot - 3, "set", 3) == 0 || strncasecmp(slot - 3, "add", 3) == 0);
 }
 
 /* Whether so many quotes are at the beginning of the text. */
@@ -200,7 +203,10 @@ quoted_value(const char *text, bool escapes)
 	const char *end = text + quotes;
 
 	if (quotes == 2 && (*end == '\0' || strchr(" \t\r\n,)", *end) != NULL))
-		return (IgSpan) {0};	/* it is empty */
+		return (IgSpan)
+	{
+		0
+	};							/* it is empty */
 	while (*end && (!has_quotes(end, 1) || has_quotes(end, 2 * quotes)))
 	{
 		if (*end == '\'')
@@ -208,7 +214,10 @@ quoted_value(const char *text, bool escapes)
 		else
 			end += escapes && *end == '\\' && end[1] != '\0' ? 2 : 1;
 	}
-	return (IgSpan) {(char *) text + quotes, (size_t) (end - text) - quotes};
+	return (IgSpan)
+	{
+		(char *) text + quotes, (size_t) (end - text) - quotes
+	};
 }
 
 /* The value of a constant in dollar quotes. */
@@ -221,10 +230,16 @@ dollar_quoted_value(const char *text)
 	while (is_word(text[tag]))
 		tag++;
 	if (text[tag++] != '$')
-		return (IgSpan) {0};
+		return (IgSpan)
+	{
+		0
+	};
 	for (end = text + tag; *end && strncmp(end, text, tag) != 0; end++)
 		;
-	return (IgSpan) {(char *) text + tag, (size_t) (end - text) - tag};
+	return (IgSpan)
+	{
+		(char *) text + tag, (size_t) (end - text) - tag
+	};
 }
 
 /* The value of a string constant of SQL; none: there is no such constant, or it is empty. */
@@ -239,7 +254,10 @@ string_constant(const char *text)
 		return quoted_value(text + 2, false);
 	if (*text == '$')
 		return dollar_quoted_value(text);
-	return (IgSpan) {0};
+	return (IgSpan)
+	{
+		0
+	};
 }
 
 /* Find the value of the first option "secret" from a place of the text on. */
@@ -263,7 +281,10 @@ find_option(const char *text, const char *from)
 		if (span.length > 0)
 			return span;
 	}
-	return (IgSpan) {0};
+	return (IgSpan)
+	{
+		0
+	};
 }
 
 /* Find the first token of an endpoint from a place of the text on. */
@@ -274,9 +295,15 @@ find_token(const char *text, const char *from)
 	{
 		from += strlen(IG_LISTEN_PREFIX);
 		if (strspn(from, "0123456789abcdef") >= IG_LISTEN_DIGITS)
-			return (IgSpan) {(char *) from, IG_LISTEN_DIGITS};
+			return (IgSpan)
+		{
+			(char *) from, IG_LISTEN_DIGITS
+		};
 	}
-	return (IgSpan) {0};
+	return (IgSpan)
+	{
+		0
+	};
 }
 
 /* What finds the first secret of a kind from a place of the text on. */

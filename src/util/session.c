@@ -43,7 +43,7 @@ static IgOwnerState owner_state;	/* of the transaction, if it is the owner's */
 static bool as_owner = false;
 static TimestampTz report_at = 0;	/* statistics are due then; 0: none are */
 
-/* SIGTERM: end at the next turn, or at once where a lock is waited for. */
+/* SIGTERM: end at the next cycle, or at once where a lock is waited for. */
 void
 ig_session_sigterm(SIGNAL_ARGS)
 {
@@ -81,9 +81,8 @@ ig_session_init(void)
 		{"jit", "off"},
 
 		/*
-		 * Every statement on the queue finds its rows by index, whatever the
-		 * statistics of a table say that grows and shrinks all the time; see
-		 * plans.c for which index.
+		 * Every statement on the queue finds its rows by index, whatever the statistics of a table say that
+		 * grows and shrinks all the time; see plans.c for which index.
 		 */
 		{"plan_cache_mode", "force_generic_plan"},
 		{"enable_indexscan", "on"},
@@ -182,8 +181,8 @@ ig_session_commit(void)
 	pgstat_report_activity(STATE_IDLE, NULL);
 
 	/*
-	 * Whoever ends a worker that waits for a synchronous standby has it commit
-	 * all the same, but what the standby has not confirmed is not to be sent.
+	 * Whoever ends a worker that waits for a synchronous standby has it commit all the same, but what the
+	 * standby has not confirmed is not to be sent.
 	 */
 	CHECK_FOR_INTERRUPTS();
 }

@@ -13,7 +13,7 @@
 
 #include "utils/timestamp.h"
 
-/* Handler of SIGTERM: end at the next turn, or at once in a transaction. */
+/* Handler of SIGTERM: end at the next cycle, or at once in a transaction. */
 extern void ig_session_sigterm(SIGNAL_ARGS);
 
 /* Override what a database or role may have set for its own sessions. */

@@ -30,7 +30,7 @@ is_loopback_host(const char *host)
 
 /* Whether the URL has a part. */
 static bool
-has_part(CURLU *url, CURLUPart what)
+has_part(CURLU * url, CURLUPart what)
 {
 	char	   *part = NULL;
 	bool		found = curl_url_get(url, what, &part, 0) == CURLUE_OK;
@@ -41,7 +41,7 @@ has_part(CURLU *url, CURLUPart what)
 
 /* What is wrong with a URL that was taken apart, or NULL. */
 static const char *
-parts_problem(CURLU *url, const char *scheme, const char *host, bool allow_http)
+parts_problem(CURLU * url, const char *scheme, const char *host, bool allow_http)
 {
 	if (strcmp(scheme, "https") != 0 && strcmp(scheme, "http") != 0)
 		return "it must start with https://";

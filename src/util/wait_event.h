@@ -15,7 +15,7 @@ typedef enum IgWaitEvent
 	IG_WAIT_LAUNCHER,			/* the launcher has nothing to do */
 	IG_WAIT_WORKER,				/* a worker has nothing to do */
 	IG_WAIT_HTTP,				/* calls are under way */
-	IG_WAIT_ANSWER_FILE,		/* an answer is written to a file, or read */
+	IG_WAIT_RESPONSE_FILE,		/* a response is written to a file, or read */
 	IG_WAIT_LISTENER,			/* a listener waits for messages */
 	IG_WAIT_CALLBACK,			/* a worker waits for callbacks to end */
 	IG_WAIT_REQUEST,			/* ignisign_wait() and its like */

@@ -48,14 +48,14 @@ typedef enum IgStage
 	IG_STAGE_HEADERS,			/* to be judged by its headers */
 	IG_STAGE_BODY,				/* being read */
 	IG_STAGE_WHOLE,				/* to be judged as a whole */
-	IG_STAGE_ANSWERED
+	IG_STAGE_RESPONDED
 } IgStage;
 
 typedef struct IgConnection
 {
 	IgExchange	exchange;		/* first, so that it stands for all of it */
 	dlist_node	node;			/* in connections, the oldest first */
-	dlist_node	judged;			/* in to_judge, while suspended */
+	dlist_node	outcome_recorded;	/* in to_record, while suspended */
 	struct MHD_Connection *connection;
 	int			fd;
 	bool		counted;		/* among the server's descriptors */
@@ -64,7 +64,7 @@ typedef struct IgConnection
 	TimestampTz since;
 	IgStage		stage;
 	int			refusal;		/* what its headers are answered; 0: nothing */
-	int			verdict;		/* the answer; 0: read on */
+	int			verdict;		/* the response; 0: read on */
 	size_t		capacity;		/* of exchange.body */
 	size_t		discarded;		/* bytes beyond the limit */
 } IgConnection;
@@ -72,7 +72,7 @@ typedef struct IgConnection
 static struct MHD_Daemon *httpd = NULL;
 static IgListenLimits limits;
 static dlist_head connections = DLIST_STATIC_INIT(connections);
-static dlist_head to_judge = DLIST_STATIC_INIT(to_judge);
+static dlist_head to_record = DLIST_STATIC_INIT(to_record);
 static int	nconnections = 0;
 static bool resumed = false;	/* libmicrohttpd has not seen yet what was judged */
 
@@ -160,7 +160,7 @@ connection_changed(void *arg, struct MHD_Connection *handle, void **state,
 
 /* Answer, without any text. */
 static enum MHD_Result
-answer(IgConnection *connection, int status)
+response(IgConnection *connection, int status)
 {
 	struct MHD_Response *response = MHD_create_response_from_buffer(0, NULL, MHD_RESPMEM_PERSISTENT);
 	enum MHD_Result result;
@@ -172,7 +172,7 @@ answer(IgConnection *connection, int status)
 		MHD_add_response_header(response, "Retry-After", "1");
 	else if (status == MHD_HTTP_METHOD_NOT_ALLOWED)
 		MHD_add_response_header(response, "Allow", "POST");
-	connection->stage = IG_STAGE_ANSWERED;
+	connection->stage = IG_STAGE_RESPONDED;
 	result = MHD_queue_response(connection->connection, (unsigned int) status, response);
 	MHD_destroy_response(response);
 	return result;
@@ -191,7 +191,7 @@ suspend(IgConnection *connection)
 {
 	connection->suspended = true;
 	connection->verdict = 0;
-	dlist_push_tail(&to_judge, &connection->judged);
+	dlist_push_tail(&to_record, &connection->outcome_recorded);
 	MHD_suspend_connection(connection->connection);
 	return MHD_YES;
 }
@@ -210,7 +210,7 @@ static enum MHD_Result
 read_headers(IgConnection *connection, const char *url, const char *method)
 {
 	if (!ig_listen_parse_path(url, connection->exchange.token))
-		return answer(connection, MHD_HTTP_NOT_FOUND);
+		return response(connection, MHD_HTTP_NOT_FOUND);
 	connection->refusal = check_headers(connection->connection, method);
 	connection->stage = IG_STAGE_HEADERS;
 	return suspend(connection);
@@ -240,7 +240,7 @@ read_body(IgConnection *connection, const char *data, size_t length)
 	}
 	if (connection->refusal != 0)
 	{
-		/* The answer can be sent only after the body; a bit of it is read past. */
+		/* The response can be sent only after the body; a bit of it is read past. */
 		connection->discarded += length;
 		return connection->discarded <= limits.body;
 	}
@@ -256,9 +256,9 @@ end_body(IgConnection *connection)
 	IgExchange *exchange = &connection->exchange;
 
 	if (connection->refusal != 0)
-		return answer(connection, connection->refusal);
+		return response(connection, connection->refusal);
 	if (exchange->length == 0)
-		return answer(connection, MHD_HTTP_BAD_REQUEST);
+		return response(connection, MHD_HTTP_BAD_REQUEST);
 	exchange->body[exchange->length] = '\0';
 	exchange->whole = true;
 	connection->stage = IG_STAGE_WHOLE;
@@ -283,7 +283,7 @@ handle_request(void *arg, struct MHD_Connection *handle, const char *url, const 
 			if (connection->verdict == 0)
 				connection->verdict = connection->refusal;
 			if (connection->verdict != 0)
-				return answer(connection, connection->verdict);
+				return response(connection, connection->verdict);
 			connection->stage = IG_STAGE_BODY;
 			return MHD_YES;
 		case IG_STAGE_BODY:
@@ -294,8 +294,8 @@ handle_request(void *arg, struct MHD_Connection *handle, const char *url, const 
 			*length = 0;
 			return MHD_YES;
 		case IG_STAGE_WHOLE:
-			return answer(connection, connection->verdict);
-		case IG_STAGE_ANSWERED:
+			return response(connection, connection->verdict);
+		case IG_STAGE_RESPONDED:
 			break;
 	}
 	return MHD_NO;
@@ -344,7 +344,7 @@ ig_listen_http_stop(void)
 {
 	int			copy = MHD_quiesce_daemon(httpd);
 
-	Assert(dlist_is_empty(&to_judge));
+	Assert(dlist_is_empty(&to_record));
 	MHD_stop_daemon(httpd);
 	close(copy);
 	httpd = NULL;
@@ -411,9 +411,9 @@ ig_listen_http_run(void)
 IgExchange *
 ig_listen_http_next(void)
 {
-	if (dlist_is_empty(&to_judge))
+	if (dlist_is_empty(&to_record))
 		return NULL;
-	return &dlist_container(IgConnection, judged, dlist_pop_head_node(&to_judge))->exchange;
+	return &dlist_container(IgConnection, outcome_recorded, dlist_pop_head_node(&to_record))->exchange;
 }
 
 /* Judged: 0 is to read on. */
@@ -425,7 +425,7 @@ resume(IgExchange *exchange, int verdict)
 	connection->suspended = false;
 	connection->verdict = verdict;
 
-	/* However long the verdict took, the answer has its time, too. */
+	/* However long the verdict took, the response has its time, too. */
 	if (verdict != 0 && !connection->cut)
 	{
 		connection->since = GetCurrentTimestamp();
@@ -445,7 +445,7 @@ ig_listen_http_admit(IgExchange *exchange)
 
 /* Answer the request. */
 void
-ig_listen_http_answer(IgExchange *exchange, int status)
+ig_listen_http_respond(IgExchange *exchange, int status)
 {
 	resume(exchange, status);
 }

@@ -55,10 +55,10 @@ extern void ig_listen_http_run(void);
 extern IgExchange *ig_listen_http_next(void);
 
 /*
- * The verdict: read on, which is for requests that are not whole; or answer with
+ * The verdict: read on, which is for requests that are not whole; or response with
  * this status.  The exchange is not to be used afterwards.
  */
 extern void ig_listen_http_admit(IgExchange *exchange);
-extern void ig_listen_http_answer(IgExchange *exchange, int status);
+extern void ig_listen_http_respond(IgExchange *exchange, int status);
 
 #endif							/* IGNISIGN_LISTEN_HTTP_H */

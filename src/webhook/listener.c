@@ -81,8 +81,8 @@ static char *last_problem = NULL;
 static HTAB *known = NULL;		/* keys of endpoints that were there */
 static IgBucket bucket_known;
 static IgBucket bucket_unknown;
-static MemoryContext turn_context;	/* reset after each turn */
-static ResourceOwner process_owner;		/* outside of transactions */
+static MemoryContext cycle_context; /* reset after each cycle */
+static ResourceOwner process_owner; /* outside of transactions */
 
 /* End because there is nothing (more) to listen on here. */
 static void
@@ -338,12 +338,12 @@ take(IgBucket *bucket)
 }
 
 /* A request and what has been found out about it. */
-typedef struct IgJudged
+typedef struct IgRecorded
 {
 	IgExchange *exchange;
 	bytea	   *key;
 	int			status;			/* 0: to be read on */
-} IgJudged;
+} IgRecorded;
 
 /* Look for the endpoints of requests. */
 static void
@@ -353,9 +353,9 @@ find_endpoints(List *requests)
 
 	foreach(lc, requests)
 	{
-		IgJudged   *judged = lfirst(lc);
+		IgRecorded *outcome_recorded = lfirst(lc);
 
-		judged->status = ig_endpoint_exists(judged->key) ? 0 : MHD_HTTP_NOT_FOUND;
+		outcome_recorded->status = ig_endpoint_exists(outcome_recorded->key) ? 0 : MHD_HTTP_NOT_FOUND;
 	}
 }
 
@@ -367,9 +367,9 @@ receive_messages(List *requests)
 
 	foreach(lc, requests)
 	{
-		IgJudged   *judged = lfirst(lc);
+		IgRecorded *outcome_recorded = lfirst(lc);
 
-		judged->status = ig_endpoint_receive(judged->key, judged->exchange->body, judged->exchange->length);
+		outcome_recorded->status = ig_endpoint_receive(outcome_recorded->key, outcome_recorded->exchange->body, outcome_recorded->exchange->length);
 	}
 }
 
@@ -402,27 +402,27 @@ in_transaction(void (*work) (List *requests), List *requests)
 
 	foreach(lc, requests)
 	{
-		IgJudged   *judged = lfirst(lc);
+		IgRecorded *outcome_recorded = lfirst(lc);
 
 		if (!done)
-			judged->status = MHD_HTTP_SERVICE_UNAVAILABLE;
+			outcome_recorded->status = MHD_HTTP_SERVICE_UNAVAILABLE;
 
 		/* What is known is only what was there just now. */
-		if (judged->status == MHD_HTTP_NOT_FOUND)
-			(void) hash_search(known, VARDATA(judged->key), HASH_REMOVE, NULL);
+		if (outcome_recorded->status == MHD_HTTP_NOT_FOUND)
+			(void) hash_search(known, VARDATA(outcome_recorded->key), HASH_REMOVE, NULL);
 		else if (done)
-			(void) hash_search(known, VARDATA(judged->key), HASH_ENTER, NULL);
+			(void) hash_search(known, VARDATA(outcome_recorded->key), HASH_ENTER, NULL);
 
-		if (judged->status == 0)
-			ig_listen_http_admit(judged->exchange);
+		if (outcome_recorded->status == 0)
+			ig_listen_http_admit(outcome_recorded->exchange);
 		else
-			ig_listen_http_answer(judged->exchange, judged->status);
+			ig_listen_http_respond(outcome_recorded->exchange, outcome_recorded->status);
 	}
 }
 
 /* Judge the requests that wait for it. */
 static void
-judge(void)
+record_outcome(void)
 {
 	List	   *asking = NIL;
 	List	   *whole = NIL;
@@ -431,23 +431,23 @@ judge(void)
 	CurrentResourceOwner = process_owner;
 	while ((exchange = ig_listen_http_next()) != NULL)
 	{
-		IgJudged   *judged = palloc0(sizeof(IgJudged));
+		IgRecorded *outcome_recorded = palloc0(sizeof(IgRecorded));
 		bool		is_known;
 
-		judged->exchange = exchange;
-		judged->key = ig_endpoint_key(exchange->token);
+		outcome_recorded->exchange = exchange;
+		outcome_recorded->key = ig_endpoint_key(exchange->token);
 		if (exchange->whole)
 		{
-			whole = lappend(whole, judged);
+			whole = lappend(whole, outcome_recorded);
 			continue;
 		}
-		is_known = hash_search(known, VARDATA(judged->key), HASH_FIND, NULL) != NULL;
+		is_known = hash_search(known, VARDATA(outcome_recorded->key), HASH_FIND, NULL) != NULL;
 		if (!take(is_known ? &bucket_known : &bucket_unknown))
-			ig_listen_http_answer(exchange, MHD_HTTP_TOO_MANY_REQUESTS);
+			ig_listen_http_respond(exchange, MHD_HTTP_TOO_MANY_REQUESTS);
 		else if (is_known)
 			ig_listen_http_admit(exchange);
 		else
-			asking = lappend(asking, judged);
+			asking = lappend(asking, outcome_recorded);
 	}
 	in_transaction(find_endpoints, asking);
 	in_transaction(receive_messages, whole);
@@ -514,7 +514,7 @@ start_up(Oid database)
 		leave(IG_LISTENER_IDLE);
 
 	address = MemoryContextStrdup(TopMemoryContext, ig_webhook_listen);
-	turn_context = AllocSetContextCreate(TopMemoryContext, "ignisign turn", ALLOCSET_DEFAULT_SIZES);
+	cycle_context = AllocSetContextCreate(TopMemoryContext, "ignisign cycle", ALLOCSET_DEFAULT_SIZES);
 	process_owner = ResourceOwnerCreate(NULL, "ignisign listener");
 	info.keysize = PG_SHA256_DIGEST_LENGTH;
 	info.entrysize = PG_SHA256_DIGEST_LENGTH;
@@ -522,7 +522,7 @@ start_up(Oid database)
 	for (int i = 0; i < DESCRIPTORS; i++)
 		ReserveExternalFD();
 	set_limits();
-	MemoryContextSwitchTo(turn_context);
+	MemoryContextSwitchTo(cycle_context);
 	open_listener();
 }
 
@@ -537,8 +537,8 @@ ignisign_listener_main(Datum arg)
 	start_up(DatumGetObjectId(arg));
 	while (!ShutdownRequestPending)
 	{
-		MemoryContextReset(turn_context);
-		MemoryContextSwitchTo(turn_context);
+		MemoryContextReset(cycle_context);
+		MemoryContextSwitchTo(cycle_context);
 		wait();
 		if (ConfigReloadPending)
 		{
@@ -550,7 +550,7 @@ ignisign_listener_main(Datum arg)
 		if (wait_set == NULL)
 			continue;
 		ig_listen_http_run();
-		judge();
+		record_outcome();
 	}
 
 	/* What was committed just now is still answered. */

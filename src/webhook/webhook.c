@@ -286,7 +286,7 @@ asked_before(const IgCall *call)
 
 /* The API said whether a message is genuine; false: nobody sent us one. */
 bool
-ig_webhook_apply_verdict(const IgCall *call, const IgApiAnswer *answer)
+ig_webhook_apply_verdict(const IgCall *call, const IgApiResponse *response)
 {
 	static IgStatement find = {
 		.sql = "SELECT FROM ignisign.webhook WHERE id = $1 AND state = 'unverified'",
@@ -299,10 +299,10 @@ ig_webhook_apply_verdict(const IgCall *call, const IgApiAnswer *answer)
 	found = ig_spi_execute(&find, &value, NULL) == 1;
 	if (found)
 	{
-		if (answer->is_valid || (answer->already_consumed && asked_before(call)))
+		if (response->is_valid || (response->already_consumed && asked_before(call)))
 			apply_event(&call->request);
 		else
-			reject(&call->request, answer->already_consumed ? "its token was used before" :
+			reject(&call->request, response->already_consumed ? "its token was used before" :
 				   "the API does not know its token");
 	}
 	SPI_finish();
@@ -338,24 +338,24 @@ store_event(const IgCall *call, const IgApiEvent *event, pg_uuid_t *id)
 
 /* A page of a delivery log was read. */
 void
-ig_webhook_apply_log(const IgCall *call, const IgApiAnswer *answer)
+ig_webhook_apply_log(const IgCall *call, const IgApiResponse *response)
 {
 	bool		any_new = false;
 
 	SPI_connect();
-	for (int i = 0; i < answer->nevents; i++)
+	for (int i = 0; i < response->nevents; i++)
 	{
 		pg_uuid_t	id;
 
 		CHECK_FOR_INTERRUPTS();
-		if (!store_event(call, &answer->events[i], &id))
+		if (!store_event(call, &response->events[i], &id))
 			continue;
 		any_new = true;
 		apply_event(&id);
 	}
 
 	/* A page of which all is known ends it: what is older was read before. */
-	if (any_new && ig_api_has_more_pages(answer))
+	if (any_new && ig_api_has_more_pages(response))
 		ig_queue_add_next_page(call);
 	SPI_finish();
 }

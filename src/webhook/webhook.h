@@ -25,9 +25,9 @@ extern void ig_webhook_take(const char *body, size_t length, const char *server,
  * The API said whether a message is genuine.  False: there is none, it was
  * somebody else's question.
  */
-extern bool ig_webhook_apply_verdict(const IgCall *call, const IgApiAnswer *answer);
+extern bool ig_webhook_apply_verdict(const IgCall *call, const IgApiResponse *response);
 
 /* A page of a delivery log was read; queues the reading of the next one. */
-extern void ig_webhook_apply_log(const IgCall *call, const IgApiAnswer *answer);
+extern void ig_webhook_apply_log(const IgCall *call, const IgApiResponse *response);
 
 #endif							/* IGNISIGN_WEBHOOK_H */

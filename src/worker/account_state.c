@@ -3,14 +3,14 @@
  * account_state.c
  *	  The accounts of one worker.
  *
- * A lane is a server as a role uses it.  What happens to one account must not
- * delay another: each lane has its own limit, and is held back alone; what all
- * lanes of a server share is its gate (limiter.c).  A lane whose
- * account is refused (or has no usable credentials) is parked: its calls stay
+ * An account state is a server as a role uses it.  What happens to one account must not
+ * delay another: each account state has its own limit, and is held back alone; what all
+ * account states of a server share is its limiter (limiter.c).  An account state whose
+ * account is refused (or has no usable credentials) is suspended: its calls stay
  * pending, none of their attempts is used up, and from time to time, or when
  * a server or mapping changes, one call goes to see whether it works again.
  *
- * A lane that the API asks to wait (429) waits as a whole, and so do others with
+ * An account state that the API asks to wait (429) waits as a whole, and so do others with
  * the same credentials; then one call goes first.
  *
  *-------------------------------------------------------------------------
@@ -32,18 +32,18 @@
 #include "util/spi.h"
 #include "worker/account_state.h"
 
-/* Pause before a parked lane is tried again, in ms: doubles up to the second. */
+/* Pause before a suspended account state is tried again, in ms: doubles up to the second. */
 #define FIRST_PARK_PAUSE	30000
 #define LAST_PARK_PAUSE		600000
 
-/* Failures of a login, one after the other, before the lane is parked. */
+/* Failures of a login, one after the other, before the account state is suspended. */
 #define MAX_LOGIN_TRIES			5
 
 /* A token that does not tell lives so long; one is renewed so long before its end. */
 #define DEFAULT_TOKEN_LIFETIME	(5 * 60 * 1000)
 #define TOKEN_MARGIN			(60 * 1000)
 
-/* Tokens that work for a while and are then refused, one soon after the other, before the lane is parked. */
+/* Tokens that work for a while and are then refused, one soon after the other, before the account state is suspended. */
 #define MAX_REVOCATIONS			5
 
 /* What is over sooner is not written down. */
@@ -56,7 +56,7 @@
 #define AHEAD_TIME				100000
 #define AHEAD_SHARE				4
 
-static HTAB *lanes = NULL;
+static HTAB *accounts = NULL;
 static int64 calls_started = 0;
 static bool reload_pending = false;
 static bool recount_pending = true;
@@ -71,26 +71,26 @@ catalog_changed(Datum arg, int cache_id, uint32 hash_value)
 
 /* Set up; once a process, in a transaction. */
 void
-ig_lanes_init(void)
+ig_account_states_init(void)
 {
 	HASHCTL		ctl;
 
 	memset(&ctl, 0, sizeof(ctl));
 	ctl.keysize = 2 * sizeof(NameData);
-	ctl.entrysize = sizeof(IgLane);
+	ctl.entrysize = sizeof(IgAccountState);
 	ctl.hcxt = TopMemoryContext;
-	lanes = hash_create("ignisign lanes", 16, &ctl, HASH_ELEM | HASH_BLOBS | HASH_CONTEXT);
+	accounts = hash_create("ignisign account states", 16, &ctl, HASH_ELEM | HASH_BLOBS | HASH_CONTEXT);
 
-	ig_load_init();
+	ig_limiters_init();
 
 	CacheRegisterSyscacheCallback(FOREIGNSERVEROID, catalog_changed, (Datum) 0);
 	CacheRegisterSyscacheCallback(USERMAPPINGOID, catalog_changed, (Datum) 0);
 	CacheRegisterSyscacheCallback(AUTHOID, catalog_changed, (Datum) 0);
 }
 
-/* What was parked by a predecessor is tried anew. */
+/* What was suspended by a predecessor is tried anew. */
 void
-ig_lanes_forget_parked(void)
+ig_accounts_clear_suspended(void)
 {
 	static IgStatement forget = {.sql = "DELETE FROM ignisign.parked"};
 
@@ -99,117 +99,117 @@ ig_lanes_forget_parked(void)
 	SPI_finish();
 }
 
-/* Find or make the lane of an account. */
-IgLane *
-ig_lane(const char *server, const char *owner)
+/* Find or make the account state of an account. */
+IgAccountState *
+ig_account_state(const char *server, const char *owner)
 {
 	NameData	key[2];
-	IgLane	   *lane;
+	IgAccountState *state;
 	bool		found;
 
 	memset(key, 0, sizeof(key));
 	namestrcpy(&key[0], server);
 	namestrcpy(&key[1], owner);
-	lane = hash_search(lanes, key, HASH_ENTER, &found);
+	state = hash_search(accounts, key, HASH_ENTER, &found);
 	if (!found)
 	{
-		memset((char *) lane + sizeof(key), 0, sizeof(IgLane) - sizeof(key));
-		lane->context = AllocSetContextCreate(TopMemoryContext, "ignisign account",
-											  ALLOCSET_SMALL_SIZES);
-		lane->gate = ig_gate(server);
-		lane->stale = true;
+		memset((char *) state + sizeof(key), 0, sizeof(IgAccountState) - sizeof(key));
+		state->context = AllocSetContextCreate(TopMemoryContext, "ignisign account",
+											   ALLOCSET_SMALL_SIZES);
+		state->limiter = ig_limiter(server);
+		state->stale = true;
 	}
-	return lane;
+	return state;
 }
 
 /* Have all accounts loaded again, and what is held back tried. */
 void
-ig_lanes_reload(void)
+ig_accounts_reload(void)
 {
 	HASH_SEQ_STATUS scan;
-	IgLane	   *lane;
+	IgAccountState *state;
 
 	reload_pending = false;
-	ig_gates_reload();
-	hash_seq_init(&scan, lanes);
-	while ((lane = hash_seq_search(&scan)) != NULL)
+	ig_limiters_reload();
+	hash_seq_init(&scan, accounts);
+	while ((state = hash_seq_search(&scan)) != NULL)
 	{
-		lane->stale = true;
-		lane->next_try = 0;
-		lane->held_until = 0;
+		state->stale = true;
+		state->next_try = 0;
+		state->throttled_until = 0;
 	}
 }
 
-/* Load the lane's account; false: there is none, and the lane is parked. */
+/* Load the account state's account; false: there is none, and the account state is suspended. */
 static bool
-load_account(IgLane *lane, TimestampTz now)
+load_account(IgAccountState *state, TimestampTz now)
 {
 	char	   *problem = NULL;
 	MemoryContext old;
 
-	lane->account = NULL;
-	lane->stale = false;
-	lane->loads++;
-	MemoryContextReset(lane->context);
-	old = MemoryContextSwitchTo(lane->context);
-	if (ig_account_allowed(NameStr(lane->server), NameStr(lane->owner), &problem))
-		lane->account = ig_account_load(NameStr(lane->server), NameStr(lane->owner), &problem);
+	state->account = NULL;
+	state->stale = false;
+	state->loads++;
+	MemoryContextReset(state->context);
+	old = MemoryContextSwitchTo(state->context);
+	if (ig_account_allowed(NameStr(state->server), NameStr(state->owner), &problem))
+		state->account = ig_account_load(NameStr(state->server), NameStr(state->owner), &problem);
 	MemoryContextSwitchTo(old);
 
-	if (lane->account == NULL)
+	if (state->account == NULL)
 	{
-		ig_lane_park(lane, problem, now);
-		lane->stale = true;
+		ig_account_suspend(state, problem, now);
+		state->stale = true;
 		return false;
 	}
-	ig_gate_configure(lane->gate, lane->account);
+	ig_limiter_configure(state->limiter, state->account);
 	return true;
 }
 
 /* Whether there is a token that will do, or none is needed. */
 static bool
-has_token(IgLane *lane, TimestampTz now)
+has_token(IgAccountState *state, TimestampTz now)
 {
-	const IgAccount *account = lane->account;
+	const IgAccount *account = state->account;
 	char	   *name;
 	bool		same;
 
 	if (account->secret == NULL)
 		return true;
 	name = psprintf("%s %s %s %s", account->base_url, account->key.app_id, account->key.app_env, account->secret);
-	same = lane->token_account != NULL && strcmp(lane->token_account, name) == 0;
+	same = state->token_account != NULL && strcmp(state->token_account, name) == 0;
 	explicit_bzero(name, strlen(name));
 	pfree(name);
-	if (same && lane->token != NULL && lane->renew_at > now)
+	if (same && state->token != NULL && state->renew_at > now)
 		return true;
-	lane->wants_token = lane->next_login <= now;
+	state->wants_token = state->next_login <= now;
 	return false;
 }
 
-/* What the lane's calls are sent with. */
+/* What the account state's calls are sent with. */
 const char *
-ig_lane_bearer(const IgLane *lane)
+ig_account_bearer(const IgAccountState *state)
 {
-	return lane->account->secret ? lane->token : lane->account->bearer;
+	return state->account->secret ? state->token : state->account->bearer;
 }
 
-/* The lanes that want a token. */
+/* The account states that want a token. */
 List *
-ig_lanes_to_log_in(void)
+ig_accounts_to_log_in(void)
 {
 	HASH_SEQ_STATUS scan;
-	IgLane	   *lane;
+	IgAccountState *state;
 	List	   *result = NIL;
 
-	hash_seq_init(&scan, lanes);
-	while ((lane = hash_seq_search(&scan)) != NULL)
+	hash_seq_init(&scan, accounts);
+	while ((state = hash_seq_search(&scan)) != NULL)
 	{
-		if (lane->wants_token && !lane->logging_in && lane->account != NULL)
+		if (state->wants_token && !state->logging_in && state->account != NULL)
 		{
-			lane->logging_in = true;
-			result = lappend(result, lane);
+			state->logging_in = true;
+			result = lappend(result, state);
 		}
-		lane->wants_token = false;
+		state->wants_token = false;
 	}
 	return result;
 }
@@ -228,210 +228,210 @@ replace_secret(char **kept, const char *text)
 
 /* A login failed. */
 bool
-ig_lane_login_failed(IgLane *lane, bool for_good, TimestampTz now)
+ig_account_login_failed(IgAccountState *state, bool for_good, TimestampTz now)
 {
 	int64		delay;
 
-	lane->logging_in = false;
-	if (for_good || ++lane->login_tries > MAX_LOGIN_TRIES)
+	state->logging_in = false;
+	if (for_good || ++state->login_tries > MAX_LOGIN_TRIES)
 	{
-		lane->login_tries = 0;
+		state->login_tries = 0;
 		return false;
 	}
-	delay = Min((int64) Max(ig_retry_delay, 10) << lane->login_tries, (int64) ig_max_retry_delay);
-	lane->next_login = TimestampTzPlusMilliseconds(now, delay);
+	delay = Min((int64) Max(ig_retry_delay, 10) << state->login_tries, (int64) ig_max_retry_delay);
+	state->next_login = TimestampTzPlusMilliseconds(now, delay);
 	return true;
 }
 
 /* A login has given a token. */
 void
-ig_lane_logged_in(IgLane *lane, const char *token)
+ig_account_logged_in(IgAccountState *state, const char *token)
 {
-	const IgAccount *account = lane->account;
+	const IgAccount *account = state->account;
 	int64_t		expiry;
 	int64		lifetime;
 	char	   *name;
 
-	lane->logging_in = false;
-	lane->login_tries = 0;
+	state->logging_in = false;
+	state->login_tries = 0;
 	if (account == NULL || account->secret == NULL)
 		return;
 	name = psprintf("%s %s %s %s", account->base_url, account->key.app_id, account->key.app_env, account->secret);
-	replace_secret(&lane->token_account, name);
+	replace_secret(&state->token_account, name);
 	explicit_bzero(name, strlen(name));
 	pfree(name);
-	replace_secret(&lane->token, token);
-	lane->generation++;
-	lane->token_since = GetCurrentTimestamp();
+	replace_secret(&state->token, token);
+	state->generation++;
+	state->token_since = GetCurrentTimestamp();
 
 	/* Renewed a minute early, or after half of a short life. */
 	expiry = ig_api_jwt_expiry(token);
 	lifetime = expiry < 0 ? DEFAULT_TOKEN_LIFETIME : (expiry - (int64_t) time(NULL)) * 1000;
 	lifetime = Max(lifetime, 1000);
-	lane->renew_at = TimestampTzPlusMilliseconds(GetCurrentTimestamp(),
-												 lifetime > 2 * TOKEN_MARGIN ? lifetime - TOKEN_MARGIN : lifetime / 2);
+	state->renew_at = TimestampTzPlusMilliseconds(GetCurrentTimestamp(),
+												  lifetime > 2 * TOKEN_MARGIN ? lifetime - TOKEN_MARGIN : lifetime / 2);
 }
 
 /* A call with a token was refused. */
 bool
-ig_lane_token_refused(IgLane *lane, int generation)
+ig_account_token_refused(IgAccountState *state, int generation)
 {
-	if (lane->account == NULL || lane->account->secret == NULL)
+	if (state->account == NULL || state->account->secret == NULL)
 		return false;
-	if (generation != lane->generation)
+	if (generation != state->generation)
 		return true;			/* there is a newer one already */
 
-	if (generation == lane->refused)
+	if (generation == state->refused)
 		return true;			/* the new one is on its way */
 
 	/*
-	 * One that is new in place of a refused one was to help.  It did not where it
-	 * was never of use, or where that goes on and on.
+	 * One that is new in place of a refused one was to help.  It did not where it was never of use, or where
+	 * that goes on and on.
 	 */
-	if (lane->refused == generation - 1 && lane->refused > 0 &&
-		GetCurrentTimestamp() < TimestampTzPlusMilliseconds(lane->token_since, TOKEN_MARGIN))
-		lane->refusals++;
+	if (state->refused == generation - 1 && state->refused > 0 &&
+		GetCurrentTimestamp() < TimestampTzPlusMilliseconds(state->token_since, TOKEN_MARGIN))
+		state->refusals++;
 	else
-		lane->refusals = 0;
-	if (lane->refusals > (lane->accepted == generation ? MAX_REVOCATIONS : 0))
+		state->refusals = 0;
+	if (state->refusals > (state->accepted == generation ? MAX_REVOCATIONS : 0))
 		return false;
-	lane->refused = generation;
-	lane->renew_at = 0;
+	state->refused = generation;
+	state->renew_at = 0;
 	return true;
 }
 
 /* A call with the token of that generation was done. */
 void
-ig_lane_token_accepted(IgLane *lane, int generation)
+ig_account_token_accepted(IgAccountState *state, int generation)
 {
-	lane->accepted = Max(lane->accepted, generation);
+	state->accepted = Max(state->accepted, generation);
 }
 
 /* After how many attempts a call is dead. */
 int
-ig_lane_max_attempts(const IgLane *lane)
+ig_account_max_attempts(const IgAccountState *state)
 {
-	return lane->account ? lane->account->max_attempts : PG_INT32_MAX;
+	return state->account ? state->account->max_attempts : PG_INT32_MAX;
 }
 
 /* Whether it has an account that is not held back for itself; *again as below. */
 static bool
-is_usable(IgLane *lane, TimestampTz now, TimestampTz *again)
+is_usable(IgAccountState *state, TimestampTz now, TimestampTz *again)
 {
-	int			used = lane->in_flight + lane->granted;
+	int			used = state->in_flight + state->granted;
 
 	*again = 0;
 	if (reload_pending)
-		ig_lanes_reload();
-	if (lane->parked && used > 0)
+		ig_accounts_reload();
+	if (state->suspended && used > 0)
 		return false;
-	if (lane->parked && lane->next_try > now)
+	if (state->suspended && state->next_try > now)
 	{
-		*again = lane->next_try;
+		*again = state->next_try;
 		return false;
 	}
-	if (lane->stale && !load_account(lane, now))
+	if (state->stale && !load_account(state, now))
 	{
-		*again = lane->next_try;
+		*again = state->next_try;
 		return false;
 	}
-	if (lane->held_until > now)
+	if (state->throttled_until > now)
 	{
-		*again = lane->held_until;
+		*again = state->throttled_until;
 		return false;
 	}
-	return lane->throttled == 0 || (!lane->trying && lane->granted == 0);
+	return state->throttled == 0 || (!state->trying && state->granted == 0);
 }
 
 /* Whether there is a token; *again as below. */
 static bool
-is_logged_in(IgLane *lane, TimestampTz now, TimestampTz *again)
+is_logged_in(IgAccountState *state, TimestampTz now, TimestampTz *again)
 {
-	if (has_token(lane, now))
+	if (has_token(state, now))
 		return true;
-	if (lane->next_login > now)
-		*again = lane->next_login;
+	if (state->next_login > now)
+		*again = state->next_login;
 	return false;
 }
 
 /* Whether one more call may be started. */
 bool
-ig_lane_may_send(IgLane *lane, TimestampTz now, TimestampTz *again)
+ig_account_may_send(IgAccountState *state, TimestampTz now, TimestampTz *again)
 {
-	IgGate	   *gate = lane->gate;
-	int			used = lane->in_flight + lane->granted;
+	IgServerLimiter *limiter = state->limiter;
+	int			used = state->in_flight + state->granted;
 
-	if (!is_usable(lane, now, again))
+	if (!is_usable(state, now, again))
 		return false;
-	if (used >= lane->account->max_in_flight || !ig_gate_has_place(gate, used))
+	if (used >= state->account->max_in_flight || !ig_limiter_has_slot(limiter, used))
 		return false;
-	return ig_gate_open(gate, now, again) && is_logged_in(lane, now, again);
+	return ig_limiter_allows(limiter, now, again) && is_logged_in(state, now, again);
 }
 
 /* Whether nothing but its limits holds its calls back. */
 bool
-ig_lane_goes_on(const IgLane *lane, TimestampTz now)
+ig_account_continues(const IgAccountState *state, TimestampTz now)
 {
-	return lane->account != NULL && !lane->stale && !reload_pending && !lane->parked &&
-		lane->held_until <= now && lane->throttled == 0 && !ig_gate_broken(lane->gate);
+	return state->account != NULL && !state->stale && !reload_pending && !state->suspended &&
+		state->throttled_until <= now && state->throttled == 0 && !ig_limiter_breaker_is_open(state->limiter);
 }
 
 /* Whether one more call may be started without a look at the catalog. */
 bool
-ig_lane_may_go_on(IgLane *lane, TimestampTz now)
+ig_account_may_continue(IgAccountState *state, TimestampTz now)
 {
 	TimestampTz again;
 
-	return ig_lane_goes_on(lane, now) && ig_lane_may_send(lane, now, &again);
+	return ig_account_continues(state, now) && ig_account_may_send(state, now, &again);
 }
 
 /*
- * How many calls may be claimed ahead: where all places are taken, and there is no rate,
+ * How many calls may be claimed ahead: where all slots are taken, and there is no rate,
  * which is another bound.
  */
 static int
-room_ahead(const IgLane *lane, TimestampTz now)
+slots_ahead(const IgAccountState *state, TimestampTz now)
 {
-	int			used = lane->in_flight + lane->granted;
-	int64		room;
+	int			used = state->in_flight + state->granted;
+	int64		slots;
 
-	if (!ig_lane_goes_on(lane, now) || lane->gate->rate > 0 || lane->took == 0 ||
-		(used < lane->account->max_in_flight && ig_gate_has_place(lane->gate, used)))
+	if (!ig_account_continues(state, now) || state->limiter->rate > 0 || state->took == 0 ||
+		(used < state->account->max_in_flight && ig_limiter_has_slot(state->limiter, used)))
 		return 0;
-	room = Min(used / AHEAD_SHARE, used * (int64) AHEAD_TIME / lane->took);
-	return (int) Max(room - lane->ahead - lane->relieved, 0);
+	slots = Min(used / AHEAD_SHARE, used * (int64) AHEAD_TIME / state->took);
+	return (int) Max(slots - state->ahead - state->relieved, 0);
 }
 
 /* Whether a refresh may be started. */
 bool
-ig_lane_may_refresh(IgLane *lane, TimestampTz now)
+ig_account_may_refresh(IgAccountState *state, TimestampTz now)
 {
 	TimestampTz again;
 
 	/* One that is to show whether the account works again is a call of the queue. */
-	return is_usable(lane, now, &again) && !lane->parked && is_logged_in(lane, now, &again);
+	return is_usable(state, now, &again) && !state->suspended && is_logged_in(state, now, &again);
 }
 
 /* An account that has calls due. */
 typedef struct Claimant
 {
 	IgDue	   *due;
-	IgLane	   *lane;
+	IgAccountState *account_state;
 } Claimant;
 
 /* qsort comparator: who was served longest ago. */
 static int
 compare_claimants(const void *a, const void *b)
 {
-	int64		first = ((const Claimant *) a)->lane->served;
-	int64		second = ((const Claimant *) b)->lane->served;
+	int64		first = ((const Claimant *) a)->account_state->served;
+	int64		second = ((const Claimant *) b)->account_state->served;
 
 	return first < second ? -1 : first > second ? 1 : 0;
 }
 
 /* Share out what may be started. */
 void
-ig_lanes_share(IgDue *due, int n, TimestampTz now)
+ig_accounts_share_slots(IgDue *due, int n, TimestampTz now)
 {
 	Claimant   *claimants = palloc(Max(n, 1) * sizeof(Claimant));
 	TimestampTz again;
@@ -440,7 +440,7 @@ ig_lanes_share(IgDue *due, int n, TimestampTz now)
 	for (int i = 0; i < n; i++)
 	{
 		claimants[i].due = &due[i];
-		claimants[i].lane = ig_lane(NameStr(due[i].server), NameStr(due[i].owner));
+		claimants[i].account_state = ig_account_state(NameStr(due[i].server), NameStr(due[i].owner));
 		due[i].limit = 0;
 		due[i].ahead = 0;
 	}
@@ -451,60 +451,60 @@ ig_lanes_share(IgDue *due, int n, TimestampTz now)
 		any = false;
 		for (int i = 0; i < n; i++)
 		{
-			IgLane	   *lane = claimants[i].lane;
+			IgAccountState *state = claimants[i].account_state;
 
 			/* Who got nothing in a round gets nothing in the next. */
 			if (claimants[i].due == NULL)
 				continue;
-			if (!ig_lane_may_send(lane, now, &again))
+			if (!ig_account_may_send(state, now, &again))
 			{
 				claimants[i].due = NULL;
 				continue;
 			}
 			claimants[i].due->limit++;
-			lane->granted++;
-			ig_gate_grant(lane->gate, 1);
+			state->granted++;
+			ig_limiter_grant(state->limiter, 1);
 			any = true;
 		}
 	}
 	for (int i = 0; i < n; i++)
-		due[i].ahead = room_ahead(ig_lane(NameStr(due[i].server), NameStr(due[i].owner)), now);
+		due[i].ahead = slots_ahead(ig_account_state(NameStr(due[i].server), NameStr(due[i].owner)), now);
 	for (int i = 0; i < n; i++)
 	{
-		IgLane	   *lane = claimants[i].lane;
+		IgAccountState *state = claimants[i].account_state;
 
-		ig_gate_grant(lane->gate, -lane->granted);
-		lane->granted = 0;
+		ig_limiter_grant(state->limiter, -state->granted);
+		state->granted = 0;
 	}
 	pfree(claimants);
 }
 
 /* A call starts. */
 IgTicket
-ig_lane_start(IgLane *lane, bool refresh)
+ig_account_start_call(IgAccountState *state, bool refresh)
 {
-	IgTicket	ticket = ig_gate_start(lane->gate, refresh);
+	IgTicket	ticket = ig_limiter_start(state->limiter, refresh);
 
-	ticket.trial = lane->throttled > 0;
-	lane->trying = lane->trying || ticket.trial;
-	lane->in_flight++;
-	lane->served = ++calls_started;
+	ticket.trial = state->throttled > 0;
+	state->trying = state->trying || ticket.trial;
+	state->in_flight++;
+	state->served = ++calls_started;
 	return ticket;
 }
 
 /* It has ended. */
 void
-ig_lane_end(IgLane *lane, const IgTicket *ticket)
+ig_account_end_call(IgAccountState *state, const IgTicket *ticket)
 {
 	if (ticket->trial)
-		lane->trying = false;
-	lane->in_flight--;
-	ig_gate_end(lane->gate, ticket);
+		state->trying = false;
+	state->in_flight--;
+	ig_limiter_end(state->limiter, ticket);
 }
 
-/* Whether two lanes of a server have the same credentials. */
+/* Whether two account states of a server have the same credentials. */
 static bool
-same_account(const IgLane *a, const IgLane *b)
+same_account(const IgAccountState *a, const IgAccountState *b)
 {
 	const char *first = a->account == NULL ? NULL : a->account->secret ? a->account->secret : a->account->bearer;
 	const char *second = b->account == NULL ? NULL : b->account->secret ? b->account->secret : b->account->bearer;
@@ -512,52 +512,52 @@ same_account(const IgLane *a, const IgLane *b)
 	return first != NULL && second != NULL && strcmp(first, second) == 0;
 }
 
-/* Have the lane wait, and others that it concerns. */
+/* Have the account state wait, and others that it concerns. */
 void
-ig_lane_hold(IgLane *lane, IgHold hold, int64 delay, const char *reason, TimestampTz now)
+ig_account_throttle(IgAccountState *state, IgThrottle hold, int64 delay, const char *reason, TimestampTz now)
 {
 	TimestampTz until = TimestampTzPlusMilliseconds(now, delay);
 	HASH_SEQ_STATUS scan;
-	IgLane	   *other;
+	IgAccountState *other;
 
-	hash_seq_init(&scan, lanes);
+	hash_seq_init(&scan, accounts);
 	while ((other = hash_seq_search(&scan)) != NULL)
 	{
-		if (other->gate != lane->gate ||
-			(other != lane && hold == IG_HOLD_ACCOUNT && !same_account(other, lane)))
+		if (other->limiter != state->limiter ||
+			(other != state && hold == IG_HOLD_ACCOUNT && !same_account(other, state)))
 			continue;
-		if (until <= other->held_until)
+		if (until <= other->throttled_until)
 			continue;
 
-		/* Answers to calls that were made before are not one more refusal. */
-		if (other->held_until <= now)
+		/* Responses to calls that were made before are not one more refusal. */
+		if (other->throttled_until <= now)
 			other->throttled++;
-		other->held_until = until;
-		strlcpy(other->held_reason, reason, sizeof(other->held_reason));
+		other->throttled_until = until;
+		strlcpy(other->throttle_reason, reason, sizeof(other->throttle_reason));
 	}
 }
 
 /* The API takes its calls again. */
 void
-ig_lane_release(IgLane *lane)
+ig_account_unthrottle(IgAccountState *state)
 {
-	if (lane->held_until <= GetCurrentTimestamp())
-		lane->throttled = 0;
+	if (state->throttled_until <= GetCurrentTimestamp())
+		state->throttled = 0;
 }
 
-/* Why a lane's calls do not go. */
+/* Why an account state's calls do not go. */
 typedef struct Note
 {
-	IgLane	   *lane;
+	IgAccountState *account_state;
 	const char *reason;
 	TimestampTz next_try;
-} Note;
+}			Note;
 
 /* Write it down. */
 static void
 insert_note(void *arg)
 {
-	const Note *what = arg;
+	const		Note *what = arg;
 	static IgStatement note = {
 		.sql = "INSERT INTO ignisign.parked AS p (server, owner, reason, next_try) VALUES ($1, $2, $3, $4) "
 		"ON CONFLICT (server, owner) DO UPDATE SET reason = excluded.reason, "
@@ -567,19 +567,19 @@ insert_note(void *arg)
 	Datum		values[4];
 
 	SPI_connect();
-	values[0] = NameGetDatum(&what->lane->server);
-	values[1] = NameGetDatum(&what->lane->owner);
+	values[0] = NameGetDatum(&what->account_state->server);
+	values[1] = NameGetDatum(&what->account_state->owner);
 	values[2] = CStringGetTextDatum(what->reason);
 	values[3] = TimestampTzGetDatum(what->next_try);
 	ig_spi_execute(&note, values, NULL);
 	SPI_finish();
 }
 
-/* Write down why a lane's calls do not go, unless that is not possible now. */
+/* Write down why an account state's calls do not go, unless that is not possible now. */
 static void
-write_note(IgLane *lane, const char *reason, TimestampTz next_try)
+write_status(IgAccountState *state, const char *reason, TimestampTz next_try)
 {
-	Note		what = {lane, reason, next_try};
+	Note		what = {state, reason, next_try};
 
 	(void) ig_session_unless_locked(insert_note, &what);
 }
@@ -588,7 +588,7 @@ write_note(IgLane *lane, const char *reason, TimestampTz next_try)
 static void
 delete_note(void *arg)
 {
-	const IgLane *lane = arg;
+	const IgAccountState *state = arg;
 	static IgStatement erase = {
 		.sql = "DELETE FROM ignisign.parked WHERE server = $1 AND owner = $2",
 		.types = {NAMEOID, NAMEOID}
@@ -596,87 +596,87 @@ delete_note(void *arg)
 	Datum		values[2];
 
 	SPI_connect();
-	values[0] = NameGetDatum(&lane->server);
-	values[1] = NameGetDatum(&lane->owner);
+	values[0] = NameGetDatum(&state->server);
+	values[1] = NameGetDatum(&state->owner);
 	ig_spi_execute(&erase, values, NULL);
 	SPI_finish();
 }
 
 /* Take back what was written; false: not possible now. */
 static bool
-erase_note(IgLane *lane)
+clear_status(IgAccountState *state)
 {
-	return ig_session_unless_locked(delete_note, lane);
+	return ig_session_unless_locked(delete_note, state);
 }
 
-/* Have it said why the lane's calls do not go, if that lasts. */
+/* Have it said why the account state's calls do not go, if that lasts. */
 void
-ig_lane_note(IgLane *lane, TimestampTz now)
+ig_account_record_status(IgAccountState *state, TimestampTz now)
 {
-	const IgBreaker *breaker = &lane->gate->breaker;
+	const IgBreaker *breaker = &state->limiter->breaker;
 
-	if (lane->parked || (lane->noted && lane->noted_until > now))
+	if (state->suspended || (state->status_recorded && state->status_recorded_until > now))
 		return;
-	if (lane->held_until > TimestampTzPlusMilliseconds(now, SHORTEST_NOTE))
+	if (state->throttled_until > TimestampTzPlusMilliseconds(now, SHORTEST_NOTE))
 	{
-		lane->noted_until = lane->held_until;
-		write_note(lane, lane->held_reason, lane->noted_until);
+		state->status_recorded_until = state->throttled_until;
+		write_status(state, state->throttle_reason, state->status_recorded_until);
 	}
 	else if (breaker->state == IG_BREAKER_OPEN)
 	{
-		lane->noted_until = breaker->until;
-		write_note(lane, lane->gate->reason, lane->noted_until);
+		state->status_recorded_until = breaker->until;
+		write_status(state, state->limiter->reason, state->status_recorded_until);
 	}
 	else
 		return;
-	lane->noted = true;
+	state->status_recorded = true;
 }
 
 /* Have it no longer said where it is over, and servers counted that are there. */
 void
-ig_lanes_settle(TimestampTz now)
+ig_accounts_clear_status(TimestampTz now)
 {
 	HASH_SEQ_STATUS scan;
-	IgLane	   *lane;
+	IgAccountState *state;
 
 	if (recount_pending)
 	{
 		recount_pending = false;
-		ig_gates_recount();
+		ig_limiters_recount();
 	}
-	hash_seq_init(&scan, lanes);
-	while ((lane = hash_seq_search(&scan)) != NULL)
+	hash_seq_init(&scan, accounts);
+	while ((state = hash_seq_search(&scan)) != NULL)
 	{
-		if (!lane->noted || lane->held_until > now || ig_gate_broken(lane->gate))
+		if (!state->status_recorded || state->throttled_until > now || ig_limiter_breaker_is_open(state->limiter))
 			continue;
-		if (!lane->parked && !erase_note(lane))
+		if (!state->suspended && !clear_status(state))
 			continue;
-		lane->noted = false;
+		state->status_recorded = false;
 	}
 }
 
-/* Hold the lane's calls back, and say why. */
+/* Hold the account state's calls back, and say why. */
 void
-ig_lane_park(IgLane *lane, const char *reason, TimestampTz now)
+ig_account_suspend(IgAccountState *state, const char *reason, TimestampTz now)
 {
 	/* The next try is made with a new token. */
-	lane->renew_at = 0;
-	if (!lane->parked)
+	state->renew_at = 0;
+	if (!state->suspended)
 	{
-		lane->parked = true;
-		lane->parked_at = now;
-		lane->tries = 0;
+		state->suspended = true;
+		state->suspended_at = now;
+		state->tries = 0;
 		ereport(WARNING,
 				(errmsg("ignisign: calls of role \"%s\" on server \"%s\" are held back: %s",
-						NameStr(lane->owner), NameStr(lane->server), reason),
+						NameStr(state->owner), NameStr(state->server), reason),
 				 errhint("They are kept. Mend the server or the user mapping; one call is tried from time to time.")));
 	}
-	lane->next_try = TimestampTzPlusMilliseconds(now,
-												 Min((int64) FIRST_PARK_PAUSE << Min(lane->tries, 10),
-													 LAST_PARK_PAUSE));
-	lane->tries++;
+	state->next_try = TimestampTzPlusMilliseconds(now,
+												  Min((int64) FIRST_PARK_PAUSE << Min(state->tries, 10),
+													  LAST_PARK_PAUSE));
+	state->tries++;
 
-	write_note(lane, reason, lane->next_try);
+	write_status(state, reason, state->next_try);
 }
 
 /*
@@ -684,14 +684,14 @@ ig_lane_park(IgLane *lane, const char *reason, TimestampTz now)
  * before the account was refused.
  */
 void
-ig_lane_answered(IgLane *lane, TimestampTz started_at)
+ig_account_responded(IgAccountState *state, TimestampTz started_at)
 {
-	if (!lane->parked || started_at < lane->parked_at)
+	if (!state->suspended || started_at < state->suspended_at)
 		return;
-	lane->parked = false;
+	state->suspended = false;
 	ereport(LOG,
 			(errmsg("ignisign: calls of role \"%s\" on server \"%s\" are made again",
-					NameStr(lane->owner), NameStr(lane->server))));
-	lane->noted = !erase_note(lane);
-	lane->noted_until = 0;
+					NameStr(state->owner), NameStr(state->server))));
+	state->status_recorded = !clear_status(state);
+	state->status_recorded_until = 0;
 }

@@ -1,8 +1,8 @@
 /*-------------------------------------------------------------------------
  *
  * account_state.h
- *	  The accounts of one worker: each has a lane of its own, with its
- *	  credentials, its limit of calls in flight, and is held back alone when
+ *	  The accounts of one worker: each has an account state of its own, with its
+ *	  credentials, its limit of calls in execution, and is held back alone when
  *	  the API refuses the account or asks for a pause.
  *
  *-------------------------------------------------------------------------
@@ -19,34 +19,34 @@
 #include "worker/limiter.h"
 #include "queue/queue.h"
 
-typedef struct IgLane
+typedef struct IgAccountState
 {
 	NameData	server;			/* with owner: the key */
 	NameData	owner;
-	IgGate	   *gate;			/* of the server */
+	IgServerLimiter *limiter;	/* of the server */
 	MemoryContext context;		/* of account */
 	IgAccount  *account;		/* NULL: not loaded, or there is none */
 	bool		stale;			/* account is to be loaded again */
 	int			in_flight;
-	int			ahead;			/* claimed, and without a place; see ahead.c */
-	int			relieved;		/* not applied yet, but another one has their place */
+	int			ahead;			/* claimed, and without a slot; see ahead.c */
+	int			relieved;		/* not applied yet, but another one has their slot */
 	int64		took;			/* the last call that went well, in microseconds; 0: not known */
 	int			loads;			/* of the account, counted */
-	int			granted;		/* not started yet; see ig_lanes_share */
+	int			granted;		/* not started yet; see ig_accounts_share_slots */
 	int64		served;			/* counts up with each call that is started */
-	bool		parked;
-	TimestampTz parked_at;
-	int			tries;			/* since it was parked */
-	TimestampTz next_try;		/* of a parked lane */
+	bool		suspended;
+	TimestampTz suspended_at;
+	int			tries;			/* since it was suspended */
+	TimestampTz next_try;		/* of a suspended account state */
 	bool		scanning;		/* unknown calls are being looked for */
 	TimestampTz scan_at;		/* not before, after local trouble */
 	int			scan_failures;	/* of such trouble, one after another */
-	TimestampTz held_until;		/* the API asked for a pause */
+	TimestampTz throttled_until;	/* the API asked for a pause */
 	int			throttled;		/* times that it did, one after the other */
 	bool		trying;			/* a call is to show whether that is over */
-	char		held_reason[300];
-	bool		noted;			/* why it is held back stands in ignisign.parked */
-	TimestampTz noted_until;	/* what stands there holds until then */
+	char		throttle_reason[300];
+	bool		status_recorded;	/* why it is held back stands in ignisign.parked */
+	TimestampTz status_recorded_until;	/* what stands there holds until then */
 
 	/* Of an account that logs in. */
 	char	   *token;			/* NULL: none yet */
@@ -61,85 +61,85 @@ typedef struct IgLane
 	int			accepted;		/* generation of the last one that was of use */
 	int			refused;		/* of the last one that was refused */
 	int			refusals;		/* of one soon after the other */
-} IgLane;
+} IgAccountState;
 
-extern void ig_lanes_init(void);
-extern void ig_lanes_forget_parked(void);
-extern IgLane *ig_lane(const char *server, const char *owner);
+extern void ig_account_states_init(void);
+extern void ig_accounts_clear_suspended(void);
+extern IgAccountState *ig_account_state(const char *server, const char *owner);
 
 /* After how many attempts a call is dead; none is while the account is gone. */
-extern int	ig_lane_max_attempts(const IgLane *lane);
+extern int	ig_account_max_attempts(const IgAccountState *state);
 
 /*
  * Whether one more call may be started now, beside those that are granted.  If
  * not, *again is the time to look again, or 0 where something else tells.  Needs
  * a transaction.
  */
-extern bool ig_lane_may_send(IgLane *lane, TimestampTz now, TimestampTz *again);
+extern bool ig_account_may_send(IgAccountState *state, TimestampTz now, TimestampTz *again);
 
 /* The same for a refresh of a server that has room for it. */
-extern bool ig_lane_may_refresh(IgLane *lane, TimestampTz now);
+extern bool ig_account_may_refresh(IgAccountState *state, TimestampTz now);
 
 /*
  * Whether nothing but its limits holds its calls back; and whether one more call may
  * be started now, which needs no transaction here.
  */
-extern bool ig_lane_goes_on(const IgLane *lane, TimestampTz now);
-extern bool ig_lane_may_go_on(IgLane *lane, TimestampTz now);
+extern bool ig_account_continues(const IgAccountState *state, TimestampTz now);
+extern bool ig_account_may_continue(IgAccountState *state, TimestampTz now);
 
 /*
  * Share out what may be started among accounts that have calls due: sets their
  * limits.  One after the other gets one more, the one that was served longest
  * ago first.  And tells how many may be claimed ahead.
  */
-extern void ig_lanes_share(IgDue *due, int n, TimestampTz now);
+extern void ig_accounts_share_slots(IgDue *due, int n, TimestampTz now);
 
 /* A call starts, and ends. */
-extern IgTicket ig_lane_start(IgLane *lane, bool refresh);
-extern void ig_lane_end(IgLane *lane, const IgTicket *ticket);
+extern IgTicket ig_account_start_call(IgAccountState *state, bool refresh);
+extern void ig_account_end_call(IgAccountState *state, const IgTicket *ticket);
 
 /* Have it, or all of its server, wait: the API asked for it in these words. */
-extern void ig_lane_hold(IgLane *lane, IgHold hold, int64 delay, const char *reason, TimestampTz now);
+extern void ig_account_throttle(IgAccountState *state, IgThrottle hold, int64 delay, const char *reason, TimestampTz now);
 
 /* The API takes its calls again. */
-extern void ig_lane_release(IgLane *lane);
+extern void ig_account_unthrottle(IgAccountState *state);
 
 /*
- * Have ignisign.parked say why a lane's calls do not go, where that lasts; and no
+ * Have ignisign.parked say why an account state's calls do not go, where that lasts; and no
  * longer where it is over; the latter has servers counted that are there, too.  Need
  * a transaction.
  */
-extern void ig_lane_note(IgLane *lane, TimestampTz now);
-extern void ig_lanes_settle(TimestampTz now);
+extern void ig_account_record_status(IgAccountState *state, TimestampTz now);
+extern void ig_accounts_clear_status(TimestampTz now);
 
 /* What its calls are sent with; NULL: there is no token yet. */
-extern const char *ig_lane_bearer(const IgLane *lane);
+extern const char *ig_account_bearer(const IgAccountState *state);
 
-/* The lanes that want a token and are not logging in, which they are from here on. */
-extern List *ig_lanes_to_log_in(void);
+/* The account states that want a token and are not logging in, which they are from here on. */
+extern List *ig_accounts_to_log_in(void);
 
-/* A token came, which the lane's calls share. */
-extern void ig_lane_logged_in(IgLane *lane, const char *token);
+/* A token came, which the account state's calls share. */
+extern void ig_account_logged_in(IgAccountState *state, const char *token);
 
 /*
  * A login failed; for good, as far as the API says, or not.  True: it is tried
  * again soon; false: that was tried often enough.
  */
-extern bool ig_lane_login_failed(IgLane *lane, bool for_good, TimestampTz now);
+extern bool ig_account_login_failed(IgAccountState *state, bool for_good, TimestampTz now);
 
 /* A call with the token of that generation was refused; true: a new one is to help. */
-extern bool ig_lane_token_refused(IgLane *lane, int generation);
+extern bool ig_account_token_refused(IgAccountState *state, int generation);
 
 /* One was done. */
-extern void ig_lane_token_accepted(IgLane *lane, int generation);
+extern void ig_account_token_accepted(IgAccountState *state, int generation);
 
-/* Hold the lane's calls back, and say why. */
-extern void ig_lane_park(IgLane *lane, const char *reason, TimestampTz now);
+/* Hold the account state's calls back, and say why. */
+extern void ig_account_suspend(IgAccountState *state, const char *reason, TimestampTz now);
 
-/* A call that started then was answered: let the lane's calls go again if they were held back before it. */
-extern void ig_lane_answered(IgLane *lane, TimestampTz started_at);
+/* A call that started then was answered: let the account state's calls go again if they were held back before it. */
+extern void ig_account_responded(IgAccountState *state, TimestampTz started_at);
 
 /* Have all accounts loaded again, and what is held back tried. */
-extern void ig_lanes_reload(void);
+extern void ig_accounts_reload(void);
 
 #endif							/* IGNISIGN_LANES_H */

@@ -1,17 +1,17 @@
 /*-------------------------------------------------------------------------
  *
  * ahead.c
- *	  Calls that are claimed before there is a place for them.
+ *	  Calls that are claimed before there is a slot for them.
  *
- * When a call is answered, its place would be empty until the worker has applied the
- * answer, claimed another call and committed that.  So where an account has all of
- * its places taken, some calls more are claimed and built, as many as places are
- * expected to become free during a turn; and such a call starts the moment that a place is free.
+ * When a call is answered, its slot would be empty until the worker has applied the
+ * response, claimed another call and committed that.  So where an account has all of
+ * its slots taken, some calls more are claimed and built, as many as slots are
+ * expected to become free during a cycle; and such a call starts the moment that a slot is free.
  * How many calls are under way at a time does not change.
  *
- * A place that a call leaves that did not go well stays empty until that was judged:
+ * A slot that a call leaves that did not go well stays empty until that was judged:
  * perhaps the server or the account does not work.  What was claimed ahead and may
- * not start then, or has no place soon, is given back: nothing of it has left.
+ * not start then, or has no slot soon, is given back: nothing of it has left.
  * Should the worker end, it cannot be told from what was sent.
  *
  *-------------------------------------------------------------------------
@@ -27,27 +27,27 @@
 #include "worker/ahead.h"
 #include "worker/claim.h"
 
-/* So long one waits for a place, in ms. */
+/* So long one waits for a slot, in ms. */
 #define PATIENCE	1000
 
 static List *kept = NIL;		/* oldest first; in TopMemoryContext */
 
-/* Until when a flight waits for a place. */
+/* Until when an execution waits for a slot. */
 static TimestampTz
-patience_ends(const IgFlight *flight)
+patience_ends(const IgExecution *execution)
 {
-	return TimestampTzPlusMilliseconds(flight->call.claimed_at, PATIENCE);
+	return TimestampTzPlusMilliseconds(execution->call.claimed_at, PATIENCE);
 }
 
-/* Keep flights. */
+/* Keep executions. */
 TimestampTz
-ig_ahead_keep(List *flights)
+ig_ahead_keep(List *executions)
 {
 	MemoryContext old = MemoryContextSwitchTo(TopMemoryContext);
 
-	kept = list_concat(kept, flights);
+	kept = list_concat(kept, executions);
 	MemoryContextSwitchTo(old);
-	return flights == NIL ? 0 : patience_ends(linitial(flights));
+	return executions == NIL ? 0 : patience_ends(linitial(executions));
 }
 
 /* Whether there are any. */
@@ -57,26 +57,26 @@ ig_ahead_any(void)
 	return kept != NIL;
 }
 
-/* Have a flight take the place of one that has ended well. */
-IgFlight *
-ig_ahead_relieve(IgFlight *ended, TimestampTz now)
+/* Have an execution take the slot of one that has ended well. */
+IgExecution *
+ig_ahead_relieve(IgExecution *ended, TimestampTz now)
 {
-	IgLane	   *lane = ended->lane;
+	IgAccountState *state = ended->account_state;
 	ListCell   *lc;
 
-	if (lane->ahead == 0 || !ig_flight_leave_place(ended))
+	if (state->ahead == 0 || !ig_execution_leave_slot(ended))
 		return NULL;
-	if (!ig_lane_may_go_on(lane, now))
+	if (!ig_account_may_continue(state, now))
 		return NULL;
 	foreach(lc, kept)
 	{
-		IgFlight   *flight = lfirst(lc);
+		IgExecution *execution = lfirst(lc);
 
-		if (flight->lane != lane || !ig_flight_is_current(flight))
+		if (execution->account_state != state || !ig_execution_is_current(execution))
 			continue;
 		kept = foreach_delete_current(kept, lc);
-		ig_flight_take_place(flight);
-		return flight;
+		ig_execution_take_slot(execution);
+		return execution;
 	}
 	return NULL;
 }
@@ -91,23 +91,23 @@ ig_ahead_board(TimestampTz now)
 
 	foreach(lc, kept)
 	{
-		IgFlight   *flight = lfirst(lc);
+		IgExecution *execution = lfirst(lc);
 
-		if (!ig_lane_may_send(flight->lane, now, &again) || !ig_flight_is_current(flight))
+		if (!ig_account_may_send(execution->account_state, now, &again) || !ig_execution_is_current(execution))
 			continue;
 		kept = foreach_delete_current(kept, lc);
-		ig_flight_take_place(flight);
-		result = lappend(result, flight);
+		ig_execution_take_slot(execution);
+		result = lappend(result, execution);
 	}
 	return result;
 }
 
-/* Whether a flight is to wait no longer. */
+/* Whether an execution is to wait no longer. */
 static bool
-is_over(const IgFlight *flight, TimestampTz now)
+is_over(const IgExecution *execution, TimestampTz now)
 {
-	return !ig_lane_goes_on(flight->lane, now) || !ig_flight_is_current(flight) ||
-		now >= patience_ends(flight);
+	return !ig_account_continues(execution->account_state, now) || !ig_execution_is_current(execution) ||
+		now >= patience_ends(execution);
 }
 
 /* What is to be given back. */
@@ -115,7 +115,7 @@ typedef struct GivenBack
 {
 	const IgCall **calls;
 	int			n;
-} GivenBack;
+}			GivenBack;
 
 /* Give it back, unless it is locked; leaves in the list what is. */
 static void
@@ -123,7 +123,7 @@ give_back(void *arg)
 {
 	GivenBack  *some = arg;
 
-	some->n = ig_queue_give_back(some->calls, some->n);
+	some->n = ig_queue_release(some->calls, some->n);
 }
 
 /* Give back those that may not start. */
@@ -136,12 +136,12 @@ ig_ahead_give_back(bool all, TimestampTz now)
 
 	foreach(lc, kept)
 	{
-		IgFlight   *flight = lfirst(lc);
+		IgExecution *execution = lfirst(lc);
 
-		if (all || is_over(flight, now))
-			some.calls[some.n++] = &flight->call;
+		if (all || is_over(execution, now))
+			some.calls[some.n++] = &execution->call;
 		else
-			ig_look_again(&next, patience_ends(flight));
+			ig_look_again(&next, patience_ends(execution));
 	}
 	if (some.n == 0)
 		return next;
@@ -150,18 +150,18 @@ ig_ahead_give_back(bool all, TimestampTz now)
 		ig_look_again(&next, TimestampTzPlusMilliseconds(now, IG_LOCKED_PAUSE));
 	foreach(lc, kept)
 	{
-		IgFlight   *flight = lfirst(lc);
+		IgExecution *execution = lfirst(lc);
 		bool		locked = false;
 
-		if (!all && !is_over(flight, now))
+		if (!all && !is_over(execution, now))
 			continue;
 		for (int i = 0; i < some.n && !locked; i++)
-			locked = some.calls[i] == &flight->call;
+			locked = some.calls[i] == &execution->call;
 		if (locked)
 			continue;
 		kept = foreach_delete_current(kept, lc);
-		flight->lane->took = 0;
-		ig_flight_free(flight);
+		execution->account_state->took = 0;
+		ig_execution_free(execution);
 	}
 	return next;
 }

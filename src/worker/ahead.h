@@ -1,7 +1,7 @@
 /*-------------------------------------------------------------------------
  *
  * ahead.h
- *	  Calls that are claimed before there is a place for them.
+ *	  Calls that are claimed before there is a slot for them.
  *
  *-------------------------------------------------------------------------
  */
@@ -16,21 +16,21 @@
 #include "worker/execution.h"
 
 /*
- * Keep flights that were claimed ahead, and are built, until there is a place; returns
+ * Keep executions that were claimed ahead, and are built, until there is a slot; returns
  * until when at most, or 0.
  */
-extern TimestampTz ig_ahead_keep(List *flights);
+extern TimestampTz ig_ahead_keep(List *executions);
 
 /* Whether there are any. */
 extern bool ig_ahead_any(void);
 
 /*
- * A transfer has ended well: if a flight of its lane is kept, and may start now, that
- * one takes its place, and is returned; else NULL.  Needs no transaction.
+ * A transfer has ended well: if an execution of its account state is kept, and may start now, that
+ * one takes its slot, and is returned; else NULL.  Needs no transaction.
  */
-extern IgFlight *ig_ahead_relieve(IgFlight *ended, TimestampTz now);
+extern IgExecution *ig_ahead_relieve(IgExecution *ended, TimestampTz now);
 
-/* Those that may start now, for other reasons, with their places taken.  Needs a transaction. */
+/* Those that may start now, for other reasons, with their slots taken.  Needs a transaction. */
 extern List *ig_ahead_board(TimestampTz now);
 
 /*

@@ -1,7 +1,7 @@
 /*-------------------------------------------------------------------------
  *
  * claim.c
- *	  What a turn of the worker takes up: scans, calls, refreshes, log-ins.
+ *	  What a cycle of the worker takes up: scans, calls, refreshes, log-ins.
  *
  *-------------------------------------------------------------------------
  */
@@ -39,21 +39,21 @@ ig_look_again(TimestampTz *next, TimestampTz at)
 /* What a scan is to do. */
 typedef struct ScanStep
 {
-	IgLane	   *lane;
+	IgAccountState *account_state;
 	IgScan	   *scan;
 	TimestampTz now;
 	TimestampTz when;
 	bool		over;
 	List	   *calls;
-} ScanStep;
+}			ScanStep;
 
 /* Settle an account's calls whose id is known. */
 static void
 settle_identified(void *arg)
 {
-	const ScanStep *step = arg;
+	const		ScanStep *step = arg;
 
-	ig_scan_settle_identified(step->lane, step->now);
+	ig_scan_settle_identified(step->account_state, step->now);
 }
 
 /* Begin a scan. */
@@ -62,7 +62,7 @@ begin_scan(void *arg)
 {
 	ScanStep   *step = arg;
 
-	step->scan = ig_scan_begin(step->lane, step->now);
+	step->scan = ig_scan_begin(step->account_state, step->now);
 }
 
 /* Go on with a scan. */
@@ -76,21 +76,21 @@ go_on_with_scan(void *arg)
 
 /* Begin to look for the calls of an account that are in doubt, and due. */
 static void
-look_for_account(IgLane *lane, TimestampTz now, TimestampTz *next)
+look_for_account(IgAccountState *state, TimestampTz now, TimestampTz *next)
 {
-	ScanStep	step = {.lane = lane,.now = now};
+	ScanStep	step = {.account_state = state, .now = now};
 	IgTrouble	trouble;
 	TimestampTz again;
 
 	if (!ig_try(settle_identified, &step, IG_SHORT_PATIENCE, &trouble))
-		ig_scan_put_off_account(lane, &trouble, now);
-	else if (!ig_lane_may_send(lane, now, &again))
+		ig_scan_put_off_account(state, &trouble, now);
+	else if (!ig_account_may_send(state, now, &again))
 	{
-		ig_lane_note(lane, now);
+		ig_account_record_status(state, now);
 		ig_look_again(next, again);
 	}
 	else if (!ig_try(begin_scan, &step, IG_SHORT_PATIENCE, &trouble))
-		ig_scan_put_off_account(lane, &trouble, now);
+		ig_scan_put_off_account(state, &trouble, now);
 	else if (step.scan != NULL)
 	{
 		MemoryContext old = MemoryContextSwitchTo(TopMemoryContext);
@@ -102,7 +102,7 @@ look_for_account(IgLane *lane, TimestampTz now, TimestampTz *next)
 
 /* Take what is next of the scans, and begin new ones where it is time. */
 static void
-claim_scans(List **flights, TimestampTz now, TimestampTz *next)
+claim_scans(List **executions, TimestampTz now, TimestampTz *next)
 {
 	IgDue	   *due;
 	int			ndue;
@@ -111,22 +111,22 @@ claim_scans(List **flights, TimestampTz now, TimestampTz *next)
 	due = ig_queue_due("unknown", &ndue);
 	for (int i = 0; i < ndue; i++)
 	{
-		IgLane	   *lane = ig_lane(NameStr(due[i].server), NameStr(due[i].owner));
+		IgAccountState *state = ig_account_state(NameStr(due[i].server), NameStr(due[i].owner));
 
-		if (lane->scanning)
+		if (state->scanning)
 			continue;
 		/* A call that only a person settles is never due. */
 		if (TIMESTAMP_IS_NOEND(due[i].run_at))
 			continue;
-		if (due[i].run_at <= now && lane->scan_at <= now)
-			look_for_account(lane, now, next);
-		if (!lane->scanning && (due[i].run_at > now || lane->scan_at > now))
-			ig_look_again(next, Max(due[i].run_at, lane->scan_at));
+		if (due[i].run_at <= now && state->scan_at <= now)
+			look_for_account(state, now, next);
+		if (!state->scanning && (due[i].run_at > now || state->scan_at > now))
+			ig_look_again(next, Max(due[i].run_at, state->scan_at));
 	}
 
 	foreach(lc, scans)
 	{
-		ScanStep	step = {.scan = lfirst(lc),.now = now};
+		ScanStep	step = {.scan = lfirst(lc), .now = now};
 		IgTrouble	trouble;
 
 		if (!ig_try(go_on_with_scan, &step, IG_LOCK_PATIENCE, &trouble))
@@ -136,7 +136,7 @@ claim_scans(List **flights, TimestampTz now, TimestampTz *next)
 			continue;
 		}
 		ig_look_again(next, step.when);
-		*flights = list_concat(*flights, step.calls);
+		*executions = list_concat(*executions, step.calls);
 		if (step.over)
 		{
 			scans = foreach_delete_current(scans, lc);
@@ -167,17 +167,17 @@ passed_over(const IgDue *due, int ndue, const IgCall *calls, int ncalls)
 	return false;
 }
 
-/* A flight for a call that was claimed: with a place, as long as its account's last. */
-static IgFlight *
-create_flight(const IgCall *call, IgDue *due, int ndue)
+/* An execution for a call that was claimed: with a slot, as long as its account's last. */
+static IgExecution *
+create_execution(const IgCall *call, IgDue *due, int ndue)
 {
-	IgLane	   *lane = ig_lane(NameStr(call->server), NameStr(call->owner));
+	IgAccountState *state = ig_account_state(NameStr(call->server), NameStr(call->owner));
 	int			i = 0;
 
 	while (i < ndue - 1 && (strcmp(NameStr(due[i].owner), NameStr(call->owner)) != 0 ||
 							strcmp(NameStr(due[i].server), NameStr(call->server)) != 0))
 		i++;
-	return due[i].limit-- > 0 ? ig_flight_create(call, lane) : ig_flight_create_ahead(call, lane);
+	return due[i].limit-- > 0 ? ig_execution_create(call, state) : ig_execution_create_ahead(call, state);
 }
 
 /* What is to be claimed. */
@@ -186,11 +186,11 @@ typedef struct Claim
 	const IgDue *due;
 	int			ndue;
 	TimestampTz now;
-	const IgCallKey *key;		/* of one call */
-	const IgTrouble *trouble;	/* why it cannot be claimed */
+	const		IgCallKey *key; /* of one call */
+	const		IgTrouble *trouble; /* why it cannot be claimed */
 	IgCall	   *calls;
 	int			n;
-} Claim;
+}			Claim;
 
 /* Claim all. */
 static void
@@ -214,7 +214,7 @@ claim_one(void *arg)
 static void
 refuse_call(void *arg)
 {
-	const Claim *claim = arg;
+	const		Claim *claim = arg;
 	char	   *operation = ig_queue_refuse(claim->key, claim->trouble->sqlstate, claim->trouble->text);
 	IgDead		dead = {&claim->key->request, operation, claim->trouble->text};
 
@@ -224,7 +224,7 @@ refuse_call(void *arg)
 
 /* A call cannot be claimed. */
 static void
-refuse_claim(Claim *claim, const IgTrouble *trouble)
+refuse_claim(Claim * claim, const IgTrouble * trouble)
 {
 	static int64 warned = 0;	/* that the row cannot be changed */
 	IgTrouble	other;
@@ -250,7 +250,7 @@ static IgCall *
 try_claim(const IgDue *due, int ndue, TimestampTz now, TimestampTz *next, int *n)
 {
 	static int	failures = 0;
-	Claim		claim = {.due = due,.ndue = ndue,.now = now};
+	Claim		claim = {.due = due, .ndue = ndue, .now = now};
 	IgTrouble	trouble;
 	IgCallKey  *keys;
 	IgCall	   *calls;
@@ -291,7 +291,7 @@ try_claim(const IgDue *due, int ndue, TimestampTz now, TimestampTz *next, int *n
 
 /* Claim calls of the queue. */
 static void
-claim_calls(List **flights, TimestampTz now, TimestampTz *next)
+claim_calls(List **executions, TimestampTz now, TimestampTz *next)
 {
 	IgDue	   *due;
 	IgCall	   *calls;
@@ -310,16 +310,16 @@ claim_calls(List **flights, TimestampTz now, TimestampTz *next)
 	}
 	ndue = nready;
 	nready = 0;
-	ig_lanes_share(due, ndue, now);
+	ig_accounts_share_slots(due, ndue, now);
 	for (int i = 0; i < ndue; i++)
 	{
-		IgLane	   *lane = ig_lane(NameStr(due[i].server), NameStr(due[i].owner));
+		IgAccountState *state = ig_account_state(NameStr(due[i].server), NameStr(due[i].owner));
 
 		if (due[i].limit + due[i].ahead > 0)
 			due[nready++] = due[i];
-		else if (!ig_lane_may_send(lane, now, &again))
+		else if (!ig_account_may_send(state, now, &again))
 		{
-			ig_lane_note(lane, now);
+			ig_account_record_status(state, now);
 			ig_look_again(next, again);
 		}
 	}
@@ -332,12 +332,12 @@ claim_calls(List **flights, TimestampTz now, TimestampTz *next)
 	if (passed_over(due, nready, calls, n))
 		ig_look_again(next, TimestampTzPlusMilliseconds(now, IG_LOCKED_PAUSE));
 	for (int i = 0; i < n; i++)
-		*flights = lappend(*flights, create_flight(&calls[i], due, nready));
+		*executions = lappend(*executions, create_execution(&calls[i], due, nready));
 
 	/* Where fewer were there than fit, the next one's time is to be seen. */
 	for (int i = 0; n > 0 && i < ndue; i++)
 	{
-		if (ig_lane_may_send(ig_lane(NameStr(due[i].server), NameStr(due[i].owner)), now, &again))
+		if (ig_account_may_send(ig_account_state(NameStr(due[i].server), NameStr(due[i].owner)), now, &again))
 			again = now;
 		ig_look_again(next, again);
 	}
@@ -345,7 +345,7 @@ claim_calls(List **flights, TimestampTz now, TimestampTz *next)
 
 /* Ask for the status of open requests. */
 static void
-claim_refreshes(List **flights, TimestampTz now, TimestampTz *next)
+claim_refreshes(List **executions, TimestampTz now, TimestampTz *next)
 {
 	TimestampTz next_look;
 	List	   *servers = ig_refresh_servers(now, &next_look);
@@ -356,55 +356,55 @@ claim_refreshes(List **flights, TimestampTz now, TimestampTz *next)
 	foreach(lc, servers)
 	{
 		IgRounds   *rounds = lfirst(lc);
-		IgGate	   *gate = ig_gate(ig_refresh_server(rounds));
+		IgServerLimiter *limiter = ig_limiter(ig_refresh_server(rounds));
 		TimestampTz at = ig_refresh_due(rounds);
 		TimestampTz again;
-		int			room;
+		int			slots;
 
 		if (at > now)
 		{
 			ig_look_again(next, at);
 			continue;
 		}
-		room = ig_gate_refresh_room(gate, now, &again);
-		if (room == 0)
+		slots = ig_limiter_refresh_slots(limiter, now, &again);
+		if (slots == 0)
 		{
 			ig_look_again(next, again);
 			continue;
 		}
-		foreach(lb, ig_refresh_collect(rounds, now, room))
+		foreach(lb, ig_refresh_collect(rounds, now, slots))
 		{
 			IgBatch    *batch = lfirst(lb);
-			IgLane	   *lane = ig_lane(NameStr(batch->server), NameStr(batch->owner));
+			IgAccountState *state = ig_account_state(NameStr(batch->server), NameStr(batch->owner));
 
 			/* An account that is held back misses this round. */
-			if (ig_lane_may_refresh(lane, now))
-				*flights = lappend(*flights, ig_flight_create_refresh(batch, lane));
+			if (ig_account_may_refresh(state, now))
+				*executions = lappend(*executions, ig_execution_create_refresh(batch, state));
 		}
 		at = ig_refresh_due(rounds);
-		if (at > now || ig_gate_refresh_room(gate, now, &again) > 0)
+		if (at > now || ig_limiter_refresh_slots(limiter, now, &again) > 0)
 			ig_look_again(next, at);
 		else
 			ig_look_again(next, again);
 	}
 }
 
-/* Log in where a token is wanted; the lane's other calls wait for that. */
+/* Log in where a token is wanted; the account state's other calls wait for that. */
 static void
-claim_logins(List **flights, TimestampTz now, TimestampTz *next)
+claim_logins(List **executions, TimestampTz now, TimestampTz *next)
 {
 	TimestampTz again;
 	ListCell   *lc;
 
-	foreach(lc, ig_lanes_to_log_in())
+	foreach(lc, ig_accounts_to_log_in())
 	{
-		IgLane	   *lane = lfirst(lc);
+		IgAccountState *state = lfirst(lc);
 
-		if (ig_gate_open(lane->gate, now, &again))
-			*flights = lappend(*flights, ig_flight_create_login(lane));
+		if (ig_limiter_allows(state->limiter, now, &again))
+			*executions = lappend(*executions, ig_execution_create_login(state));
 		else
 		{
-			lane->logging_in = false;
+			state->logging_in = false;
 			ig_look_again(next, again);
 		}
 	}
@@ -414,11 +414,11 @@ claim_logins(List **flights, TimestampTz now, TimestampTz *next)
 List *
 ig_claim(TimestampTz now, TimestampTz *next)
 {
-	List	   *flights = NIL;
+	List	   *executions = NIL;
 
-	claim_scans(&flights, now, next);
-	claim_calls(&flights, now, next);
-	claim_refreshes(&flights, now, next);
-	claim_logins(&flights, now, next);
-	return flights;
+	claim_scans(&executions, now, next);
+	claim_calls(&executions, now, next);
+	claim_refreshes(&executions, now, next);
+	claim_logins(&executions, now, next);
+	return executions;
 }

@@ -1,7 +1,7 @@
 /*-------------------------------------------------------------------------
  *
  * claim.h
- *	  What a turn of the worker takes up: scans, calls, refreshes, log-ins.
+ *	  What a cycle of the worker takes up: scans, calls, refreshes, log-ins.
  *
  *-------------------------------------------------------------------------
  */
@@ -17,7 +17,7 @@
 extern void ig_look_again(TimestampTz *next, TimestampTz at);
 
 /*
- * Take up what is due, as flights that are still to be built; *next is when
+ * Take up what is due, as executions that are still to be built; *next is when
  * there will be more, unless it is sooner.  What is claimed is under way as
  * soon as the transaction commits.
  */

@@ -3,7 +3,7 @@
  * execution_build.c
  *	  From claimed calls to requests that can be sent.
  *
- * What the requests of a turn consist of is read for all of them together.
+ * What the requests of a cycle consist of is read for all of them together.
  *
  *-------------------------------------------------------------------------
  */
@@ -20,7 +20,7 @@
 #include "util/spi.h"
 #include "worker/execution.h"
 
-/* Content of so many bytes is read along with the rows of other flights. */
+/* Content of so many bytes is read along with the rows of other executions. */
 #define SMALL_DOCUMENT (32 * 1024)
 
 /* What is to be sent of signers and documents. */
@@ -39,58 +39,58 @@ typedef struct Contract
  * refused when it was queued; should one be here all the same, the call fails.
  */
 static char *
-to_wire(IgFlight *flight, const char *text)
+to_wire(IgExecution *execution, const char *text)
 {
 	char	   *result = text ? ig_to_wire(text) : NULL;
 
 	if (text != NULL && result == NULL)
-		flight->error = "a text of the request cannot be converted to UTF-8";
+		execution->error = "a text of the request cannot be converted to UTF-8";
 	return result;
 }
 
-/* Whether the flight carries all of its request. */
+/* Whether the execution carries all of its request. */
 static bool
-carries_request(const IgFlight *flight)
+carries_request(const IgExecution *execution)
 {
-	return flight->lane->account != NULL && flight->call.operation == IG_OP_ONE_CALL_SIGN;
+	return execution->account_state->account != NULL && execution->call.operation == IG_OP_ONE_CALL_SIGN;
 }
 
-/* Whether the flight carries documents. */
+/* Whether the execution carries documents. */
 static bool
-carries_documents(const IgFlight *flight)
+carries_documents(const IgExecution *execution)
 {
-	return carries_request(flight) ||
-		(flight->lane->account != NULL && ig_api_sends_content(flight->call.operation));
+	return carries_request(execution) ||
+		(execution->account_state->account != NULL && ig_api_sends_content(execution->call.operation));
 }
 
-/* The flights of which something holds: their requests as an array, and how many. */
+/* The executions of which something holds: their requests as an array, and how many. */
 static int
-pick(IgFlight **flights, int n, bool (*is) (const IgFlight *flight), int *picked, Datum *requests)
+pick(IgExecution **executions, int n, bool (*is) (const IgExecution *execution), int *picked, Datum *requests)
 {
 	Datum	   *ids = palloc(Max(n, 1) * sizeof(Datum));
 	int			count = 0;
 
 	for (int i = 0; i < n; i++)
 	{
-		if (!is(flights[i]))
+		if (!is(executions[i]))
 			continue;
-		ids[count] = UUIDPGetDatum(&flights[i]->call.request);
+		ids[count] = UUIDPGetDatum(&executions[i]->call.request);
 		picked[count++] = i;
 	}
 	*requests = ig_array(UUIDOID, ids, NULL, count);
 	return count;
 }
 
-/* The flight that a row of the current result belongs to: its first column tells. */
+/* The execution that a row of the current result belongs to: its first column tells. */
 static int
-flight_of_row(uint64 row, const int *picked)
+execution_of_row(uint64 row, const int *picked)
 {
 	return picked[ig_spi_int64(row, 1, 0) - 1];
 }
 
-/* Read the signers of all flights that carry a request. */
+/* Read the signers of all executions that carry a request. */
 static void
-read_signers(IgFlight **flights, Contract *contracts, int n)
+read_signers(IgExecution **executions, Contract *contracts, int n)
 {
 	static IgStatement signers = {
 		.sql = "SELECT u.i, s.email, s.first_name, s.last_name, s.signer_profile_id "
@@ -102,47 +102,47 @@ read_signers(IgFlight **flights, Contract *contracts, int n)
 	Datum		value;
 	uint64		rows;
 
-	if (pick(flights, n, carries_request, picked, &value) == 0)
+	if (pick(executions, n, carries_request, picked, &value) == 0)
 		return;
 	rows = ig_spi_execute(&signers, &value, NULL);
 	for (uint64 row = 0; row < rows; row++)
-		contracts[flight_of_row(row, picked)].nsigners++;
+		contracts[execution_of_row(row, picked)].nsigners++;
 	for (int i = 0; i < n; i++)
 	{
-		contracts[i].signers = MemoryContextAllocZero(flights[i]->context,
+		contracts[i].signers = MemoryContextAllocZero(executions[i]->context,
 													  Max(contracts[i].nsigners, 1) * sizeof(IgApiSigner));
 		contracts[i].nsigners = 0;
 	}
 	for (uint64 row = 0; row < rows; row++)
 	{
-		int			i = flight_of_row(row, picked);
-		IgFlight   *flight = flights[i];
+		int			i = execution_of_row(row, picked);
+		IgExecution *execution = executions[i];
 		IgApiSigner *signer = &contracts[i].signers[contracts[i].nsigners++];
 
-		signer->email = to_wire(flight, ig_spi_text(row, 2, flight->context));
-		signer->first_name = to_wire(flight, ig_spi_text(row, 3, flight->context));
-		signer->last_name = to_wire(flight, ig_spi_text(row, 4, flight->context));
-		signer->signer_profile_id = to_wire(flight, ig_spi_text(row, 5, flight->context));
+		signer->email = to_wire(execution, ig_spi_text(row, 2, execution->context));
+		signer->first_name = to_wire(execution, ig_spi_text(row, 3, execution->context));
+		signer->last_name = to_wire(execution, ig_spi_text(row, 4, execution->context));
+		signer->signer_profile_id = to_wire(execution, ig_spi_text(row, 5, execution->context));
 	}
 }
 
 /* Take a document from a row. */
 static void
-read_document(IgFlight *flight, Contract *contract, uint64 row)
+read_document(IgExecution *execution, Contract *contract, uint64 row)
 {
 	IgApiDocument *document = &contract->documents[contract->ndocuments];
 	Datum		content;
 	bool		isnull;
 
-	document->file_name = to_wire(flight, ig_spi_text(row, 2, flight->context));
-	document->mime_type = to_wire(flight, ig_spi_text(row, 3, flight->context));
-	document->url = to_wire(flight, ig_spi_text(row, 4, flight->context));
+	document->file_name = to_wire(execution, ig_spi_text(row, 2, execution->context));
+	document->mime_type = to_wire(execution, ig_spi_text(row, 3, execution->context));
+	document->url = to_wire(execution, ig_spi_text(row, 4, execution->context));
 	document->size = contract->sizes[contract->ndocuments] = ig_spi_int64(row, 5, 0);
 	contract->ndocuments++;
 	content = ig_spi_datum(row, 6, &isnull);
 	if (!isnull && document->url == NULL)
 	{
-		MemoryContext old = MemoryContextSwitchTo(flight->context);
+		MemoryContext old = MemoryContextSwitchTo(execution->context);
 
 		contract->first = DatumGetByteaPCopy(content);
 		MemoryContextSwitchTo(old);
@@ -150,11 +150,11 @@ read_document(IgFlight *flight, Contract *contract, uint64 row)
 }
 
 /*
- * Read the documents of all flights that carry some: that of a flight's number, or
+ * Read the documents of all executions that carry some: that of an execution's number, or
  * all of its request.  Of the first one small content comes along.
  */
 static void
-read_documents(IgFlight **flights, Contract *contracts, int n)
+read_documents(IgExecution **executions, Contract *contracts, int n)
 {
 	static IgStatement documents = {
 		.sql = "SELECT u.i, d.file_name, d.mime_type, d.url, d.size, "
@@ -168,37 +168,37 @@ read_documents(IgFlight **flights, Contract *contracts, int n)
 	Datum	   *last = palloc(Max(n, 1) * sizeof(Datum));
 	Datum		values[4];
 	uint64		rows;
-	int			count = pick(flights, n, carries_documents, picked, &values[0]);
+	int			count = pick(executions, n, carries_documents, picked, &values[0]);
 
 	if (count == 0)
 		return;
 	for (int k = 0; k < count; k++)
 	{
-		IgFlight   *flight = flights[picked[k]];
+		IgExecution *execution = executions[picked[k]];
 
-		flight->first_document = carries_request(flight) ? 1 : flight->call.document;
-		first[k] = Int32GetDatum(flight->first_document);
-		last[k] = Int32GetDatum(flight->call.document ? flight->call.document : PG_INT32_MAX);
+		execution->first_document = carries_request(execution) ? 1 : execution->call.document;
+		first[k] = Int32GetDatum(execution->first_document);
+		last[k] = Int32GetDatum(execution->call.document ? execution->call.document : PG_INT32_MAX);
 	}
 	values[1] = ig_array(INT4OID, first, NULL, count);
 	values[2] = ig_array(INT4OID, last, NULL, count);
 	values[3] = Int32GetDatum(SMALL_DOCUMENT);
 	rows = ig_spi_execute(&documents, values, NULL);
 	for (uint64 row = 0; row < rows; row++)
-		contracts[flight_of_row(row, picked)].ndocuments++;
+		contracts[execution_of_row(row, picked)].ndocuments++;
 	for (int i = 0; i < n; i++)
 	{
-		int			room = Max(contracts[i].ndocuments, 1);
+		int			slots = Max(contracts[i].ndocuments, 1);
 
-		contracts[i].documents = MemoryContextAllocZero(flights[i]->context, room * sizeof(IgApiDocument));
-		contracts[i].sizes = MemoryContextAllocZero(flights[i]->context, room * sizeof(int64));
+		contracts[i].documents = MemoryContextAllocZero(executions[i]->context, slots * sizeof(IgApiDocument));
+		contracts[i].sizes = MemoryContextAllocZero(executions[i]->context, slots * sizeof(int64));
 		contracts[i].ndocuments = 0;
 	}
 	for (uint64 row = 0; row < rows; row++)
 	{
-		int			i = flight_of_row(row, picked);
+		int			i = execution_of_row(row, picked);
 
-		read_document(flights[i], &contracts[i], row);
+		read_document(executions[i], &contracts[i], row);
 	}
 }
 
@@ -218,11 +218,11 @@ make_boundary(void)
 	return psprintf("ignisign-%s", hex);
 }
 
-/* Build the request of one flight. */
+/* Build the request of one execution. */
 static void
-build(IgFlight *flight, Contract *contract)
+build(IgExecution *execution, Contract *contract)
 {
-	const IgAccount *account = flight->lane->account;
+	const IgAccount *account = execution->account_state->account;
 	IgApiArgs	args;
 	char		error[IG_API_ERROR_SIZE];
 
@@ -233,90 +233,90 @@ build(IgFlight *flight, Contract *contract)
 	memset(&args, 0, sizeof(args));
 	args.app_id = account->key.app_id;
 	args.app_env = account->key.app_env;
-	args.signature_request_id = flight->call.signature_request_id;
-	args.document_id = flight->call.document_id;
-	args.signer_id = flight->call.signer_id;
-	args.signature_type = flight->call.proof_type;
-	args.page = flight->page;
-	if (flight->batch)
+	args.signature_request_id = execution->call.signature_request_id;
+	args.document_id = execution->call.document_id;
+	args.signer_id = execution->call.signer_id;
+	args.signature_type = execution->call.proof_type;
+	args.page = execution->page;
+	if (execution->batch)
 	{
-		args.signature_request_ids = (const char *const *) flight->batch->signature_request_ids;
-		args.nsignature_request_ids = flight->batch->n;
+		args.signature_request_ids = (const char *const *) execution->batch->signature_request_ids;
+		args.nsignature_request_ids = execution->batch->n;
 	}
-	args.values = to_wire(flight, flight->call.args ? flight->call.args :
-						  ig_staged_values(&flight->call.request, flight->call.operation, flight->call.document,
-										   flight->call.signer, &account->key, flight->context));
+	args.values = to_wire(execution, execution->call.args ? execution->call.args :
+						  ig_staged_values(&execution->call.request, execution->call.operation, execution->call.document,
+										   execution->call.signer, &account->key, execution->context));
 
 	/* SPI may have left us in a context of its own. */
-	MemoryContextSwitchTo(flight->context);
+	MemoryContextSwitchTo(execution->context);
 	args.signers = contract->signers;
 	args.nsigners = contract->nsigners;
 	args.documents = contract->documents;
 	args.ndocuments = contract->ndocuments;
-	if (ig_api_sends_content(flight->call.operation))
+	if (ig_api_sends_content(execution->call.operation))
 		args.boundary = make_boundary();
-	if (carries_request(flight))
+	if (carries_request(execution))
 	{
-		args.title = to_wire(flight, flight->call.title);
-		args.signature_method = flight->call.signature_method;
+		args.title = to_wire(execution, execution->call.title);
+		args.signature_method = execution->call.signature_method;
 	}
 
-	if (flight->error)
+	if (execution->error)
 		return;
-	if (!ig_api_build(flight->call.operation, &args, &flight->request, error))
+	if (!ig_api_build(execution->call.operation, &args, &execution->request, error))
 	{
-		flight->error = pstrdup(error);
+		execution->error = pstrdup(error);
 		return;
 	}
-	if (flight->request.content_type[0])
+	if (execution->request.content_type[0])
 	{
 		/* The body owns the rest from here on, but not these. */
-		IgApiRequest request = flight->request;
+		IgApiRequest request = execution->request;
 		int			document;
 		int64		offset;
 		int			length;
 
-		flight->request.text = NULL;
-		flight->request.parts = NULL;
+		execution->request.text = NULL;
+		execution->request.parts = NULL;
 		request.path = NULL;
-		flight->body = ig_body_create(&request, contract->sizes, contract->ndocuments);
+		execution->body = ig_body_create(&request, contract->sizes, contract->ndocuments);
 		if (contract->first != NULL &&
-			ig_body_wants(flight->body, &document, &offset, &length) && document == 0)
+			ig_body_wants(execution->body, &document, &offset, &length) && document == 0)
 		{
-			ig_body_feed(flight->body, contract->first);
+			ig_body_load_chunk(execution->body, contract->first);
 			contract->first = NULL;
 		}
 
 		/* A larger one begins with a slice. */
-		ig_flight_feed(flight);
+		ig_execution_load_chunk(execution);
 	}
-	flight->built = true;
+	execution->built = true;
 }
 
-/* Some flights. */
+/* Some executions. */
 typedef struct Flights
 {
-	IgFlight  **flights;
+	IgExecution **executions;
 	int			n;
-} Flights;
+}			Flights;
 
-/* Build the requests of flights; an error is raised. */
+/* Build the requests of executions; an error is raised. */
 static void
 build_some(void *arg)
 {
-	const Flights *some = arg;
-	IgFlight  **flights = some->flights;
+	const		Flights *some = arg;
+	IgExecution **executions = some->executions;
 	int			n = some->n;
 	Contract   *contracts = palloc0(Max(n, 1) * sizeof(Contract));
 
 	SPI_connect();
-	read_signers(flights, contracts, n);
-	read_documents(flights, contracts, n);
+	read_signers(executions, contracts, n);
+	read_documents(executions, contracts, n);
 	for (int i = 0; i < n; i++)
 	{
-		MemoryContext old = MemoryContextSwitchTo(flights[i]->context);
+		MemoryContext old = MemoryContextSwitchTo(executions[i]->context);
 
-		build(flights[i], &contracts[i]);
+		build(executions[i], &contracts[i]);
 		if (contracts[i].first)
 			pfree(contracts[i].first);
 		MemoryContextSwitchTo(old);
@@ -324,36 +324,36 @@ build_some(void *arg)
 	SPI_finish();
 }
 
-/* Undo what a build that failed has made of a flight. */
+/* Undo what a build that failed has made of an execution. */
 static void
-unbuild(IgFlight *flight)
+unbuild(IgExecution *execution)
 {
-	flight->built = false;
-	flight->error = NULL;
-	if (flight->body)
-		ig_body_free(flight->body);
-	flight->body = NULL;
-	ig_api_request_free(&flight->request);
+	execution->built = false;
+	execution->error = NULL;
+	if (execution->body)
+		ig_body_free(execution->body);
+	execution->body = NULL;
+	ig_api_request_free(&execution->request);
 }
 
-/* Build the requests of all flights; each fails alone. */
+/* Build the requests of all executions; each fails alone. */
 void
-ig_flights_build(IgFlight **flights, int n)
+ig_executions_build(IgExecution **executions, int n)
 {
-	Flights		all = {flights, n};
+	Flights		all = {executions, n};
 	IgTrouble	trouble;
 
 	if (n == 0 || ig_try(build_some, &all, IG_LOCK_PATIENCE, &trouble))
 		return;
 	for (int i = 0; i < n; i++)
-		unbuild(flights[i]);
+		unbuild(executions[i]);
 	for (int i = 0; i < n; i++)
 	{
-		Flights		one = {&flights[i], 1};
+		Flights		one = {&executions[i], 1};
 
 		if (ig_try(build_some, &one, IG_SHORT_PATIENCE, &trouble))
 			continue;
-		unbuild(flights[i]);
-		ig_flight_fail(flights[i], &trouble);
+		unbuild(executions[i]);
+		ig_execution_fail(executions[i], &trouble);
 	}
 }

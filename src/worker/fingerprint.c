@@ -171,13 +171,13 @@ set_list(IgField *field, char **texts, int n)
 
 /* Set what titles are compared by. */
 static void
-set_title(IgLikeness *likeness, const char *title)
+set_title(IgFingerprint *fingerprint, const char *title)
 {
 	char	   *normal = normalize(title, false);
 	char	   *folded = normalize(title, true);
 
-	set_field(&likeness->title, normal, strlen(normal));
-	set_field(&likeness->folded_title, folded, strlen(folded));
+	set_field(&fingerprint->title, normal, strlen(normal));
+	set_field(&fingerprint->folded_title, folded, strlen(folded));
 }
 
 /* The hash of a document in hex; NULL when it cannot be read as a SHA-256. */
@@ -200,51 +200,51 @@ readable_hash(const char *text)
 	return hex;
 }
 
-/* Make a memory context for what is needed to compute a likeness. */
+/* Make a memory context for what is needed to compute a fingerprint. */
 static MemoryContext
 work_context(void)
 {
 	return AllocSetContextCreate(CurrentMemoryContext, "ignisign likeness", ALLOCSET_DEFAULT_SIZES);
 }
 
-/* The likeness of an entry of the list. */
+/* The fingerprint of an entry of the list. */
 void
-ig_likeness_of_entry(IgLikeness *likeness, const char *title)
+ig_fingerprint_of_entry(IgFingerprint *fingerprint, const char *title)
 {
 	MemoryContext work = work_context();
 	MemoryContext old = MemoryContextSwitchTo(work);
 
-	memset(likeness, 0, sizeof(*likeness));
+	memset(fingerprint, 0, sizeof(*fingerprint));
 	if (title != NULL)
-		set_title(likeness, title);
+		set_title(fingerprint, title);
 	MemoryContextSwitchTo(old);
 	MemoryContextDelete(work);
 }
 
 /* Add what a context says. */
 void
-ig_likeness_of_context(IgLikeness *likeness, const IgApiAnswer *answer)
+ig_fingerprint_of_context(IgFingerprint *fingerprint, const IgApiResponse *response)
 {
 	MemoryContext work = work_context();
 	MemoryContext old = MemoryContextSwitchTo(work);
-	char	  **emails = palloc(Max(answer->nsigners, 1) * sizeof(char *));
-	char	  **names = palloc(Max(answer->ndocuments, 1) * sizeof(char *));
-	char	  **hashes = palloc(Max(answer->ndocuments, 1) * sizeof(char *));
+	char	  **emails = palloc(Max(response->nsigners, 1) * sizeof(char *));
+	char	  **names = palloc(Max(response->ndocuments, 1) * sizeof(char *));
+	char	  **hashes = palloc(Max(response->ndocuments, 1) * sizeof(char *));
 	int			nemails = 0;
 	int			nnames = 0;
 	int			nhashes = 0;
 
-	if (answer->title != NULL)
-		set_title(likeness, answer->title);
-	for (int i = 0; i < answer->nsigners; i++)
+	if (response->title != NULL)
+		set_title(fingerprint, response->title);
+	for (int i = 0; i < response->nsigners; i++)
 	{
 		CHECK_FOR_INTERRUPTS();
-		if (answer->signers[i].email != NULL)
-			emails[nemails++] = normalize(answer->signers[i].email, true);
+		if (response->signers[i].email != NULL)
+			emails[nemails++] = normalize(response->signers[i].email, true);
 	}
-	for (int i = 0; i < answer->ndocuments; i++)
+	for (int i = 0; i < response->ndocuments; i++)
 	{
-		const IgApiContextDocument *document = &answer->documents[i];
+		const IgApiContextDocument *document = &response->documents[i];
 		char	   *hash = readable_hash(document->document_hash);
 
 		CHECK_FOR_INTERRUPTS();
@@ -253,12 +253,12 @@ ig_likeness_of_context(IgLikeness *likeness, const IgApiAnswer *answer)
 		if (hash != NULL)
 			hashes[nhashes++] = hash;
 	}
-	if (nemails > 0 && nemails == answer->nsigners)
-		set_list(&likeness->signers, emails, nemails);
-	if (nnames > 0 && nnames == answer->ndocuments)
-		set_list(&likeness->file_names, names, nnames);
-	if (nhashes > 0 && nhashes == answer->ndocuments)
-		set_list(&likeness->hashes, hashes, nhashes);
+	if (nemails > 0 && nemails == response->nsigners)
+		set_list(&fingerprint->signers, emails, nemails);
+	if (nnames > 0 && nnames == response->ndocuments)
+		set_list(&fingerprint->file_names, names, nnames);
+	if (nhashes > 0 && nhashes == response->ndocuments)
+		set_list(&fingerprint->hashes, hashes, nhashes);
 	MemoryContextSwitchTo(old);
 	MemoryContextDelete(work);
 }
@@ -286,20 +286,20 @@ set_lines(IgField *field, const char *text)
 	set_list(field, lines, n);
 }
 
-/* The likeness of a request of ours. */
+/* The fingerprint of a request of ours. */
 void
-ig_likeness_of_rows(IgLikeness *likeness, const char *title, const char *emails,
-					const char *file_names, const char *hashes)
+ig_fingerprint_of_rows(IgFingerprint *fingerprint, const char *title, const char *emails,
+					   const char *file_names, const char *hashes)
 {
 	MemoryContext work = work_context();
 	MemoryContext old = MemoryContextSwitchTo(work);
 
-	memset(likeness, 0, sizeof(*likeness));
-	set_title(likeness, wire_text(title));
-	set_lines(&likeness->signers, emails);
-	set_lines(&likeness->file_names, file_names);
+	memset(fingerprint, 0, sizeof(*fingerprint));
+	set_title(fingerprint, wire_text(title));
+	set_lines(&fingerprint->signers, emails);
+	set_lines(&fingerprint->file_names, file_names);
 	if (hashes != NULL && strchr(hashes, '?') == NULL)
-		set_lines(&likeness->hashes, hashes);
+		set_lines(&fingerprint->hashes, hashes);
 	MemoryContextSwitchTo(old);
 	MemoryContextDelete(work);
 }
@@ -313,7 +313,7 @@ may_agree(const IgField *a, const IgField *b)
 
 /* The match if each missing field has the value that agrees best. */
 static IgMatch
-best_match(const IgLikeness *theirs, const IgLikeness *ours)
+best_match(const IgFingerprint *theirs, const IgFingerprint *ours)
 {
 	bool		same_title = may_agree(&theirs->title, &ours->title);
 	bool		like_title = may_agree(&theirs->folded_title, &ours->folded_title);
@@ -330,7 +330,7 @@ best_match(const IgLikeness *theirs, const IgLikeness *ours)
 
 /* What is missing to compare it with ours; NULL: nothing is. */
 static const char *
-missing_field(const IgLikeness *theirs, const IgLikeness *ours)
+missing_field(const IgFingerprint *theirs, const IgFingerprint *ours)
 {
 	if (!theirs->title.known)
 		return "it has no title";
@@ -347,7 +347,7 @@ missing_field(const IgLikeness *theirs, const IgLikeness *ours)
 
 /* Compare. */
 IgMatch
-ig_likeness_compare(const IgLikeness *theirs, const IgLikeness *ours)
+ig_fingerprint_compare(const IgFingerprint *theirs, const IgFingerprint *ours)
 {
 	IgMatch		match = best_match(theirs, ours);
 
@@ -360,7 +360,7 @@ ig_likeness_compare(const IgLikeness *theirs, const IgLikeness *ours)
 
 /* Why it is incomplete or possible. */
 const char *
-ig_likeness_reason(const IgLikeness *theirs, const IgLikeness *ours)
+ig_fingerprint_reason(const IgFingerprint *theirs, const IgFingerprint *ours)
 {
 	const char *missing = missing_field(theirs, ours);
 
@@ -387,20 +387,20 @@ typedef struct IndexKey
 	bool		has_other;
 	uint8		signers[PG_SHA256_DIGEST_LENGTH];
 	uint8		other[PG_SHA256_DIGEST_LENGTH];
-} IndexKey;
+}			IndexKey;
 
 typedef struct IgLikenessNode
 {
-	IgLikeness *likeness;
+	IgFingerprint *fingerprint;
 	void	   *item;
 	struct IgLikenessNode *next;
-} IgLikenessNode;
+}			IgLikenessNode;
 
 typedef struct IndexEntry
 {
 	IndexKey	key;
 	IgLikenessNode *nodes;
-} IndexEntry;
+}			IndexEntry;
 
 struct IgLikenessIndex
 {
@@ -429,7 +429,7 @@ index_key(char pair, const IgField *signers, const IgField *other)
 
 /* Make an index. */
 IgLikenessIndex *
-ig_likeness_index(void)
+ig_fingerprint_index(void)
 {
 	IgLikenessIndex *index = palloc(sizeof(IgLikenessIndex));
 	HASHCTL		ctl;
@@ -444,13 +444,13 @@ ig_likeness_index(void)
 
 /* Add an item under a key. */
 static void
-add_node(IgLikenessIndex *index, IndexKey key, IgLikeness *likeness, void *item)
+add_node(IgLikenessIndex * index, IndexKey key, IgFingerprint *fingerprint, void *item)
 {
 	IgLikenessNode *node = palloc(sizeof(IgLikenessNode));
 	bool		found;
 	IndexEntry *entry = hash_search(index->table, &key, HASH_ENTER, &found);
 
-	node->likeness = likeness;
+	node->fingerprint = fingerprint;
 	node->item = item;
 	node->next = found ? entry->nodes : NULL;
 	entry->nodes = node;
@@ -458,18 +458,17 @@ add_node(IgLikenessIndex *index, IndexKey key, IgLikeness *likeness, void *item)
 
 /* Add an item. */
 void
-ig_likeness_index_add(IgLikenessIndex *index, IgLikeness *likeness, void *item)
+ig_fingerprint_index_add(IgLikenessIndex * index, IgFingerprint *fingerprint, void *item)
 {
-	add_node(index, index_key('h', &likeness->signers, &likeness->hashes), likeness, item);
-	add_node(index, index_key('t', &likeness->signers, &likeness->folded_title), likeness, item);
+	add_node(index, index_key('h', &fingerprint->signers, &fingerprint->hashes), fingerprint, item);
+	add_node(index, index_key('t', &fingerprint->signers, &fingerprint->folded_title), fingerprint, item);
 }
 
 /* Where the items of a probe begin; NULL: there are none. */
-static IgLikenessNode **
-first_place(const IgLikenessSearch *search)
+static IgLikenessNode * *first_slot(const IgLikenessSearch * search)
 {
 	static const IgField unknown = {false};
-	const IgLikeness *ours = search->ours;
+	const IgFingerprint *ours = search->ours;
 	bool		hashes = search->probe < PROBES / 2;
 	const IgField *signers = search->probe & 1 ? &unknown : &ours->signers;
 	const IgField *other = search->probe & 2 ? &unknown : hashes ? &ours->hashes : &ours->folded_title;
@@ -481,24 +480,24 @@ first_place(const IgLikenessSearch *search)
 
 /* The next item that matches. */
 void *
-ig_likeness_index_next(IgLikenessSearch *search, IgMatch least)
+ig_fingerprint_index_next(IgLikenessSearch * search, IgMatch least)
 {
-	for (; search->probe < PROBES; search->probe++, search->place = NULL)
+	for (; search->probe < PROBES; search->probe++, search->slot = NULL)
 	{
-		if (search->place == NULL && (search->place = first_place(search)) == NULL)
+		if (search->slot == NULL && (search->slot = first_slot(search)) == NULL)
 			continue;
-		while (*search->place != NULL)
+		while (*search->slot != NULL)
 		{
-			IgLikenessNode *node = *search->place;
+			IgLikenessNode *node = *search->slot;
 
 			CHECK_FOR_INTERRUPTS();
-			if (node->likeness->taken)
+			if (node->fingerprint->taken)
 			{
-				*search->place = node->next;
+				*search->slot = node->next;
 				continue;
 			}
-			search->place = &node->next;
-			search->match = ig_likeness_compare(node->likeness, search->ours);
+			search->slot = &node->next;
+			search->match = ig_fingerprint_compare(node->fingerprint, search->ours);
 			if (search->match >= least)
 				return node->item;
 		}

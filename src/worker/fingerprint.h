@@ -22,7 +22,7 @@ typedef struct IgField
 } IgField;
 
 /* A request as it is compared; it holds no pointer into the request. */
-typedef struct IgLikeness
+typedef struct IgFingerprint
 {
 	IgField		title;			/* white space does not count */
 	IgField		folded_title;	/* nor do case and compatible spellings */
@@ -32,7 +32,7 @@ typedef struct IgLikeness
 	bool		undated;		/* the API does not say when it was made */
 	const char *doubt;			/* why it is a possible match at most, or NULL */
 	bool		taken;			/* an index offers it no longer */
-} IgLikeness;
+} IgFingerprint;
 
 /* How far a request at Ignisign agrees with one of ours. */
 typedef enum IgMatch
@@ -42,26 +42,26 @@ typedef enum IgMatch
 	IG_MATCH_POSSIBLE,			/* they are alike: a person decides */
 	IG_MATCH_PROBABLE,			/* they are equal, and there are no hashes to compare */
 	IG_MATCH_EXACT				/* they are equal, with the documents' hashes */
-} IgMatch;
+}			IgMatch;
 
-/* The likeness of an entry of the list: its title, which may be NULL. */
-extern void ig_likeness_of_entry(IgLikeness *likeness, const char *title);
+/* The fingerprint of an entry of the list: its title, which may be NULL. */
+extern void ig_fingerprint_of_entry(IgFingerprint *fingerprint, const char *title);
 
 /* Add what the entry's context says. */
-extern void ig_likeness_of_context(IgLikeness *likeness, const IgApiAnswer *answer);
+extern void ig_fingerprint_of_context(IgFingerprint *fingerprint, const IgApiResponse *response);
 
 /*
- * The likeness of a request of ours.  Texts are in the server's encoding or NULL;
+ * The fingerprint of a request of ours.  Texts are in the server's encoding or NULL;
  * lists are joined by line ends, and an unknown hash is "?".  Needs a transaction.
  */
-extern void ig_likeness_of_rows(IgLikeness *likeness, const char *title, const char *emails,
-								const char *file_names, const char *hashes);
+extern void ig_fingerprint_of_rows(IgFingerprint *fingerprint, const char *title, const char *emails,
+								   const char *file_names, const char *hashes);
 
 /* Compare a request at Ignisign with one of ours. */
-extern IgMatch ig_likeness_compare(const IgLikeness *theirs, const IgLikeness *ours);
+extern IgMatch ig_fingerprint_compare(const IgFingerprint *theirs, const IgFingerprint *ours);
 
 /* Why a match is incomplete or possible; a static text. */
-extern const char *ig_likeness_reason(const IgLikeness *theirs, const IgLikeness *ours);
+extern const char *ig_fingerprint_reason(const IgFingerprint *theirs, const IgFingerprint *ours);
 
 /*
  * An index finds the requests at Ignisign that can match one of ours without a
@@ -69,20 +69,20 @@ extern const char *ig_likeness_reason(const IgLikeness *theirs, const IgLikeness
  */
 typedef struct IgLikenessIndex IgLikenessIndex;
 
-extern IgLikenessIndex *ig_likeness_index(void);
-extern void ig_likeness_index_add(IgLikenessIndex *index, IgLikeness *likeness, void *item);
+extern IgLikenessIndex * ig_fingerprint_index(void);
+extern void ig_fingerprint_index_add(IgLikenessIndex * index, IgFingerprint *fingerprint, void *item);
 
 /* A search: set index and ours, and the rest to zero. */
 typedef struct IgLikenessSearch
 {
 	IgLikenessIndex *index;
-	const IgLikeness *ours;
+	const IgFingerprint *ours;
 	int			probe;
-	struct IgLikenessNode **place;
+	struct IgLikenessNode **slot;
 	IgMatch		match;			/* of the item that was returned last */
-} IgLikenessSearch;
+}			IgLikenessSearch;
 
 /* The next item that matches at least so well; NULL: there is no other. */
-extern void *ig_likeness_index_next(IgLikenessSearch *search, IgMatch least);
+extern void *ig_fingerprint_index_next(IgLikenessSearch * search, IgMatch least);
 
 #endif							/* IGNISIGN_LIKENESS_H */

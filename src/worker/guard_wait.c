@@ -26,7 +26,7 @@
 static bool
 is_held(bool *said)
 {
-	const IgGuardProblem *found = NULL;
+	const		IgGuardProblem *found = NULL;
 	bool		held;
 
 	ig_guard_forget();
@@ -53,7 +53,7 @@ ig_guard_wait(void)
 
 	while (is_held(&said))
 	{
-		ig_slots_turn_ends();
+		ig_slots_cycle_ends();
 		(void) WaitLatch(MyLatch, WL_LATCH_SET | WL_TIMEOUT | WL_EXIT_ON_PM_DEATH, HOLD_PAUSE,
 						 ig_wait_event(IG_WAIT_WORKER));
 		ResetLatch(MyLatch);

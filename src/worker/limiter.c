@@ -3,18 +3,18 @@
  * limiter.c
  *	  Load control: how much a server, and the worker, is given to do.
  *
- * Each server has a gate: a breaker, a rate, and a limit of calls under way
+ * Each server has a limiter: a breaker, a rate, and a limit of calls under way
  * over all roles.  The worker has a limit over all servers, because each call
  * costs it memory and a descriptor.
  *
- * So that a server that is slow cannot take all of the worker's places, one may
- * have three times as many calls under way as places are free: one slow server
+ * So that a server that is slow cannot take all of the worker's slots, one may
+ * have three times as many calls under way as slots are free: one slow server
  * gets three quarters of them, two get three sevenths each, and there is always
- * room for the next.  In the same way the roles of a server share its places.  A
- * role that has nothing under way gets one place, as long as there is any.
+ * room for the next.  In the same way the roles of a server share its slots.  A
+ * role that has nothing under way gets one slot, as long as there is any.
  *
- * All of it is in memory: a worker that starts finds every gate open, and a
- * server that does not work closes its gate again soon.
+ * All of it is in memory: a worker that starts finds every limiter open, and a
+ * server that does not work closes its limiter again soon.
  *
  *-------------------------------------------------------------------------
  */
@@ -30,27 +30,27 @@
 #include "launcher/slots.h"
 #include "worker/limiter.h"
 
-/* How many times the free places one may take. */
+/* How many times the free slots one may take. */
 #define SHARE			3
 
 /* Refreshes of a server under way side by side. */
 #define MAX_REFRESHES	8
 
-static HTAB *gates = NULL;
+static HTAB *limiters = NULL;
 static int	total_in_flight = 0;
 static int	total_granted = 0;
 
 /* Set up. */
 void
-ig_load_init(void)
+ig_limiters_init(void)
 {
 	HASHCTL		ctl;
 
 	memset(&ctl, 0, sizeof(ctl));
 	ctl.keysize = sizeof(NameData);
-	ctl.entrysize = sizeof(IgGate);
+	ctl.entrysize = sizeof(IgServerLimiter);
 	ctl.hcxt = TopMemoryContext;
-	gates = hash_create("ignisign servers", 16, &ctl, HASH_ELEM | HASH_BLOBS | HASH_CONTEXT);
+	limiters = hash_create("ignisign servers", 16, &ctl, HASH_ELEM | HASH_BLOBS | HASH_CONTEXT);
 }
 
 /* Whether there is such a server (any more). */
@@ -67,230 +67,230 @@ find_counters(const char *server)
 	return ig_counters_of(ig_slots_my_counters(), server_exists(server) ? server : NULL);
 }
 
-/* Find or make the gate of a server. */
-IgGate *
-ig_gate(const char *server)
+/* Find or make the limiter of a server. */
+IgServerLimiter *
+ig_limiter(const char *server)
 {
 	NameData	key;
-	IgGate	   *gate;
+	IgServerLimiter *limiter;
 	bool		found;
 
 	memset(&key, 0, sizeof(key));
 	namestrcpy(&key, server);
-	gate = hash_search(gates, &key, HASH_ENTER, &found);
+	limiter = hash_search(limiters, &key, HASH_ENTER, &found);
 	if (!found)
 	{
-		memset((char *) gate + sizeof(key), 0, sizeof(IgGate) - sizeof(key));
-		gate->max_total_in_flight = 1;
-		gate->counters = find_counters(server);
+		memset((char *) limiter + sizeof(key), 0, sizeof(IgServerLimiter) - sizeof(key));
+		limiter->max_total_in_flight = 1;
+		limiter->counters = find_counters(server);
 	}
-	return gate;
+	return limiter;
 }
 
 /* Take over the server's options. */
 void
-ig_gate_configure(IgGate *gate, const IgAccount *account)
+ig_limiter_configure(IgServerLimiter *limiter, const IgAccount *account)
 {
-	gate->max_total_in_flight = account->max_total_in_flight;
-	gate->breaker_failures = account->breaker_failures;
-	gate->breaker_pause = account->breaker_pause;
-	gate->rate = account->rate;
+	limiter->max_total_in_flight = account->max_total_in_flight;
+	limiter->breaker_failures = account->breaker_failures;
+	limiter->breaker_pause = account->breaker_pause;
+	limiter->rate = account->rate;
 
 	/* One that is turned off is closed. */
-	if (gate->breaker_failures == 0)
-		memset(&gate->breaker, 0, sizeof(gate->breaker));
+	if (limiter->breaker_failures == 0)
+		memset(&limiter->breaker, 0, sizeof(limiter->breaker));
 }
 
 /* Servers were made or dropped. */
 void
-ig_gates_recount(void)
+ig_limiters_recount(void)
 {
 	IgCounterSet *set = ig_slots_my_counters();
 	HASH_SEQ_STATUS scan;
-	IgGate	   *gate;
+	IgServerLimiter *limiter;
 
 	for (int i = 0; i < IG_COUNTED_SERVERS; i++)
 	{
 		if (set->of[i].since != 0 && !server_exists(NameStr(set->of[i].server)))
 			ig_counters_free(&set->of[i]);
 	}
-	hash_seq_init(&scan, gates);
-	while ((gate = hash_seq_search(&scan)) != NULL)
-		gate->counters = find_counters(NameStr(gate->server));
+	hash_seq_init(&scan, limiters);
+	while ((limiter = hash_seq_search(&scan)) != NULL)
+		limiter->counters = find_counters(NameStr(limiter->server));
 }
 
 /* Have broken servers tried again. */
 void
-ig_gates_reload(void)
+ig_limiters_reload(void)
 {
 	HASH_SEQ_STATUS scan;
-	IgGate	   *gate;
+	IgServerLimiter *limiter;
 
-	hash_seq_init(&scan, gates);
-	while ((gate = hash_seq_search(&scan)) != NULL)
-		gate->breaker.until = 0;
+	hash_seq_init(&scan, limiters);
+	while ((limiter = hash_seq_search(&scan)) != NULL)
+		limiter->breaker.until = 0;
 }
 
-/* How many places a server has now, taken ones included. */
+/* How many slots a server has now, taken ones included. */
 static int
-places(const IgGate *gate)
+max_slots(const IgServerLimiter *limiter)
 {
-	int			used = gate->in_flight + gate->granted;
+	int			used = limiter->in_flight + limiter->granted;
 	int			others = total_in_flight + total_granted - used;
 
 	/* That part of what others leave, rounded up. */
-	return Min(gate->max_total_in_flight,
+	return Min(limiter->max_total_in_flight,
 			   (SHARE * (ig_http_max_transfers() - others) + SHARE) / (SHARE + 1));
 }
 
-/* Whether a role that has so many of the server's places may have one more. */
+/* Whether a role that has so many of the server's slots may have one more. */
 bool
-ig_gate_has_place(const IgGate *gate, int used)
+ig_limiter_has_slot(const IgServerLimiter *limiter, int used)
 {
-	int			left = places(gate) - gate->in_flight - gate->granted;
+	int			left = max_slots(limiter) - limiter->in_flight - limiter->granted;
 
 	return left > 0 && (used == 0 || used < SHARE * left);
 }
 
 /* Whether the breaker lets a call go; *again as below. */
 static bool
-breaker_open_for(IgGate *gate, TimestampTz now, TimestampTz *again)
+breaker_open_for(IgServerLimiter *limiter, TimestampTz now, TimestampTz *again)
 {
 	*again = 0;
-	if (ig_breaker_allows(&gate->breaker, now))
-		return gate->breaker.state == IG_BREAKER_CLOSED || gate->granted == 0;
-	if (gate->breaker.state == IG_BREAKER_OPEN)
-		*again = gate->breaker.until;
+	if (ig_breaker_allows(&limiter->breaker, now))
+		return limiter->breaker.state == IG_BREAKER_CLOSED || limiter->granted == 0;
+	if (limiter->breaker.state == IG_BREAKER_OPEN)
+		*again = limiter->breaker.until;
 	return false;
 }
 
 /* Whether one more call may start. */
 bool
-ig_gate_open(IgGate *gate, TimestampTz now, TimestampTz *again)
+ig_limiter_allows(IgServerLimiter *limiter, TimestampTz now, TimestampTz *again)
 {
-	if (!breaker_open_for(gate, now, again) || !ig_gate_has_place(gate, 0))
+	if (!breaker_open_for(limiter, now, again) || !ig_limiter_has_slot(limiter, 0))
 		return false;
-	if (ig_bucket_room(&gate->bucket, gate->rate, now) > gate->granted)
+	if (ig_bucket_tokens(&limiter->bucket, limiter->rate, now) > limiter->granted)
 		return true;
-	*again = ig_bucket_next(&gate->bucket, gate->rate);
+	*again = ig_bucket_next(&limiter->bucket, limiter->rate);
 	return false;
 }
 
 /* How many refreshes may start. */
 int
-ig_gate_refresh_room(IgGate *gate, TimestampTz now, TimestampTz *again)
+ig_limiter_refresh_slots(IgServerLimiter *limiter, TimestampTz now, TimestampTz *again)
 {
-	int			room = MAX_REFRESHES - gate->refreshes;
+	int			slots = MAX_REFRESHES - limiter->refreshes;
 
-	if (!breaker_open_for(gate, now, again))
+	if (!breaker_open_for(limiter, now, again))
 		return 0;
-	if (gate->breaker.state != IG_BREAKER_CLOSED)
-		room = 1;
-	room = Min(room, places(gate) - gate->in_flight);
-	if (room <= 0)
+	if (limiter->breaker.state != IG_BREAKER_CLOSED)
+		slots = 1;
+	slots = Min(slots, max_slots(limiter) - limiter->in_flight);
+	if (slots <= 0)
 		return 0;
 
 	/*
-	 * They have half of the rate to themselves and may owe it to the bucket of
-	 * all, which would be empty whenever they look while there is a backlog.
+	 * They have half of the rate to themselves and may owe it to the bucket of all, which would be empty
+	 * whenever they look while there is a backlog.
 	 */
-	room = Min(room, ig_bucket_room(&gate->refresh_bucket, gate->rate / 2, now));
-	if (room == 0)
-		*again = ig_bucket_next(&gate->refresh_bucket, gate->rate / 2);
-	return room;
+	slots = Min(slots, ig_bucket_tokens(&limiter->refresh_bucket, limiter->rate / 2, now));
+	if (slots == 0)
+		*again = ig_bucket_next(&limiter->refresh_bucket, limiter->rate / 2);
+	return slots;
 }
 
 /* Whether the breaker holds calls back. */
 bool
-ig_gate_broken(const IgGate *gate)
+ig_limiter_breaker_is_open(const IgServerLimiter *limiter)
 {
-	return gate->breaker.state != IG_BREAKER_CLOSED;
+	return limiter->breaker.state != IG_BREAKER_CLOSED;
 }
 
-/* Set places aside. */
+/* Set slots aside. */
 void
-ig_gate_grant(IgGate *gate, int n)
+ig_limiter_grant(IgServerLimiter *limiter, int n)
 {
-	gate->granted += n;
+	limiter->granted += n;
 	total_granted += n;
 }
 
 /* A call starts. */
 IgTicket
-ig_gate_start(IgGate *gate, bool refresh)
+ig_limiter_start(IgServerLimiter *limiter, bool refresh)
 {
 	TimestampTz now = GetCurrentTimestamp();
 	IgTicket	ticket = {0};
 
 	ticket.refresh = refresh;
-	ticket.epoch = ig_breaker_start(&gate->breaker);
-	ticket.probe = gate->breaker.probing;
-	ig_bucket_take(&gate->bucket, gate->rate, now);
+	ticket.epoch = ig_breaker_start(&limiter->breaker);
+	ticket.probe = limiter->breaker.probing;
+	ig_bucket_take(&limiter->bucket, limiter->rate, now);
 	if (refresh)
 	{
-		ig_bucket_take(&gate->refresh_bucket, gate->rate / 2, now);
-		gate->refreshes++;
+		ig_bucket_take(&limiter->refresh_bucket, limiter->rate / 2, now);
+		limiter->refreshes++;
 	}
-	gate->in_flight++;
+	limiter->in_flight++;
 	total_in_flight++;
 	return ticket;
 }
 
 /* It has ended. */
 void
-ig_gate_end(IgGate *gate, const IgTicket *ticket)
+ig_limiter_end(IgServerLimiter *limiter, const IgTicket *ticket)
 {
 	if (ticket->refresh)
-		gate->refreshes--;
-	gate->in_flight--;
+		limiter->refreshes--;
+	limiter->in_flight--;
 	total_in_flight--;
 }
 
-/* Have others see how the gates stand; of servers that are counted together, not. */
+/* Have others see how the limiters stand; of servers that are counted together, not. */
 void
-ig_gates_publish(void)
+ig_limiters_publish(void)
 {
 	HASH_SEQ_STATUS scan;
-	IgGate	   *gate;
+	IgServerLimiter *limiter;
 
-	hash_seq_init(&scan, gates);
-	while ((gate = hash_seq_search(&scan)) != NULL)
+	hash_seq_init(&scan, limiters);
+	while ((limiter = hash_seq_search(&scan)) != NULL)
 	{
-		IgCounters *counters = gate->counters;
+		IgCounters *counters = limiter->counters;
 
 		if (NameStr(counters->server)[0] == '\0')
 			continue;
 		ig_counters_begin(counters);
-		counters->in_flight = gate->in_flight;
-		counters->breaker = gate->breaker;
-		counters->bucket = gate->bucket;
-		counters->rate = gate->rate;
+		counters->in_flight = limiter->in_flight;
+		counters->breaker = limiter->breaker;
+		counters->bucket = limiter->bucket;
+		counters->rate = limiter->rate;
 		ig_counters_end(counters);
 	}
 }
 
 /* What an attempt tells of the server. */
 void
-ig_gate_judge(IgGate *gate, const IgTicket *ticket, IgHealth health,
-			  const char *error, TimestampTz now)
+ig_limiter_record_outcome(IgServerLimiter *limiter, const IgTicket *ticket, IgHealth health,
+						  const char *error, TimestampTz now)
 {
-	IgBreakerState before = ig_breaker_report(&gate->breaker, ticket->epoch, health,
-											  gate->breaker_failures, gate->breaker_pause, now);
+	IgBreakerState before = ig_breaker_report(&limiter->breaker, ticket->epoch, health,
+											  limiter->breaker_failures, limiter->breaker_pause, now);
 
-	if (gate->breaker.state == before)
+	if (limiter->breaker.state == before)
 		return;
-	if (gate->breaker.state == IG_BREAKER_CLOSED)
+	if (limiter->breaker.state == IG_BREAKER_CLOSED)
 		ereport(LOG,
-				(errmsg("ignisign: server \"%s\" works again", NameStr(gate->server))));
+				(errmsg("ignisign: server \"%s\" works again", NameStr(limiter->server))));
 	else
 	{
-		snprintf(gate->reason, sizeof(gate->reason),
+		snprintf(limiter->reason, sizeof(limiter->reason),
 				 "the server does not work, one call is tried every %g s: %s",
-				 gate->breaker_pause / 1000.0, error ? error : "unknown error");
+				 limiter->breaker_pause / 1000.0, error ? error : "unknown error");
 		if (before == IG_BREAKER_CLOSED)
 			ereport(WARNING,
 					(errmsg("ignisign: calls on server \"%s\" are held back after %d failures in a row: %s",
-							NameStr(gate->server), gate->breaker_failures, error ? error : "unknown error"),
-					 errhint("They are kept. One call is tried every %g s.", gate->breaker_pause / 1000.0)));
+							NameStr(limiter->server), limiter->breaker_failures, error ? error : "unknown error"),
+					 errhint("They are kept. One call is tried every %g s.", limiter->breaker_pause / 1000.0)));
 	}
 }

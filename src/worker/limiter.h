@@ -16,16 +16,16 @@
 #include "queue/credentials.h"
 #include "util/policy.h"
 
-/* A server as the worker sees it: all roles that use it go through one gate. */
-typedef struct IgGate
+/* A server as the worker sees it: all roles that use it go through one limiter. */
+typedef struct IgServerLimiter
 {
 	NameData	server;			/* the key */
 	IgBreaker	breaker;
-	IgTokenBucket	bucket;			/* of all calls */
-	IgTokenBucket	refresh_bucket; /* of half of them, for refreshes */
+	IgTokenBucket bucket;		/* of all calls */
+	IgTokenBucket refresh_bucket;	/* of half of them, for refreshes */
 	int			in_flight;
 	int			refreshes;		/* of these */
-	int			granted;		/* not started yet; see ig_lanes_share */
+	int			granted;		/* not started yet; see ig_accounts_share_slots */
 	char		reason[300];	/* why the breaker is open */
 	IgCounters *counters;		/* what others see of it */
 
@@ -34,7 +34,7 @@ typedef struct IgGate
 	int			breaker_failures;
 	int			breaker_pause;	/* ms */
 	int64		rate;			/* calls in 1000 s, 0: no limit */
-} IgGate;
+} IgServerLimiter;
 
 /* What a call is started with, and what ends it. */
 typedef struct IgTicket
@@ -46,50 +46,50 @@ typedef struct IgTicket
 } IgTicket;
 
 /* Set up; once a process. */
-extern void ig_load_init(void);
+extern void ig_limiters_init(void);
 
-/* Find or make the gate of a server.  Needs a transaction. */
-extern IgGate *ig_gate(const char *server);
+/* Find or make the limiter of a server.  Needs a transaction. */
+extern IgServerLimiter *ig_limiter(const char *server);
 
 /* Take over the server's options. */
-extern void ig_gate_configure(IgGate *gate, const IgAccount *account);
+extern void ig_limiter_configure(IgServerLimiter *limiter, const IgAccount *account);
 
 /*
  * Servers were made or dropped: those that are gone no longer have counters of
  * their own, which others may get.  Needs a transaction.
  */
-extern void ig_gates_recount(void);
+extern void ig_limiters_recount(void);
 
 /* Have the server tried again at once, if its breaker is open. */
-extern void ig_gates_reload(void);
+extern void ig_limiters_reload(void);
 
 /*
  * Whether one more call may start, beside those that are granted.  If not,
  * *again is the time to look again, or 0 where the end of a call tells.
  */
-extern bool ig_gate_open(IgGate *gate, TimestampTz now, TimestampTz *again);
+extern bool ig_limiter_allows(IgServerLimiter *limiter, TimestampTz now, TimestampTz *again);
 
-/* Whether a role that has so many of the server's places may have one more. */
-extern bool ig_gate_has_place(const IgGate *gate, int used);
+/* Whether a role that has so many of the server's slots may have one more. */
+extern bool ig_limiter_has_slot(const IgServerLimiter *limiter, int used);
 
 /* How many refreshes may start; the same for none. */
-extern int	ig_gate_refresh_room(IgGate *gate, TimestampTz now, TimestampTz *again);
+extern int	ig_limiter_refresh_slots(IgServerLimiter *limiter, TimestampTz now, TimestampTz *again);
 
 /* Whether the breaker holds calls back. */
-extern bool ig_gate_broken(const IgGate *gate);
+extern bool ig_limiter_breaker_is_open(const IgServerLimiter *limiter);
 
 /* A grant that was not used yet, n of them; negative: taken back. */
-extern void ig_gate_grant(IgGate *gate, int n);
+extern void ig_limiter_grant(IgServerLimiter *limiter, int n);
 
 /* A call starts, and ends. */
-extern IgTicket ig_gate_start(IgGate *gate, bool refresh);
-extern void ig_gate_end(IgGate *gate, const IgTicket *ticket);
+extern IgTicket ig_limiter_start(IgServerLimiter *limiter, bool refresh);
+extern void ig_limiter_end(IgServerLimiter *limiter, const IgTicket *ticket);
 
 /* Have others see how it stands. */
-extern void ig_gates_publish(void);
+extern void ig_limiters_publish(void);
 
 /* What an attempt tells of the server, with a text for people if it is bad. */
-extern void ig_gate_judge(IgGate *gate, const IgTicket *ticket, IgHealth health,
-						  const char *error, TimestampTz now);
+extern void ig_limiter_record_outcome(IgServerLimiter *limiter, const IgTicket *ticket, IgHealth health,
+									  const char *error, TimestampTz now);
 
 #endif							/* IGNISIGN_LOAD_H */

@@ -15,27 +15,27 @@
 
 /* What an outcome means for the server, and for how fast it may be called. */
 static void
-judge_load(IgFlight *flight, TimestampTz now)
+record_load(IgExecution *execution, TimestampTz now)
 {
-	IgPolicy	policy = ig_flight_policy();
-	IgLane	   *lane = flight->lane;
+	IgPolicy	policy = ig_execution_policy();
+	IgAccountState *state = execution->account_state;
 	int64		delay;
-	IgHold		hold;
+	IgThrottle	hold;
 
-	ig_gate_judge(lane->gate, &flight->ticket, flight->health, flight->error, now);
-	if (flight->transfer == NULL || flight->transfer->reach != IG_REACH_ANSWERED)
+	ig_limiter_record_outcome(state->limiter, &execution->ticket, execution->health, execution->error, now);
+	if (execution->transfer == NULL || execution->transfer->reach != IG_REACH_RESPONDED)
 		return;
-	hold = ig_policy_hold(flight->transfer->http_status, flight->retry_after, lane->throttled + 1,
+	hold = ig_policy_hold(execution->transfer->http_status, execution->retry_after, state->throttled + 1,
 						  &policy, pg_prng_uint64(&pg_global_prng_state), &delay);
 	if (hold == IG_HOLD_NOTHING)
-		ig_lane_release(lane);
+		ig_account_unthrottle(state);
 	else
-		ig_lane_hold(lane, hold, delay, flight->error, now);
+		ig_account_throttle(state, hold, delay, execution->error, now);
 }
 
 /* Count what came of an attempt, for those who look. */
 static void
-count_outcome(IgFlight *flight, TimestampTz now)
+count_outcome(IgExecution *execution, TimestampTz now)
 {
 	static const IgCounted counted[] = {
 		[IG_DONE] = IG_COUNTED_SUCCESS,
@@ -45,9 +45,9 @@ count_outcome(IgFlight *flight, TimestampTz now)
 		[IG_PARK] = IG_COUNTED_REFUSAL,
 		[IG_DEAD] = IG_COUNTED_REFUSAL
 	};
-	IgCounters *counters = flight->lane->gate->counters;
-	IgCounted	outcome = counted[flight->decision.verdict];
-	IgTransfer *transfer = flight->transfer;
+	IgCounters *counters = execution->account_state->limiter->counters;
+	IgCounted	outcome = counted[execution->decision.verdict];
+	IgTransfer *transfer = execution->transfer;
 
 	ig_counters_begin(counters);
 	if (transfer != NULL)
@@ -55,60 +55,60 @@ count_outcome(IgFlight *flight, TimestampTz now)
 		counters->ended[outcome]++;
 		counters->bytes_sent += transfer->bytes_sent;
 		counters->bytes_received += transfer->bytes_received;
-		if (transfer->reach == IG_REACH_ANSWERED)
+		if (transfer->reach == IG_REACH_RESPONDED)
 			ig_histogram_add(&counters->latency, transfer->duration);
-		if (flight->health == IG_HEALTH_GOOD)
+		if (execution->health == IG_HEALTH_GOOD)
 			counters->failing = 0;
-		else if (flight->health == IG_HEALTH_BAD)
+		else if (execution->health == IG_HEALTH_BAD)
 			counters->failing++;
 	}
-	if (outcome != IG_COUNTED_SUCCESS && flight->error != NULL)
-		ig_counters_error(counters, NameStr(flight->call.owner), flight->error, now);
+	if (outcome != IG_COUNTED_SUCCESS && execution->error != NULL)
+		ig_counters_error(counters, NameStr(execution->call.owner), execution->error, now);
 	ig_counters_end(counters);
 }
 
 /* What an outcome means for the account. */
 static void
-judge_account(IgFlight *flight, TimestampTz now)
+record_account(IgExecution *execution, TimestampTz now)
 {
-	if (flight->call.operation == IG_OP_LOGIN)
+	if (execution->call.operation == IG_OP_LOGIN)
 	{
-		if (flight->decision.verdict == IG_DONE)
-			ig_lane_logged_in(flight->lane, flight->answer.token);
-		else if (ig_lane_login_failed(flight->lane, flight->decision.verdict != IG_RETRY, now))
+		if (execution->decision.verdict == IG_DONE)
+			ig_account_logged_in(execution->account_state, execution->response.token);
+		else if (ig_account_login_failed(execution->account_state, execution->decision.verdict != IG_RETRY, now))
 			return;
 	}
-	if (flight->decision.verdict == IG_PARK && flight->transfer && flight->transfer->http_status == 401 &&
-		flight->call.operation != IG_OP_LOGIN && ig_lane_token_refused(flight->lane, flight->generation))
+	if (execution->decision.verdict == IG_PARK && execution->transfer && execution->transfer->http_status == 401 &&
+		execution->call.operation != IG_OP_LOGIN && ig_account_token_refused(execution->account_state, execution->generation))
 		return;
-	if (flight->decision.verdict == IG_PARK ||
-		(flight->call.operation == IG_OP_LOGIN && flight->decision.verdict != IG_DONE))
+	if (execution->decision.verdict == IG_PARK ||
+		(execution->call.operation == IG_OP_LOGIN && execution->decision.verdict != IG_DONE))
 	{
-		const char *reason = flight->code ?
-			psprintf("%s: %s", flight->code, flight->error) : flight->error;
+		const char *reason = execution->code ?
+			psprintf("%s: %s", execution->code, execution->error) : execution->error;
 
-		/* Answers to calls that were made before are not one more refusal. */
-		if (!flight->lane->parked || flight->transfer == NULL ||
-			flight->transfer->started_at >= flight->lane->parked_at)
-			ig_lane_park(flight->lane, reason, now);
+		/* Responses to calls that were made before are not one more refusal. */
+		if (!execution->account_state->suspended || execution->transfer == NULL ||
+			execution->transfer->started_at >= execution->account_state->suspended_at)
+			ig_account_suspend(execution->account_state, reason, now);
 	}
-	else if (flight->transfer && flight->transfer->reach == IG_REACH_ANSWERED &&
-			 flight->call.operation != IG_OP_LOGIN)
+	else if (execution->transfer && execution->transfer->reach == IG_REACH_RESPONDED &&
+			 execution->call.operation != IG_OP_LOGIN)
 	{
-		if (flight->decision.verdict == IG_DONE)
-			ig_lane_token_accepted(flight->lane, flight->generation);
-		ig_lane_answered(flight->lane, flight->transfer->started_at);
+		if (execution->decision.verdict == IG_DONE)
+			ig_account_token_accepted(execution->account_state, execution->generation);
+		ig_account_responded(execution->account_state, execution->transfer->started_at);
 	}
 }
 
 /* Have an outcome be known to whom it concerns, once. */
 void
-ig_judge(IgFlight *flight, TimestampTz now)
+ig_record_outcome(IgExecution *execution, TimestampTz now)
 {
-	if (flight->judged)
+	if (execution->outcome_recorded)
 		return;
-	count_outcome(flight, now);
-	judge_load(flight, now);
-	judge_account(flight, now);
-	flight->judged = true;
+	count_outcome(execution, now);
+	record_load(execution, now);
+	record_account(execution, now);
+	execution->outcome_recorded = true;
 }

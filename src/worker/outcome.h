@@ -13,9 +13,9 @@
 #include "worker/execution.h"
 
 /*
- * Count the outcome, and have the server's load control and the account's lane know
+ * Count the outcome, and have the server's load control and the account's account state know
  * of it, unless they do.  Needs a transaction.
  */
-extern void ig_judge(IgFlight *flight, TimestampTz now);
+extern void ig_record_outcome(IgExecution *execution, TimestampTz now);
 
 #endif							/* IGNISIGN_JUDGE_H */

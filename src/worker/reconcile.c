@@ -25,7 +25,7 @@
  *
  * Nothing that is not documented is relied on: neither the order of the list,
  * nor the size of its pages, nor that the clocks agree.  A request that was
- * imported while ours was in doubt, and turns out to be ours, gives way to it.
+ * imported while ours was in doubt, and cycles out to be ours, gives way to it.
  *
  * The scan itself is in memory.  A read that fails is repeated; if it fails for
  * good, or too often, the scan begins again later.
@@ -90,7 +90,7 @@ create_candidates(MemoryContext context)
 
 /* Begin a scan. */
 IgScan *
-ig_scan_begin(IgLane *lane, TimestampTz now)
+ig_scan_begin(IgAccountState *state, TimestampTz now)
 {
 	MemoryContext context;
 	MemoryContext old;
@@ -98,7 +98,7 @@ ig_scan_begin(IgLane *lane, TimestampTz now)
 	IgCall	   *calls;
 	int			n;
 
-	calls = ig_queue_in_state("unknown", false, NameStr(lane->server), NameStr(lane->owner), now, &n);
+	calls = ig_queue_in_state("unknown", false, NameStr(state->server), NameStr(state->owner), now, &n);
 	if (n == 0)
 		return NULL;
 
@@ -106,7 +106,7 @@ ig_scan_begin(IgLane *lane, TimestampTz now)
 	old = MemoryContextSwitchTo(context);
 	scan = palloc0(sizeof(IgScan));
 	scan->context = context;
-	scan->lane = lane;
+	scan->account_state = state;
 	scan->begun_at = now;
 	scan->since = now;
 	scan->page = 1;
@@ -123,28 +123,28 @@ ig_scan_begin(IgLane *lane, TimestampTz now)
 	scan->since = TimestampTzPlusMilliseconds(scan->since, -CLOCK_SKEW);
 	MemoryContextSwitchTo(old);
 
-	lane->scanning = true;
+	state->scanning = true;
 	return scan;
 }
 
-/* Make a flight of the scan's own. */
-static IgFlight *
-scan_flight(IgScan *scan, IgOperation operation, char *id)
+/* Make an execution of the scan's own. */
+static IgExecution *
+scan_execution(IgScan *scan, IgOperation operation, char *id)
 {
-	IgFlight   *flight;
+	IgExecution *execution;
 	IgCall		call;
 
 	memset(&call, 0, sizeof(call));
 	call.operation = operation;
-	call.server = scan->lane->server;
-	call.owner = scan->lane->owner;
+	call.server = scan->account_state->server;
+	call.owner = scan->account_state->owner;
 	call.attempts = 1;
 	call.signature_request_id = id;
-	flight = ig_flight_create(&call, scan->lane);
-	flight->scan = scan;
-	flight->page = scan->page;
+	execution = ig_execution_create(&call, scan->account_state);
+	execution->scan = scan;
+	execution->page = scan->page;
 	scan->outstanding++;
-	return flight;
+	return execution;
 }
 
 /*
@@ -152,29 +152,29 @@ scan_flight(IgScan *scan, IgOperation operation, char *id)
  * cannot be used time after time.
  */
 static bool
-is_unreadable(IgCandidate *candidate, const IgFlight *flight)
+is_unreadable(IgCandidate *candidate, const IgExecution *execution)
 {
-	if (flight->decision.verdict == IG_DEAD)
+	if (execution->decision.verdict == IG_DEAD)
 		return true;
-	return flight->decision.verdict == IG_RETRY && flight->transfer != NULL &&
-		flight->transfer->http_status / 100 == 2 && ++candidate->tries >= MAX_USELESS;
+	return execution->decision.verdict == IG_RETRY && execution->transfer != NULL &&
+		execution->transfer->http_status / 100 == 2 && ++candidate->tries >= MAX_USELESS;
 }
 
 /* A read failed: it is repeated, unless that is of no use. */
 static void
-take_failure(IgScan *scan, const IgFlight *flight, IgCandidate *candidate)
+take_failure(IgScan *scan, const IgExecution *execution, IgCandidate *candidate)
 {
 	int64		delay;
 
-	if (flight->decision.verdict != IG_RETRY || ++scan->failures > MAX_FAILURES)
+	if (execution->decision.verdict != IG_RETRY || ++scan->failures > MAX_FAILURES)
 	{
 		scan->failed = true;
-		if (flight->decision.verdict == IG_DEAD)
+		if (execution->decision.verdict == IG_DEAD)
 			scan->problem = psprintf("the list at Ignisign cannot be read: %s",
-									 flight->error ? flight->error : "it is refused");
+									 execution->error ? execution->error : "it is refused");
 		return;
 	}
-	delay = Max(flight->decision.delay,
+	delay = Max(execution->decision.delay,
 				ig_policy_backoff(scan->failures, ig_retry_delay, ig_max_retry_delay,
 								  pg_prng_uint64(&pg_global_prng_state)));
 	scan->not_before = TimestampTzPlusMilliseconds(GetCurrentTimestamp(), delay);
@@ -188,33 +188,33 @@ take_failure(IgScan *scan, const IgFlight *flight, IgCandidate *candidate)
  * such drafts behind.
  */
 static void
-take_context(IgScan *scan, IgCandidate *candidate, const IgApiAnswer *answer)
+take_context(IgScan *scan, IgCandidate *candidate, const IgApiResponse *response)
 {
-	if (answer == NULL || strcmp(answer->signature_request_id, candidate->id) != 0)
+	if (response == NULL || strcmp(response->signature_request_id, candidate->id) != 0)
 		return;
-	if (strcmp(answer->status, "DRAFT") == 0)
+	if (strcmp(response->status, "DRAFT") == 0)
 	{
-		if (answer->nsigners == 0 && answer->ndocuments == 0)
+		if (response->nsigners == 0 && response->ndocuments == 0)
 		{
 			(void) hash_search(scan->candidates, candidate->id, HASH_REMOVE, NULL);
 			return;
 		}
-		candidate->likeness.doubt = "it is a draft";
+		candidate->fingerprint.doubt = "it is a draft";
 	}
-	ig_likeness_of_context(&candidate->likeness, answer);
-	if (candidate->created == 0 && ig_scan_read_time(answer->created_at, &candidate->created))
-		candidate->likeness.undated = false;
+	ig_fingerprint_of_context(&candidate->fingerprint, response);
+	if (candidate->created == 0 && ig_scan_read_time(response->created_at, &candidate->created))
+		candidate->fingerprint.undated = false;
 }
 
 /* A call of the scan has come back. */
 void
-ig_scan_answered(IgScan *scan, IgFlight *flight)
+ig_scan_apply_response(IgScan *scan, IgExecution *execution)
 {
 	MemoryContext old = MemoryContextSwitchTo(scan->context);
-	bool		list = flight->call.operation == IG_OP_LIST;
+	bool		list = execution->call.operation == IG_OP_LIST;
 	IgCandidate *candidate = list ? NULL :
-		hash_search(scan->candidates, flight->call.signature_request_id, HASH_FIND, NULL);
-	bool		done = flight->decision.verdict == IG_DONE;
+		hash_search(scan->candidates, execution->call.signature_request_id, HASH_FIND, NULL);
+	bool		done = execution->decision.verdict == IG_DONE;
 
 	Assert(scan->outstanding > 0);
 	scan->outstanding--;
@@ -223,15 +223,15 @@ ig_scan_answered(IgScan *scan, IgFlight *flight)
 	if (done && list)
 	{
 		if (scan->pages_read == 0)
-			ig_scan_heed_clock(scan, flight->transfer);
-		ig_scan_take_page(scan, &flight->answer);
+			ig_scan_heed_clock(scan, execution->transfer);
+		ig_scan_take_page(scan, &execution->response);
 	}
 	else if (candidate && done)
-		take_context(scan, candidate, &flight->answer);
-	else if (candidate && is_unreadable(candidate, flight))
+		take_context(scan, candidate, &execution->response);
+	else if (candidate && is_unreadable(candidate, execution))
 		take_context(scan, candidate, NULL);
 	else if (!done)
-		take_failure(scan, flight, candidate);
+		take_failure(scan, execution, candidate);
 	MemoryContextSwitchTo(old);
 }
 
@@ -250,8 +250,8 @@ put_off(void *arg)
 	int64		pause = scan->bound ? BOUND_PAUSE : Max(ig_reconcile_delay, 10);
 
 	SPI_connect();
-	values[0] = NameGetDatum(&scan->lane->server);
-	values[1] = NameGetDatum(&scan->lane->owner);
+	values[0] = NameGetDatum(&scan->account_state->server);
+	values[1] = NameGetDatum(&scan->account_state->owner);
 	values[2] = TimestampTzGetDatum(TimestampTzPlusMilliseconds(GetCurrentTimestamp(), pause));
 	values[3] = TimestampTzGetDatum(scan->begun_at);
 	if (scan->bound)
@@ -263,7 +263,7 @@ put_off(void *arg)
 	if (scan->bound)
 		ereport(WARNING,
 				(errmsg("ignisign: calls with unknown outcome on server \"%s\" cannot be looked for: the list of requests has more than \"%s\" allows",
-						NameStr(scan->lane->server), scan->bound),
+						NameStr(scan->account_state->server), scan->bound),
 				 errdetail("The scan has read %d pages and has %ld requests to compare.",
 						   scan->pages_read, hash_get_num_entries(scan->candidates)),
 				 errhint("Look for the requests in the Ignisign console, and decide with ignisign_resolve(). Raise \"%s\" if the list is as long as it should be.",
@@ -274,7 +274,7 @@ put_off(void *arg)
 static void
 end_scan(IgScan *scan)
 {
-	scan->lane->scanning = false;
+	scan->account_state->scanning = false;
 	MemoryContextDelete(scan->context);
 }
 
@@ -322,18 +322,18 @@ next_candidate(IgScan *scan)
 
 /* Local trouble: the account's calls in doubt are not looked for before some time has passed. */
 void
-ig_scan_put_off_account(IgLane *lane, const IgTrouble *trouble, TimestampTz now)
+ig_scan_put_off_account(IgAccountState *state, const IgTrouble * trouble, TimestampTz now)
 {
 	TimestampTz soonest = TimestampTzPlusMilliseconds(now, IG_LOCKED_PAUSE);
 
-	lane->scan_failures++;
-	lane->scan_at = trouble->passes ? ig_trouble_next_try(lane->scan_failures, now) :
-		TimestampTzPlusMilliseconds(now, ig_refused_delay(lane->scan_failures - 1));
-	lane->scan_at = Max(lane->scan_at, soonest);
-	if (lane->scan_failures == (trouble->locked ? QUIET_FAILURES : 1))
+	state->scan_failures++;
+	state->scan_at = trouble->passes ? ig_trouble_next_try(state->scan_failures, now) :
+		TimestampTzPlusMilliseconds(now, ig_refused_delay(state->scan_failures - 1));
+	state->scan_at = Max(state->scan_at, soonest);
+	if (state->scan_failures == (trouble->locked ? QUIET_FAILURES : 1))
 		ereport(LOG,
 				(errmsg("ignisign: calls of role \"%s\" on server \"%s\" with unknown outcome could not be settled: %s",
-						NameStr(lane->owner), NameStr(lane->server), trouble->text)));
+						NameStr(state->owner), NameStr(state->server), trouble->text)));
 }
 
 /* What is decided, and is to be written. */
@@ -344,13 +344,13 @@ typedef struct Settlement
 	int			nsent;
 	const IgReschedule *left;
 	int			nleft;
-} Settlement;
+}			Settlement;
 
 /* Write it. */
 static void
 write_settlement(void *arg)
 {
-	const Settlement *all = arg;
+	const		Settlement *all = arg;
 
 	ig_apply_sent(all->sent, all->nsent, "reconcile");
 	ig_queue_finish(all->found, all->nsent);
@@ -371,10 +371,10 @@ store_id(void *arg)
  * that can be stored, and is never sent again.  False: that cannot be written either.
  */
 static bool
-refuse_found(const IgSent *sent, const IgCall *call, const IgTrouble *trouble)
+refuse_found(const IgSent *sent, const IgCall *call, const IgTrouble * trouble)
 {
 	IgReschedule item;
-	Settlement	one = {.left = &item,.nleft = 1};
+	Settlement	one = {.left = &item, .nleft = 1};
 	IgTrouble	ignored;
 
 	memset(&item, 0, sizeof(item));
@@ -399,7 +399,7 @@ refuse_found(const IgSent *sent, const IgCall *call, const IgTrouble *trouble)
  * account's calls are looked for again later.
  */
 static void
-settle(IgLane *lane, Settlement *all)
+settle(IgAccountState *state, Settlement * all)
 {
 	IgTrouble	trouble;
 	IgTrouble	last;
@@ -407,12 +407,12 @@ settle(IgLane *lane, Settlement *all)
 
 	if (ig_try(write_settlement, all, IG_SHORT_PATIENCE, &trouble))
 	{
-		lane->scan_failures = 0;
+		state->scan_failures = 0;
 		return;
 	}
 	for (int i = 0; i < all->nsent; i++)
 	{
-		Settlement	one = {.sent = &all->sent[i],.found = &all->found[i],.nsent = 1};
+		Settlement	one = {.sent = &all->sent[i], .found = &all->found[i], .nsent = 1};
 
 		if (ig_try(write_settlement, &one, IG_SHORT_PATIENCE, &trouble) ||
 			(!trouble.passes && refuse_found(&all->sent[i], all->found[i], &trouble)))
@@ -422,7 +422,7 @@ settle(IgLane *lane, Settlement *all)
 	}
 	for (int i = 0; i < all->nleft; i++)
 	{
-		Settlement	one = {.left = &all->left[i],.nleft = 1};
+		Settlement	one = {.left = &all->left[i], .nleft = 1};
 
 		if (ig_try(write_settlement, &one, IG_SHORT_PATIENCE, &trouble))
 			continue;
@@ -430,7 +430,7 @@ settle(IgLane *lane, Settlement *all)
 		last = trouble;
 	}
 	if (undone)
-		ig_scan_put_off_account(lane, &last, GetCurrentTimestamp());
+		ig_scan_put_off_account(state, &last, GetCurrentTimestamp());
 }
 
 /* Write what a scan has decided. */
@@ -457,7 +457,7 @@ ig_scan_settle(IgScan *scan, const IgSent *sent, const IgCall *const *found, int
 		item->http_status = item->call->http_status;
 		item->code = item->call->code;
 	}
-	settle(scan->lane, &all);
+	settle(scan->account_state, &all);
 }
 
 /*
@@ -465,10 +465,10 @@ ig_scan_settle(IgScan *scan, const IgSent *sent, const IgCall *const *found, int
  * failed, so nothing is asked for.
  */
 void
-ig_scan_settle_identified(IgLane *lane, TimestampTz now)
+ig_scan_settle_identified(IgAccountState *state, TimestampTz now)
 {
 	int			n;
-	IgCall	   *calls = ig_queue_in_state("unknown", true, NameStr(lane->server), NameStr(lane->owner), now, &n);
+	IgCall	   *calls = ig_queue_in_state("unknown", true, NameStr(state->server), NameStr(state->owner), now, &n);
 	IgSent	   *sent = palloc(Max(n, 1) * sizeof(IgSent));
 	const IgCall **found = palloc(Max(n, 1) * sizeof(IgCall *));
 	Settlement	all = {sent, found, n, NULL, 0};
@@ -480,15 +480,15 @@ ig_scan_settle_identified(IgLane *lane, TimestampTz now)
 		found[i] = &calls[i];
 	}
 	if (n > 0)
-		settle(lane, &all);
+		settle(state, &all);
 }
 
 /* A step of the scan failed here. */
 void
-ig_scan_fail(IgScan *scan, const IgTrouble *trouble)
+ig_scan_fail(IgScan *scan, const IgTrouble * trouble)
 {
 	scan->failed = true;
-	ig_scan_put_off_account(scan->lane, trouble, GetCurrentTimestamp());
+	ig_scan_put_off_account(scan->account_state, trouble, GetCurrentTimestamp());
 }
 
 /* End with this.  Where it cannot be written, the account waits. */
@@ -498,7 +498,7 @@ finish_scan(IgScan *scan, void (*how) (void *scan), TimestampTz now)
 	IgTrouble	trouble;
 
 	if (!ig_try(how, scan, IG_SHORT_PATIENCE, &trouble))
-		ig_scan_put_off_account(scan->lane, &trouble, now);
+		ig_scan_put_off_account(scan->account_state, &trouble, now);
 	end_scan(scan);
 }
 
@@ -506,15 +506,15 @@ finish_scan(IgScan *scan, void (*how) (void *scan), TimestampTz now)
 List *
 ig_scan_next(IgScan *scan, TimestampTz now, TimestampTz *when, bool *over)
 {
-	List	   *flights = NIL;
+	List	   *executions = NIL;
 	TimestampTz again;
-	bool		allowed = ig_lane_may_send(scan->lane, now, &again);
+	bool		allowed = ig_account_may_send(scan->account_state, now, &again);
 
 	*over = false;
 	*when = 0;
 
 	/* An account that is refused is tried by the first page at the most. */
-	if (scan->failed || scan->bound || (scan->lane->parked && !(allowed && scan->pages_read == 0)))
+	if (scan->failed || scan->bound || (scan->account_state->suspended && !(allowed && scan->pages_read == 0)))
 	{
 		*over = scan->outstanding == 0;
 		if (*over)
@@ -544,13 +544,13 @@ ig_scan_next(IgScan *scan, TimestampTz now, TimestampTz *when, bool *over)
 	if (!scan->listed)
 	{
 		if (scan->outstanding == 0 && allowed)
-			flights = lappend(flights, scan_flight(scan, IG_OP_LIST, NULL));
-		return flights;
+			executions = lappend(executions, scan_execution(scan, IG_OP_LIST, NULL));
+		return executions;
 	}
-	while (scan->outstanding < SIDE_BY_SIDE && any_candidate(scan) && ig_lane_may_send(scan->lane, now, when))
-		flights = lappend(flights, scan_flight(scan, IG_OP_CONTEXT, next_candidate(scan)->id));
+	while (scan->outstanding < SIDE_BY_SIDE && any_candidate(scan) && ig_account_may_send(scan->account_state, now, when))
+		executions = lappend(executions, scan_execution(scan, IG_OP_CONTEXT, next_candidate(scan)->id));
 	*over = !any_candidate(scan) && scan->outstanding == 0;
 	if (*over)
 		finish_scan(scan, ig_scan_decide, now);
-	return flights;
+	return executions;
 }

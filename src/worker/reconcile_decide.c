@@ -33,13 +33,13 @@ typedef enum IgOursKind
 	OURS_IN_DOUBT,				/* of the account that is scanned */
 	OURS_ELSEWHERE,				/* in doubt, of the same account by another name */
 	OURS_SENDING				/* being sent, of any of these */
-} IgOursKind;
+}			IgOursKind;
 
 /* One of ours, in the form in which candidates are compared. */
 typedef struct IgOurs
 {
 	IgCall	   *call;
-	IgLikeness	likeness;
+	IgFingerprint fingerprint;
 	IgOursKind	kind;
 	IgCandidate *found;
 } IgOurs;
@@ -53,7 +53,7 @@ typedef struct IgDecisions
 	int			nours;
 	IgLikenessIndex *sending;
 	IgLikenessIndex *left;		/* candidates that none of the account's calls is */
-} IgDecisions;
+}			IgDecisions;
 
 /*
  * Leave a candidate out because a row knows it, unless the row was imported since
@@ -68,7 +68,7 @@ drop_candidate(IgScan *scan, const char *id, IgAccountMatch account, bool import
 	if (candidate == NULL)
 		return;
 	if (account == IG_ACCOUNT_DIFFERENT || (imported && account != IG_ACCOUNT_SAME))
-		candidate->likeness.doubt = "its id is that of a request of another account";
+		candidate->fingerprint.doubt = "its id is that of a request of another account";
 	else if (!imported)
 		(void) hash_search(scan->candidates, id, HASH_REMOVE, NULL);
 }
@@ -125,7 +125,7 @@ ig_scan_drop_known(IgScan *scan, bool all)
 
 		CHECK_FOR_INTERRUPTS();
 		if (i == 0 || strcmp(server, row_server) != 0 || strcmp(owner, row_owner) != 0)
-			account = ig_accounts_compare(NameStr(scan->lane->server), NameStr(scan->lane->owner),
+			account = ig_accounts_compare(NameStr(scan->account_state->server), NameStr(scan->account_state->owner),
 										  row_server, row_owner);
 		server = row_server;
 		owner = row_owner;
@@ -158,18 +158,18 @@ read_likenesses(IgOurs *ours, int n)
 	value = ig_array(UUIDOID, ids, NULL, n);
 	ig_spi_execute(&read, &value, NULL);
 	for (int i = 0; i < n; i++)
-		ig_likeness_of_rows(&ours[i].likeness, ours[i].call->title, ig_spi_text(i, 1, CurrentMemoryContext),
-							ig_spi_text(i, 2, CurrentMemoryContext), ig_spi_text(i, 3, CurrentMemoryContext));
+		ig_fingerprint_of_rows(&ours[i].fingerprint, ours[i].call->title, ig_spi_text(i, 1, CurrentMemoryContext),
+							   ig_spi_text(i, 2, CurrentMemoryContext), ig_spi_text(i, 3, CurrentMemoryContext));
 	SPI_finish();
 }
 
 /* Add our calls in a state; of all accounts that may be the scan's unless own. */
 static void
-read_ours(IgDecisions *decisions, const char *state, bool own)
+read_ours(IgDecisions * decisions, const char *state, bool own)
 {
 	IgScan	   *scan = decisions->scan;
-	const char *server = NameStr(scan->lane->server);
-	const char *owner = NameStr(scan->lane->owner);
+	const char *server = NameStr(scan->account_state->server);
+	const char *owner = NameStr(scan->account_state->owner);
 	const IgCall *last = NULL;
 	IgAccountMatch account = IG_ACCOUNT_SAME;
 	int			first = decisions->nours;
@@ -213,24 +213,24 @@ in_window(const IgScan *scan, const IgCandidate *candidate, const IgOurs *our)
 
 /* Give each of ours a candidate that matches so well, each candidate once. */
 static void
-match_all(IgDecisions *decisions, IgLikenessIndex *index, IgMatch least)
+match_all(IgDecisions * decisions, IgLikenessIndex * index, IgMatch least)
 {
 	for (int i = 0; i < decisions->nours; i++)
 	{
 		IgOurs	   *our = &decisions->ours[i];
-		IgLikenessSearch search = {.index = index,.ours = &our->likeness};
+		IgLikenessSearch search = {.index = index, .ours = &our->fingerprint};
 		IgCandidate *candidate;
 
 		if (our->found)
 			continue;
 		do
-			candidate = ig_likeness_index_next(&search, least);
+			candidate = ig_fingerprint_index_next(&search, least);
 		while (candidate != NULL && !in_window(decisions->scan, candidate, our));
 		if (candidate == NULL)
 			continue;
 		our->found = candidate;
 		candidate->taker = our;
-		candidate->likeness.taken = true;
+		candidate->fingerprint.taken = true;
 	}
 }
 
@@ -239,9 +239,9 @@ match_all(IgDecisions *decisions, IgLikenessIndex *index, IgMatch least)
  * take them, and the account's own calls go before those by other names.
  */
 static void
-match(IgDecisions *decisions)
+match(IgDecisions * decisions)
 {
-	IgLikenessIndex *index = ig_likeness_index();
+	IgLikenessIndex *index = ig_fingerprint_index();
 	HASH_SEQ_STATUS status;
 	IgCandidate *candidate;
 
@@ -249,35 +249,35 @@ match(IgDecisions *decisions)
 	while ((candidate = hash_seq_search(&status)) != NULL)
 	{
 		candidate->taker = NULL;
-		candidate->likeness.taken = false;
-		ig_likeness_index_add(index, &candidate->likeness, candidate);
+		candidate->fingerprint.taken = false;
+		ig_fingerprint_index_add(index, &candidate->fingerprint, candidate);
 	}
 	match_all(decisions, index, IG_MATCH_EXACT);
 	match_all(decisions, index, IG_MATCH_PROBABLE);
 
-	decisions->left = ig_likeness_index();
+	decisions->left = ig_fingerprint_index();
 	hash_seq_init(&status, decisions->scan->candidates);
 	while ((candidate = hash_seq_search(&status)) != NULL)
 	{
-		candidate->likeness.taken = false;
+		candidate->fingerprint.taken = false;
 		if (candidate->taker == NULL || candidate->taker->kind != OURS_IN_DOUBT)
-			ig_likeness_index_add(decisions->left, &candidate->likeness, candidate);
+			ig_fingerprint_index_add(decisions->left, &candidate->fingerprint, candidate);
 	}
-	decisions->sending = ig_likeness_index();
+	decisions->sending = ig_fingerprint_index();
 	for (int i = 0; i < decisions->nours; i++)
 	{
 		if (decisions->ours[i].kind == OURS_SENDING)
-			ig_likeness_index_add(decisions->sending, &decisions->ours[i].likeness, &decisions->ours[i]);
+			ig_fingerprint_index_add(decisions->sending, &decisions->ours[i].fingerprint, &decisions->ours[i]);
 	}
 }
 
 /* Whether a request is being sent that can be equal. */
 static bool
-equal_is_sent(const IgDecisions *decisions, const IgOurs *our)
+equal_is_sent(const IgDecisions * decisions, const IgOurs *our)
 {
-	IgLikenessSearch search = {.index = decisions->sending,.ours = &our->likeness};
+	IgLikenessSearch search = {.index = decisions->sending, .ours = &our->fingerprint};
 
-	while (ig_likeness_index_next(&search, IG_MATCH_INCOMPLETE) != NULL)
+	while (ig_fingerprint_index_next(&search, IG_MATCH_INCOMPLETE) != NULL)
 	{
 		if (search.match != IG_MATCH_POSSIBLE)
 			return true;
@@ -290,12 +290,12 @@ equal_is_sent(const IgDecisions *decisions, const IgOurs *our)
  * another call may have, but that is equal.
  */
 static const IgCandidate *
-find_doubtful(const IgDecisions *decisions, const IgOurs *our)
+find_doubtful(const IgDecisions * decisions, const IgOurs *our)
 {
-	IgLikenessSearch search = {.index = decisions->left,.ours = &our->likeness};
+	IgLikenessSearch search = {.index = decisions->left, .ours = &our->fingerprint};
 	const IgCandidate *candidate;
 
-	while ((candidate = ig_likeness_index_next(&search, IG_MATCH_INCOMPLETE)) != NULL)
+	while ((candidate = ig_fingerprint_index_next(&search, IG_MATCH_INCOMPLETE)) != NULL)
 	{
 		if (in_window(decisions->scan, candidate, our) &&
 			(candidate->taker == NULL || search.match >= IG_MATCH_PROBABLE))
@@ -339,7 +339,7 @@ stay_in_doubt(const IgOurs *our, TimestampTz run_at, const char *error)
 
 /* What becomes of a call that was not found. */
 static IgReschedule
-not_found(const IgDecisions *decisions, const IgOurs *our)
+not_found(const IgDecisions * decisions, const IgOurs *our)
 {
 	IgScan	   *scan = decisions->scan;
 	TimestampTz later = TimestampTzPlusMilliseconds(decisions->now, Max(ig_reconcile_delay, 10));
@@ -353,7 +353,7 @@ not_found(const IgDecisions *decisions, const IgOurs *our)
 		return stay_in_doubt(our, undecided,
 							 psprintf("sent, but no response came; whether signature request %s at Ignisign is this one cannot be told, because %s: "
 									  "decide with ignisign_resolve()",
-									  candidate->id, ig_likeness_reason(&candidate->likeness, &our->likeness)));
+									  candidate->id, ig_fingerprint_reason(&candidate->fingerprint, &our->fingerprint)));
 	if (scan->gap != NULL)
 		return stay_in_doubt(our, undecided,
 							 psprintf("sent, but no response came; whether it is at Ignisign cannot be told, because %s: "
@@ -365,7 +365,7 @@ not_found(const IgDecisions *decisions, const IgOurs *our)
 		item.looks = 1;
 		item.error = "sent, but no response came; not found at Ignisign so far, looking again before it is sent again";
 	}
-	else if (our->call->attempts >= ig_lane_max_attempts(scan->lane))
+	else if (our->call->attempts >= ig_account_max_attempts(scan->account_state))
 	{
 		item.state = "dead";
 		item.error = "sent, but no response came, and it is not at Ignisign; all attempts are used up";
@@ -385,7 +385,7 @@ void
 ig_scan_decide(void *arg)
 {
 	IgScan	   *scan = arg;
-	IgDecisions decisions = {.scan = scan,.now = GetCurrentTimestamp()};
+	IgDecisions decisions = {.scan = scan, .now = GetCurrentTimestamp()};
 	IgSent	   *sent;
 	const IgCall **found;
 	IgReschedule *left;
@@ -425,5 +425,5 @@ ig_scan_decide(void *arg)
 	if (nsent + nleft > 0)
 		ereport(LOG,
 				(errmsg("ignisign: of %d calls with unknown outcome on server \"%s\", %d were found at Ignisign",
-						nown, NameStr(scan->lane->server), nsent)));
+						nown, NameStr(scan->account_state->server), nsent)));
 }

@@ -24,7 +24,7 @@ typedef struct IgCandidate
 {
 	char		id[IG_OBJECT_ID_SIZE];	/* the key */
 	TimestampTz created;		/* 0: not known */
-	IgLikeness	likeness;
+	IgFingerprint fingerprint;
 	int			tries;			/* reads that were of no use */
 	struct IgOurs *taker;		/* which of ours it is, or NULL */
 } IgCandidate;
@@ -32,7 +32,7 @@ typedef struct IgCandidate
 struct IgScan
 {
 	MemoryContext context;
-	IgLane	   *lane;
+	IgAccountState *account_state;
 	TimestampTz begun_at;
 	TimestampTz sent_since;		/* when the first of them was sent */
 	TimestampTz since;			/* the same by the API's clock, and some more */
@@ -62,9 +62,9 @@ struct IgScan
 
 /*
  * A page of the list has come (reconcile_list.c); before the first one: its
- * answer tells how far the API's clock is behind ours.
+ * response tells how far the API's clock is behind ours.
  */
-extern void ig_scan_take_page(IgScan *scan, const IgApiAnswer *answer);
+extern void ig_scan_take_page(IgScan *scan, const IgApiResponse *response);
 extern void ig_scan_heed_clock(IgScan *scan, const IgTransfer *transfer);
 
 /* Read a time as the API writes it; false: it cannot be read. */

@@ -65,12 +65,12 @@ follow_order(IgOrder *order, TimestampTz created)
 
 /* Where to go on after a page: the order of the list shows on the way. */
 static void
-turn_page(IgScan *scan, const IgOrder *order, const IgApiAnswer *answer)
+next_page(IgScan *scan, const IgOrder *order, const IgApiResponse *response)
 {
-	int64		pages = answer->total > answer->nitems && answer->nitems > 0 ?
-		(answer->total + answer->nitems - 1) / answer->nitems : 1;
+	int64		pages = response->total > response->nitems && response->nitems > 0 ?
+		(response->total + response->nitems - 1) / response->nitems : 1;
 
-	scan->seen += answer->nitems;
+	scan->seen += response->nitems;
 	if (++scan->pages_read == 1)
 	{
 		/* The newest ones are on the last page, which is as long as this one. */
@@ -100,18 +100,18 @@ turn_page(IgScan *scan, const IgOrder *order, const IgApiAnswer *answer)
 	else
 	{
 		scan->page++;
-		scan->listed = answer->nitems == 0 || (answer->total >= 0 && scan->seen >= answer->total) ||
+		scan->listed = response->nitems == 0 || (response->total >= 0 && scan->seen >= response->total) ||
 			(!scan->disordered && order->falls && order->last < scan->since);
 	}
 
-	if (answer->nitems == 0 && scan->seen < answer->total)
+	if (response->nitems == 0 && scan->seen < response->total)
 		scan->gap = "the list ends before its total";
 	if (!scan->listed && scan->pages_read >= ig_max_response_pages)
 		scan->bound = "ignisign.max_response_pages";
 }
 
 /*
- * Look so much further back as the API's clock is behind ours; its answer tells
+ * Look so much further back as the API's clock is behind ours; its response tells
  * what time it has.
  */
 void
@@ -146,22 +146,22 @@ add_candidate(IgScan *scan, const IgApiListItem *item, TimestampTz created)
 	candidate->created = created;
 	candidate->tries = 0;
 	candidate->taker = NULL;
-	ig_likeness_of_entry(&candidate->likeness, item->title);
-	candidate->likeness.undated = created == 0;
+	ig_fingerprint_of_entry(&candidate->fingerprint, item->title);
+	candidate->fingerprint.undated = created == 0;
 	scan->fresh = lappend(scan->fresh, candidate);
 }
 
 /* A page of the list has come. */
 void
-ig_scan_take_page(IgScan *scan, const IgApiAnswer *answer)
+ig_scan_take_page(IgScan *scan, const IgApiResponse *response)
 {
 	IgOrder		order;
 	MemoryContext old = MemoryContextSwitchTo(scan->context);
 
 	memset(&order, 0, sizeof(order));
-	for (int i = 0; i < answer->nitems; i++)
+	for (int i = 0; i < response->nitems; i++)
 	{
-		const IgApiListItem *item = &answer->items[i];
+		const IgApiListItem *item = &response->items[i];
 		TimestampTz created = 0;
 
 		CHECK_FOR_INTERRUPTS();
@@ -174,5 +174,5 @@ ig_scan_take_page(IgScan *scan, const IgApiAnswer *answer)
 		add_candidate(scan, item, created);
 	}
 	MemoryContextSwitchTo(old);
-	turn_page(scan, &order, answer);
+	next_page(scan, &order, response);
 }

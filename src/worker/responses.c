@@ -3,7 +3,7 @@
  * responses.c
  *	  What has come back is applied, in the worker's transaction.
  *
- * A turn's responses are applied together in a subtransaction.  If that fails, they are
+ * A cycle's responses are applied together in a subtransaction.  If that fails, they are
  * applied one by one, and each fails alone.  A response that meets trouble that passes, such
  * as a lock or a full disk, is held in memory and applied again.  What cannot be applied
  * for good is recorded with its call; if even that fails, only the call's row is
@@ -63,12 +63,12 @@ outcome_name(IgVerdict verdict)
 
 /* Have ignisign_stats() show local trouble of a call. */
 static void
-count_trouble(IgFlight *flight, const char *text)
+count_trouble(IgExecution *execution, const char *text)
 {
-	IgCounters *counters = flight->lane->gate->counters;
+	IgCounters *counters = execution->account_state->limiter->counters;
 
 	ig_counters_begin(counters);
-	ig_counters_error(counters, NameStr(flight->call.owner), text, GetCurrentTimestamp());
+	ig_counters_error(counters, NameStr(execution->call.owner), text, GetCurrentTimestamp());
 	ig_counters_end(counters);
 }
 
@@ -76,9 +76,9 @@ count_trouble(IgFlight *flight, const char *text)
 typedef struct Refused
 {
 	IgSeen	   *seen;
-	const IgTrouble *trouble;
-	bool		noted;
-} Refused;
+	const		IgTrouble *trouble;
+	bool		status_recorded;
+}			Refused;
 
 /* Apply a status. */
 static void
@@ -93,8 +93,8 @@ note_status(void *arg)
 {
 	Refused    *refused = arg;
 
-	refused->noted = ig_queue_add_refused(refused->seen->request, IG_OP_CONTEXT,
-										  refused->trouble->sqlstate, refused->trouble->text);
+	refused->status_recorded = ig_queue_add_refused(refused->seen->request, IG_OP_CONTEXT,
+													refused->trouble->sqlstate, refused->trouble->text);
 }
 
 /*
@@ -102,7 +102,7 @@ note_status(void *arg)
  * says why; each refresh tries to apply it again.
  */
 static void
-apply_singly(IgFlight *flight, IgSeen *seen, int n)
+apply_singly(IgExecution *execution, IgSeen *seen, int n)
 {
 	for (int i = 0; i < n; i++)
 	{
@@ -114,8 +114,8 @@ apply_singly(IgFlight *flight, IgSeen *seen, int n)
 		if (ig_try(apply_status, &refused, IG_SHORT_PATIENCE, &trouble) || trouble.passes)
 			continue;
 		(void) ig_try(note_status, &refused, IG_SHORT_PATIENCE, &ignored);
-		count_trouble(flight, trouble.text);
-		if (refused.noted)
+		count_trouble(execution, trouble.text);
+		if (refused.status_recorded)
 			ereport(WARNING,
 					(errmsg("ignisign: the status %s of request %s could not be applied: %s", seen[i].status,
 							DatumGetCString(DirectFunctionCall1(uuid_out, UUIDPGetDatum(seen[i].request))), trouble.text)));
@@ -127,7 +127,7 @@ typedef struct Asked
 {
 	const char *id;
 	int			i;				/* in the batch; -1: its status has come */
-} Asked;
+}			Asked;
 
 /* qsort comparator. */
 static int
@@ -138,9 +138,9 @@ compare_asked(const void *a, const void *b)
 
 /* Apply the statuses of a refresh: of what was asked for, the first of each. */
 static void
-apply_refresh(IgFlight *flight, bool singly)
+apply_refresh(IgExecution *execution, bool singly)
 {
-	const IgBatch *batch = flight->batch;
+	const IgBatch *batch = execution->batch;
 	Asked	   *asked = palloc(Max(batch->n, 1) * sizeof(Asked));
 	IgSeen	   *seen = palloc(Max(batch->n, 1) * sizeof(IgSeen));
 	int			n = 0;
@@ -148,9 +148,9 @@ apply_refresh(IgFlight *flight, bool singly)
 	for (int i = 0; i < batch->n; i++)
 		asked[i] = (Asked) {batch->signature_request_ids[i], i};
 	qsort(asked, batch->n, sizeof(Asked), compare_asked);
-	for (int i = 0; i < flight->answer.nstatuses; i++)
+	for (int i = 0; i < execution->response.nstatuses; i++)
 	{
-		const IgApiStatus *status = &flight->answer.statuses[i];
+		const IgApiStatus *status = &execution->response.statuses[i];
 		Asked		wanted = {status->signature_request_id, 0};
 		Asked	   *found = bsearch(&wanted, asked, batch->n, sizeof(Asked), compare_asked);
 
@@ -161,42 +161,42 @@ apply_refresh(IgFlight *flight, bool singly)
 		found->i = -1;
 	}
 	if (singly)
-		apply_singly(flight, seen, n);
+		apply_singly(execution, seen, n);
 	else
 		ig_apply_statuses(seen, n, "poll");
 }
 
-/* Apply the answer of a flight that was a success. */
+/* Apply the response of an execution that was a success. */
 static void
-apply_success(IgFlight *flight, IgSent *sent, int *nsent)
+apply_success(IgExecution *execution, IgSent *sent, int *nsent)
 {
-	if (flight->call.operation == IG_OP_LOGIN)
+	if (execution->call.operation == IG_OP_LOGIN)
 		return;
-	if (flight->call.args != NULL)
+	if (execution->call.args != NULL)
 	{
-		if (flight->call.operation == IG_OP_VERIFY_WEBHOOK &&
-			ig_webhook_apply_verdict(&flight->call, &flight->answer))
+		if (execution->call.operation == IG_OP_VERIFY_WEBHOOK &&
+			ig_webhook_apply_verdict(&execution->call, &execution->response))
 			return;
-		if (flight->call.operation == IG_OP_WEBHOOK_LOG)
-			ig_webhook_apply_log(&flight->call, &flight->answer);
-		else if (flight->call.operation == IG_OP_IMPORT)
-			ig_import_apply_page(&flight->call, &flight->answer);
-		else if (flight->call.operation == IG_OP_INPUTS_NEEDED)
-			ig_inputs_keep(&flight->call, &flight->answer);
-		ig_apply_result(&flight->call, flight->transfer, flight->json);
+		if (execution->call.operation == IG_OP_WEBHOOK_LOG)
+			ig_webhook_apply_log(&execution->call, &execution->response);
+		else if (execution->call.operation == IG_OP_IMPORT)
+			ig_import_apply_page(&execution->call, &execution->response);
+		else if (execution->call.operation == IG_OP_INPUTS_NEEDED)
+			ig_inputs_keep(&execution->call, &execution->response);
+		ig_apply_result(&execution->call, execution->transfer, execution->json);
 		return;
 	}
-	switch (flight->call.operation)
+	switch (execution->call.operation)
 	{
 		case IG_OP_INPUTS_NEEDED:
 			{
-				char	   *missing = ig_inputs_apply(&flight->call, &flight->answer);
+				char	   *missing = ig_inputs_apply(&execution->call, &execution->response);
 
 				/* It would be refused: nothing is sent before a person has seen to it. */
 				if (missing)
 				{
-					flight->decision.verdict = IG_DEAD;
-					flight->error = MemoryContextStrdup(flight->context, missing);
+					execution->decision.verdict = IG_DEAD;
+					execution->error = MemoryContextStrdup(execution->context, missing);
 				}
 				break;
 			}
@@ -207,42 +207,42 @@ apply_success(IgFlight *flight, IgSent *sent, int *nsent)
 		case IG_OP_UPLOAD_HASH:
 		case IG_OP_CREATE_SIGNER:
 		case IG_OP_UPDATE_REQUEST:
-			ig_staged_apply(&flight->call, &flight->answer);
+			ig_staged_apply(&execution->call, &execution->response);
 			break;
 		case IG_OP_PUBLISH:
-			sent[*nsent].request = &flight->call.request;
-			sent[(*nsent)++].signature_request_id = flight->call.signature_request_id;
-			ig_staged_apply(&flight->call, &flight->answer);
+			sent[*nsent].request = &execution->call.request;
+			sent[(*nsent)++].signature_request_id = execution->call.signature_request_id;
+			ig_staged_apply(&execution->call, &execution->response);
 			break;
 		case IG_OP_ONE_CALL_SIGN:
-			sent[*nsent].request = &flight->call.request;
-			sent[(*nsent)++].signature_request_id = flight->answer.signature_request_id;
-			ig_signing_session_keep(&flight->call, &flight->answer);
+			sent[*nsent].request = &execution->call.request;
+			sent[(*nsent)++].signature_request_id = execution->response.signature_request_id;
+			ig_signing_session_keep(&execution->call, &execution->response);
 			break;
 		case IG_OP_STATUS:
-			apply_refresh(flight, flight->refused);
+			apply_refresh(execution, execution->refused);
 			break;
 		case IG_OP_CONTEXT:
-			if (ig_apply_context(&flight->call, &flight->answer, flight->lane->account))
+			if (ig_apply_context(&execution->call, &execution->response, execution->account_state->account))
 			{
 				int64		delay = Max(ig_refresh_interval, 10);
 
 				/* The proof is still being made: ask again, ever more slowly. */
-				flight->decision.verdict = IG_WAIT;
-				flight->decision.burns_attempt = false;
-				flight->decision.delay = Min(delay << Min(flight->call.waits / 2, 20),
-											 (int64) 15 * 60 * 1000);
+				execution->decision.verdict = IG_WAIT;
+				execution->decision.burns_attempt = false;
+				execution->decision.delay = Min(delay << Min(execution->call.waits / 2, 20),
+												(int64) 15 * 60 * 1000);
 			}
 			break;
 		case IG_OP_PROOF:
 		case IG_OP_SIGNER_PROOF:
-			ig_apply_proof(&flight->call, flight->transfer);
+			ig_apply_proof(&execution->call, execution->transfer);
 			break;
 		case IG_OP_CLOSE:
 
 			/* What it has become of it, cancelled or completed, the context tells. */
-			ig_queue_add(&flight->call.request, IG_OP_CONTEXT, 0, 0, "", NameStr(flight->call.owner),
-						 NameStr(flight->call.server), GetCurrentTimestamp());
+			ig_queue_add(&execution->call.request, IG_OP_CONTEXT, 0, 0, "", NameStr(execution->call.owner),
+						 NameStr(execution->call.server), GetCurrentTimestamp());
 			break;
 		default:
 			break;
@@ -251,19 +251,19 @@ apply_success(IgFlight *flight, IgSent *sent, int *nsent)
 
 /* What is to become of a call that is not done. */
 static IgReschedule
-make_reschedule(IgFlight *flight, TimestampTz now)
+make_reschedule(IgExecution *execution, TimestampTz now)
 {
 	IgReschedule item;
-	const IgDecision *decision = &flight->decision;
+	const IgDecision *decision = &execution->decision;
 
 	memset(&item, 0, sizeof(item));
-	item.call = &flight->call;
+	item.call = &execution->call;
 	item.run_at = decision->delay == FOR_EVER ? DT_NOEND : TimestampTzPlusMilliseconds(now, decision->delay);
 	item.give_back = !decision->burns_attempt;
-	item.http_status = flight->transfer ? flight->transfer->http_status : 0;
-	item.code = flight->code;
-	item.error = flight->error;
-	item.waited = flight->refused;
+	item.http_status = execution->transfer ? execution->transfer->http_status : 0;
+	item.code = execution->code;
+	item.error = execution->error;
+	item.waited = execution->refused;
 	switch (decision->verdict)
 	{
 		case IG_RECONCILE:
@@ -287,7 +287,7 @@ make_reschedule(IgFlight *flight, TimestampTz now)
 
 /* Apply what has come back, in one go. */
 static void
-apply_all(IgFlight **flights, int n)
+apply_all(IgExecution **executions, int n)
 {
 	TimestampTz now = GetCurrentTimestamp();
 	IgSent	   *sent = palloc(n * sizeof(IgSent));
@@ -304,38 +304,38 @@ apply_all(IgFlight **flights, int n)
 	IG_INJECTION_POINT("ignisign-apply");
 	for (int i = 0; i < n; i++)
 	{
-		IgFlight   *flight = flights[i];
+		IgExecution *execution = executions[i];
 
 		/* What a scan asks is read by the scan. */
-		if (flight->decision.verdict == IG_DONE && flight->scan == NULL)
-			apply_success(flight, sent, &nsent);
+		if (execution->decision.verdict == IG_DONE && execution->scan == NULL)
+			apply_success(execution, sent, &nsent);
 
-		if (flight->call.id != 0)
+		if (execution->call.id != 0)
 		{
-			if (flight->decision.verdict == IG_DONE)
-				done[ndone++] = &flight->call;
+			if (execution->decision.verdict == IG_DONE)
+				done[ndone++] = &execution->call;
 			else
-				left[nleft++] = make_reschedule(flight, now);
-			if (flight->decision.verdict == IG_DEAD)
+				left[nleft++] = make_reschedule(execution, now);
+			if (execution->decision.verdict == IG_DEAD)
 			{
-				dead[ndead].request = &flight->call.request;
-				dead[ndead].operation = ig_api_operation_name(flight->call.operation);
-				dead[ndead++].error = flight->error;
+				dead[ndead].request = &execution->call.request;
+				dead[ndead].operation = ig_api_operation_name(execution->call.operation);
+				dead[ndead++].error = execution->error;
 			}
 		}
-		if (flight->transfer)
+		if (execution->transfer)
 		{
 			IgAttempt  *attempt = &attempts[nattempts++];
 
-			attempt->call = &flight->call;
-			attempt->started_at = flight->transfer->started_at;
-			attempt->outcome = outcome_name(flight->decision.verdict);
-			attempt->http_status = flight->transfer->http_status;
-			attempt->code = flight->code;
-			attempt->error = flight->error;
-			attempt->duration = flight->transfer->duration;
-			attempt->bytes_sent = flight->transfer->bytes_sent;
-			attempt->bytes_received = flight->transfer->bytes_received;
+			attempt->call = &execution->call;
+			attempt->started_at = execution->transfer->started_at;
+			attempt->outcome = outcome_name(execution->decision.verdict);
+			attempt->http_status = execution->transfer->http_status;
+			attempt->code = execution->code;
+			attempt->error = execution->error;
+			attempt->duration = execution->transfer->duration;
+			attempt->bytes_sent = execution->transfer->bytes_sent;
+			attempt->bytes_received = execution->transfer->bytes_received;
 		}
 	}
 	ig_apply_sent(sent, nsent, "api");
@@ -348,7 +348,7 @@ apply_all(IgFlight **flights, int n)
 /* What is to be applied. */
 typedef struct Finished
 {
-	IgFlight  **flights;
+	IgExecution **executions;
 	int			n;
 } Finished;
 
@@ -358,58 +358,58 @@ apply_some(void *arg)
 {
 	const Finished *some = arg;
 
-	apply_all(some->flights, some->n);
+	apply_all(some->executions, some->n);
 }
 
 /*
- * Apply in a subtransaction.  If that fails, what a response has made of its flight's
+ * Apply in a subtransaction.  If that fails, what a response has made of its execution's
  * decision is undone with the rest, so that the next try applies the response again.
  */
 static bool
-try_apply(IgFlight **flights, int n, const char *patience, IgTrouble *trouble)
+try_apply(IgExecution **executions, int n, const char *patience, IgTrouble * trouble)
 {
-	Finished	some = {flights, n};
+	Finished	some = {executions, n};
 	IgDecision *decisions = palloc(n * sizeof(IgDecision));
 	const char **errors = palloc(n * sizeof(char *));
 
 	for (int i = 0; i < n; i++)
 	{
-		decisions[i] = flights[i]->decision;
-		errors[i] = flights[i]->error;
+		decisions[i] = executions[i]->decision;
+		errors[i] = executions[i]->error;
 	}
 	if (ig_try(apply_some, &some, patience, trouble))
 		return true;
 	for (int i = 0; i < n; i++)
 	{
-		flights[i]->decision = decisions[i];
-		flights[i]->error = errors[i];
+		executions[i]->decision = decisions[i];
+		executions[i]->error = errors[i];
 	}
 	return false;
 }
 
 /* Have the response wait; the worker keeps it, and applies it again. */
 static void
-hold(IgFlight *flight, const IgTrouble *trouble)
+hold(IgExecution *execution, const IgTrouble * trouble)
 {
 	/* A lock is gone soon, as a rule. */
-	if (++flight->tries == (trouble->locked ? QUIET_TRIES : 1))
+	if (++execution->tries == (trouble->locked ? QUIET_TRIES : 1))
 	{
 		ereport(LOG,
 				(errmsg("ignisign: the response to %s waits to be applied: %s",
-						ig_call_name(&flight->call), trouble->text)));
-		count_trouble(flight, trouble->text);
+						ig_call_name(&execution->call), trouble->text)));
+		count_trouble(execution, trouble->text);
 	}
-	flight->held = true;
-	flight->next_try = ig_trouble_next_try(flight->tries, GetCurrentTimestamp());
+	execution->held = true;
+	execution->next_try = ig_trouble_next_try(execution->tries, GetCurrentTimestamp());
 }
 
 /* Store the API's id of a request to sign, and nothing else. */
 static void
 store_id(void *arg)
 {
-	const IgFlight *flight = arg;
+	const IgExecution *execution = arg;
 
-	ig_apply_id(&flight->call.request, flight->answer.signature_request_id);
+	ig_apply_id(&execution->call.request, execution->response.signature_request_id);
 }
 
 /*
@@ -418,34 +418,34 @@ store_id(void *arg)
  * again.  Any other call is dead; if it must not be repeated, it cannot be retried.
  */
 static void
-refuse_response(IgFlight *flight, const IgTrouble *trouble)
+refuse_response(IgExecution *execution, const IgTrouble * trouble)
 {
-	bool		traceable = ig_api_traceable(flight->call.operation);
-	const char *id = traceable ? flight->answer.signature_request_id : NULL;
+	bool		traceable = ig_api_traceable(execution->call.operation);
+	const char *id = traceable ? execution->response.signature_request_id : NULL;
 	IgTrouble	ignored;
 	char	   *error;
 
-	flight->refused = true;
-	flight->decision.verdict = traceable ? IG_RECONCILE : IG_DEAD;
-	flight->decision.delay = traceable ? ig_refused_delay(flight->call.waits) : 0;
+	execution->refused = true;
+	execution->decision.verdict = traceable ? IG_RECONCILE : IG_DEAD;
+	execution->decision.delay = traceable ? ig_refused_delay(execution->call.waits) : 0;
 	if (id != NULL && trouble->id_taken)
 	{
 		/* A scan would not find the request, and have it sent again. */
-		flight->decision.delay = FOR_EVER;
+		execution->decision.delay = FOR_EVER;
 		error = psprintf("sent, but %s: decide with ignisign_resolve()", trouble->text);
 	}
 	else if (id != NULL)
 	{
-		(void) ig_try(store_id, flight, IG_SHORT_PATIENCE, &ignored);
+		(void) ig_try(store_id, execution, IG_SHORT_PATIENCE, &ignored);
 		error = psprintf("it is at Ignisign as signature request %s, but that cannot be recorded here: %s", id, trouble->text);
 	}
 	else
 		error = psprintf("the response of Ignisign cannot be recorded here: %s", trouble->text);
-	flight->code = MemoryContextStrdup(flight->context, trouble->sqlstate);
-	flight->error = MemoryContextStrdup(flight->context, error);
-	count_trouble(flight, error);
+	execution->code = MemoryContextStrdup(execution->context, trouble->sqlstate);
+	execution->error = MemoryContextStrdup(execution->context, error);
+	count_trouble(execution, error);
 	ereport(WARNING,
-			(errmsg("ignisign: the response to %s could not be applied: %s", ig_call_name(&flight->call), trouble->text),
+			(errmsg("ignisign: the response to %s could not be applied: %s", ig_call_name(&execution->call), trouble->text),
 			 id != NULL ? errdetail("It is at Ignisign as signature request %s.", id) : 0,
 			 errhint("ignisign.call shows what becomes of the call.")));
 }
@@ -464,60 +464,60 @@ record_call(void *arg)
  * the same; of a refresh, each status fails alone.
  */
 static void
-apply_own(IgFlight *flight, const IgTrouble *trouble)
+apply_own(IgExecution *execution, const IgTrouble * trouble)
 {
 	IgTrouble	ignored;
 
-	flight->refused = true;
-	if (flight->batch == NULL)
+	execution->refused = true;
+	if (execution->batch == NULL)
 		ereport(WARNING,
 				(errmsg("ignisign: the response to %s could not be recorded: %s",
-						ig_call_name(&flight->call), trouble->text)));
-	else if (!try_apply(&flight, 1, IG_SHORT_PATIENCE, &ignored) && flight->decision.verdict == IG_DONE)
-		apply_refresh(flight, true);
+						ig_call_name(&execution->call), trouble->text)));
+	else if (!try_apply(&execution, 1, IG_SHORT_PATIENCE, &ignored) && execution->decision.verdict == IG_DONE)
+		apply_refresh(execution, true);
 }
 
 /* Apply one response, which fails alone. */
 static void
-apply_one(IgFlight *flight)
+apply_one(IgExecution *execution)
 {
 	IgTrouble	trouble;
 
-	flight->held = false;
-	if (try_apply(&flight, 1, IG_SHORT_PATIENCE, &trouble))
+	execution->held = false;
+	if (try_apply(&execution, 1, IG_SHORT_PATIENCE, &trouble))
 		return;
-	if (!trouble.passes && flight->call.id == 0)
+	if (!trouble.passes && execution->call.id == 0)
 	{
-		apply_own(flight, &trouble);
+		apply_own(execution, &trouble);
 		return;
 	}
-	if (!trouble.passes && flight->decision.verdict == IG_DONE)
+	if (!trouble.passes && execution->decision.verdict == IG_DONE)
 	{
-		refuse_response(flight, &trouble);
-		if (try_apply(&flight, 1, IG_SHORT_PATIENCE, &trouble))
+		refuse_response(execution, &trouble);
+		if (try_apply(&execution, 1, IG_SHORT_PATIENCE, &trouble))
 			return;
 	}
-	if (!trouble.passes && flight->decision.verdict != IG_DONE &&
-		ig_try(record_call, flight, IG_SHORT_PATIENCE, &trouble))
+	if (!trouble.passes && execution->decision.verdict != IG_DONE &&
+		ig_try(record_call, execution, IG_SHORT_PATIENCE, &trouble))
 		return;
-	hold(flight, &trouble);
+	hold(execution, &trouble);
 }
 
 /* Apply what has come back; each response fails, or waits, alone. */
 void
-ig_answers_apply(IgFlight **flights, int n)
+ig_responses_apply(IgExecution **executions, int n)
 {
-	IgFlight  **fresh = palloc(Max(n, 1) * sizeof(IgFlight *));
+	IgExecution **fresh = palloc(Max(n, 1) * sizeof(IgExecution *));
 	IgTrouble	trouble;
 	int			nfresh = 0;
 
 	for (int i = 0; i < n; i++)
 	{
-		ig_flight_localize(flights[i]);
-		if (flights[i]->tries == 0)
-			fresh[nfresh++] = flights[i];
+		ig_execution_localize(executions[i]);
+		if (executions[i]->tries == 0)
+			fresh[nfresh++] = executions[i];
 		else
-			apply_one(flights[i]);
+			apply_one(executions[i]);
 	}
 	if (nfresh == 0 || try_apply(fresh, nfresh, IG_LOCK_PATIENCE, &trouble))
 		return;

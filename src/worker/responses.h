@@ -13,9 +13,9 @@
 #include "worker/execution.h"
 
 /*
- * Apply the outcomes of flights that were digested.  Each fails alone.  One that waits
+ * Apply the outcomes of executions that were digested.  Each fails alone.  One that waits
  * for trouble to pass is held, and is to be applied again at its next_try.
  */
-extern void ig_answers_apply(IgFlight **flights, int n);
+extern void ig_responses_apply(IgExecution **executions, int n);
 
 #endif							/* IGNISIGN_ANSWERS_H */

@@ -3,7 +3,7 @@
  * worker.c
  *	  The loop of one database: wait, apply, claim, commit, send.
  *
- * Each turn has at most one transaction.  It applies what has come back,
+ * Each cycle has at most one transaction.  It applies what has come back,
  * claims what fits, and reads what bodies wait for; only when it has
  * committed are the claimed calls sent.  While the network is waited for there
  * is no transaction, no snapshot and no lock.  With nothing under way and
@@ -50,13 +50,13 @@
 #include "launcher/slots.h"
 #include "worker/trouble.h"
 
-/* Answers that are applied in one transaction, by number and by memory. */
+/* Responses that are applied in one transaction, by number and by memory. */
 #define MAX_ANSWERS			500
 #define MAX_ANSWER_MEMORY	(32 * 1024 * 1024)
 
 /*
- * Where calls take so many times as long as it takes to apply the answers of all that are
- * under way, no more are applied together than that, so that their places are taken
+ * Where calls take so many times as long as it takes to apply the responses of all that are
+ * under way, no more are applied together than that, so that their slots are taken
  * again soon.
  */
 #define LONG_CALLS			2
@@ -66,58 +66,58 @@
 #define GIVE_BACK_AFTER		(8 * 1024 * 1024)
 
 /*
- * What malloc may keep meanwhile: to give it back turn by turn, or slice by slice of
+ * What malloc may keep meanwhile: to give it back cycle by cycle, or slice by slice of
  * documents, has it made anew, page by page.
  */
 #define KEPT_MEMORY			(4 * 1024 * 1024)
 
 extern PGDLLEXPORT void ignisign_worker_main(Datum arg);
 
-static MemoryContext turn_context;	/* reset after each turn */
-static List *flying = NIL;		/* flights with a transfer, in flying_context */
-static MemoryContext flying_context;
-static List *answered = NIL;	/* of these, those to be applied, in flying_context */
-static int64 answered_memory = 0;	/* that they take */
+static MemoryContext cycle_context; /* reset after each cycle */
+static List *running = NIL;		/* executions with a transfer, in running_context */
+static MemoryContext running_context;
+static List *responded = NIL;	/* of these, those to be applied, in running_context */
+static int64 response_memory = 0;	/* that they take */
 static int64 memory_taken = 0;	/* since some was given back */
-static List *held = NIL;		/* flights to be applied again, in flying_context */
-static TimestampTz next_turn = 0;	/* something is due then; 0: nothing */
-static int64 answer_cost = 0;	/* of one, in the last turn, in microseconds */
+static List *held = NIL;		/* executions to be applied again, in running_context */
+static TimestampTz next_cycle = 0;	/* something is due then; 0: nothing */
+static int64 response_cost = 0; /* of one, in the last cycle, in microseconds */
 static int64 call_took = 0;		/* the last one of these */
-static bool parked = false;		/* the queue is not this database's */
+static bool suspended = false;	/* the queue is not this database's */
 static bool warned = false;		/* and that has been said */
-static IgLost lost;				/* calls of a predecessor */
+static IgOrphaned orphaned;		/* calls of a predecessor */
 static TimestampTz catch_up_at = 0; /* these are seen to then; 0: they are */
 static bool timeline_checked = true;	/* the server is not another one, or that is noted */
 static bool stopping = false;	/* somebody wants the database for himself */
 static Oid	my_extension = InvalidOid;	/* as it was at the start */
 
 /*
- * Put flights aside whose response waits; returns the others.  A refresh is not
+ * Put executions aside whose response waits; returns the others.  A refresh is not
  * kept: the next one tells the same.
  */
 static List *
 put_aside(List *finished)
 {
-	MemoryContext old = MemoryContextSwitchTo(flying_context);
+	MemoryContext old = MemoryContextSwitchTo(running_context);
 	ListCell   *lc;
 
 	foreach(lc, finished)
 	{
-		IgFlight   *flight = lfirst(lc);
+		IgExecution *execution = lfirst(lc);
 
-		if (!flight->held || flight->batch)
+		if (!execution->held || execution->batch)
 			continue;
-		flying = list_delete_ptr(flying, flight);
-		held = lappend(held, flight);
+		running = list_delete_ptr(running, execution);
+		held = lappend(held, execution);
 		finished = foreach_delete_current(finished, lc);
 	}
 	MemoryContextSwitchTo(old);
 	foreach(lc, held)
-		ig_look_again(&next_turn, ((IgFlight *) lfirst(lc))->next_try);
+		ig_look_again(&next_cycle, ((IgExecution *) lfirst(lc))->next_try);
 	return finished;
 }
 
-/* Take those up again whose time has come, at most so many that a turn stays short. */
+/* Take those up again whose time has come, at most so many that a cycle stays short. */
 static List *
 take_up(List *finished)
 {
@@ -127,12 +127,12 @@ take_up(List *finished)
 
 	foreach(lc, held)
 	{
-		IgFlight   *flight = lfirst(lc);
+		IgExecution *execution = lfirst(lc);
 
-		if (flight->next_try > now || n++ >= FEW_ANSWERS)
+		if (execution->next_try > now || n++ >= FEW_ANSWERS)
 			continue;
 		held = foreach_delete_current(held, lc);
-		finished = lappend(finished, flight);
+		finished = lappend(finished, execution);
 	}
 	return finished;
 }
@@ -158,12 +158,12 @@ check_origin(void)
 {
 	char	   *other;
 
-	parked = !ig_queue_is_ours(&other);
+	suspended = !ig_queue_is_ours(&other);
 	if (other != NULL && !warned)
 		ereport(WARNING,
 				(errmsg("ignisign: the queue was copied here from database \"%s\": nothing is sent", other),
 				 errhint("If this database is to make those calls from now on, run SELECT ignisign_adopt().")));
-	else if (!parked && warned)
+	else if (!suspended && warned)
 		ereport(LOG, (errmsg("ignisign: the queue belongs to this database now")));
 	warned = (other != NULL);
 }
@@ -178,10 +178,10 @@ check_timeline(void *look_at)
 /* Calls of a predecessor, and what becomes of them. */
 typedef struct Recovery
 {
-	IgLost		lost;
+	IgOrphaned	orphaned;
 	TimestampTz look_at;
 	bool		log_attempts;
-} Recovery;
+}			Recovery;
 
 /* Have it become of them. */
 static void
@@ -189,7 +189,7 @@ recover(void *arg)
 {
 	Recovery   *recovery = arg;
 
-	ig_queue_sort_out(&recovery->lost, recovery->look_at, recovery->log_attempts);
+	ig_queue_recover_orphaned(&recovery->orphaned, recovery->look_at, recovery->log_attempts);
 }
 
 /* The same of one; false: it stays in the list. */
@@ -200,37 +200,37 @@ recover_one(int64 *id, TimestampTz *claimed_at, TimestampTz look_at)
 	IgTrouble	trouble;
 
 	if (ig_try(recover, &one, IG_SHORT_PATIENCE, &trouble))
-		return one.lost.n == 0;
+		return one.orphaned.n == 0;
 	one.log_attempts = false;
-	return !trouble.passes && ig_session_unless_locked(recover, &one) && one.lost.n == 0;
+	return !trouble.passes && ig_session_unless_locked(recover, &one) && one.orphaned.n == 0;
 }
 
 /* Recover what a predecessor had under way; each call fails alone. */
 static void
 recover_lost(TimestampTz look_at)
 {
-	Recovery	all = {lost, look_at, true};
+	Recovery	all = {orphaned, look_at, true};
 	IgTrouble	trouble;
 	int			left = 0;
 
-	if (lost.n == 0)
+	if (orphaned.n == 0)
 		return;
 	if (ig_try(recover, &all, IG_LOCK_PATIENCE, &trouble))
 	{
-		lost = all.lost;
+		orphaned = all.orphaned;
 		return;
 	}
-	for (int i = 0; i < lost.n; i++)
+	for (int i = 0; i < orphaned.n; i++)
 	{
-		int64		id = lost.ids[i];
-		TimestampTz claimed_at = lost.claimed_at[i];
+		int64		id = orphaned.ids[i];
+		TimestampTz claimed_at = orphaned.claimed_at[i];
 
 		if (recover_one(&id, &claimed_at, look_at))
 			continue;
-		lost.ids[left] = id;
-		lost.claimed_at[left++] = claimed_at;
+		orphaned.ids[left] = id;
+		orphaned.claimed_at[left++] = claimed_at;
 	}
-	lost.n = left;
+	orphaned.n = left;
 }
 
 /*
@@ -247,109 +247,109 @@ catch_up(TimestampTz now)
 	if (!timeline_checked)
 		timeline_checked = ig_session_unless_locked(check_timeline, &look_at);
 	recover_lost(look_at);
-	catch_up_at = timeline_checked && lost.n == 0 ? 0 :
+	catch_up_at = timeline_checked && orphaned.n == 0 ? 0 :
 		TimestampTzPlusMilliseconds(now, IG_LOCKED_PAUSE);
 }
 
 /* Read the slices that bodies wait for. */
 static void
-feed_bodies(void)
+load_chunks(void)
 {
-	IgFlight  **hungry = palloc(Max(list_length(flying), 1) * sizeof(IgFlight *));
+	IgExecution **needs_data = palloc(Max(list_length(running), 1) * sizeof(IgExecution *));
 	int			n = 0;
 	ListCell   *lc;
 
-	foreach(lc, flying)
+	foreach(lc, running)
 	{
-		IgFlight   *flight = lfirst(lc);
+		IgExecution *execution = lfirst(lc);
 
-		if (ig_flight_hungry(flight))
-			hungry[n++] = flight;
+		if (ig_execution_needs_data(execution))
+			needs_data[n++] = execution;
 	}
-	ig_flights_feed(hungry, n);
+	ig_executions_load_chunks(needs_data, n);
 }
 
 /* Whether any body waits for a slice. */
 static bool
-any_hungry(void)
+any_needs_data(void)
 {
 	ListCell   *lc;
 
-	foreach(lc, flying)
+	foreach(lc, running)
 	{
-		if (ig_flight_hungry(lfirst(lc)))
+		if (ig_execution_needs_data(lfirst(lc)))
 			return true;
 	}
 	return false;
 }
 
-/* Forget a flight that is over. */
+/* Forget an execution that is over. */
 static void
-end_flight(IgFlight *flight)
+end_execution(IgExecution *execution)
 {
-	flying = list_delete_ptr(flying, flight);
-	if (flight->transfer)
-		memory_taken += flight->transfer->bytes_sent;
-	ig_flight_free(flight);
+	running = list_delete_ptr(running, execution);
+	if (execution->transfer)
+		memory_taken += execution->transfer->bytes_sent;
+	ig_execution_free(execution);
 }
 
 /*
- * Hand a response to the refresh or scan that asked for it.  Each flight comes here
+ * Hand a response to the refresh or scan that asked for it.  Each execution comes here
  * once, when it is over: one that was put aside still belongs to the worker, and
  * its scan waits for it.
  */
 static void
-hand_over(IgFlight *flight)
+hand_over(IgExecution *execution)
 {
-	if (flight->batch && flight->decision.verdict == IG_DEAD && !flight->failed)
-		ig_refresh_refused(flight->batch);
-	if (flight->scan)
-		ig_scan_answered(flight->scan, flight);
+	if (execution->batch && execution->decision.verdict == IG_DEAD && !execution->failed)
+		ig_refresh_refused(execution->batch);
+	if (execution->scan)
+		ig_scan_apply_response(execution->scan, execution);
 }
 
-/* Start a flight. */
+/* Start an execution. */
 static void
-start_flight(IgFlight *flight)
+start_execution(IgExecution *execution)
 {
-	MemoryContext old = MemoryContextSwitchTo(flying_context);
+	MemoryContext old = MemoryContextSwitchTo(running_context);
 
-	ig_flight_start(flight);
-	ig_counters_started(flight->lane->gate->counters);
-	flying = lappend(flying, flight);
+	ig_execution_start(execution);
+	ig_counters_started(execution->account_state->limiter->counters);
+	running = lappend(running, execution);
 	MemoryContextSwitchTo(old);
 }
 
 /*
- * Start the flights that were claimed, and keep those that have no place; those that
+ * Start the executions that were claimed, and keep those that have no slot; those that
  * cannot be started are returned.
  */
 static List *
-start_flights(List *flights)
+start_executions(List *executions)
 {
 	List	   *failed = NIL;
 	List	   *ahead = NIL;
 	ListCell   *lc;
 
-	foreach(lc, flights)
+	foreach(lc, executions)
 	{
-		IgFlight   *flight = lfirst(lc);
+		IgExecution *execution = lfirst(lc);
 
-		if (!flight->built || flight->lane->account == NULL)
+		if (!execution->built || execution->account_state->account == NULL)
 		{
-			if (flight->ahead)
-				ig_flight_take_place(flight);
-			failed = lappend(failed, flight);
+			if (execution->ahead)
+				ig_execution_take_slot(execution);
+			failed = lappend(failed, execution);
 		}
-		else if (flight->ahead)
-			ahead = lappend(ahead, flight);
+		else if (execution->ahead)
+			ahead = lappend(ahead, execution);
 		else
-			start_flight(flight);
+			start_execution(execution);
 	}
-	ig_look_again(&next_turn, ig_ahead_keep(ahead));
+	ig_look_again(&next_cycle, ig_ahead_keep(ahead));
 	return failed;
 }
 
-/* Start the flights that have a place now. */
+/* Start the executions that have a slot now. */
 static List *
 board(TimestampTz now, bool may_send)
 {
@@ -359,28 +359,28 @@ board(TimestampTz now, bool may_send)
 	{
 		if (may_send)
 			boarded = ig_ahead_board(now);
-		ig_look_again(&next_turn, ig_ahead_give_back(!may_send, now));
+		ig_look_again(&next_cycle, ig_ahead_give_back(!may_send, now));
 	}
 	return boarded;
 }
 
 /*
- * One turn: apply these flights' outcomes, claim what fits, commit, send.
- * Returns the flights that could not be sent, whose outcome is to be applied
- * in the next turn; *gone is set when the extension is no longer there.
+ * One cycle: apply these executions' outcomes, claim what fits, commit, send.
+ * Returns the executions that could not be sent, whose outcome is to be applied
+ * in the next cycle; *gone is set when the extension is no longer there.
  */
 static List *
-turn(List *finished, bool *gone)
+cycle(List *finished, bool *gone)
 {
 	TimestampTz now = GetCurrentTimestamp();
 	List	   *boarded;
-	List	   *flights = NIL;
+	List	   *executions = NIL;
 	bool		may_send;
-	IgFlight  **array = palloc(Max(list_length(finished), 1) * sizeof(IgFlight *));
+	IgExecution **array = palloc(Max(list_length(finished), 1) * sizeof(IgExecution *));
 	ListCell   *lc;
 	int			n = 0;
 
-	next_turn = 0;
+	next_cycle = 0;
 	ig_session_begin("working on the queue");
 	if (!extension_exists())
 	{
@@ -394,115 +394,115 @@ turn(List *finished, bool *gone)
 
 	foreach(lc, finished)
 		array[n++] = lfirst(lc);
-	ig_answers_apply(array, n);
+	ig_responses_apply(array, n);
 	if (n > 0)
 		IG_INJECTION_POINT("ignisign-applied");
 	for (int i = 0; i < n; i++)
-		ig_judge(array[i], now);
+		ig_record_outcome(array[i], now);
 	finished = put_aside(finished);
 	foreach(lc, finished)
 		hand_over(lfirst(lc));
 
 	/* Room is counted without what is over. */
 	foreach(lc, finished)
-		end_flight(lfirst(lc));
+		end_execution(lfirst(lc));
 
-	ig_lanes_settle(now);
+	ig_accounts_clear_status(now);
 	check_origin();
-	if (!parked)
+	if (!suspended)
 	{
 		catch_up(now);
-		ig_look_again(&next_turn, catch_up_at);
+		ig_look_again(&next_cycle, catch_up_at);
 	}
 
 	/* What may have been sent by another server is not to be claimed before that is noted. */
-	may_send = ig_enabled && !parked && !stopping && timeline_checked;
+	may_send = ig_enabled && !suspended && !stopping && timeline_checked;
 	boarded = board(now, may_send);
 	if (may_send)
 	{
 		/* The clock goes on, and a call queued just now is due. */
 		now = GetCurrentTimestamp();
-		flights = ig_claim(now, &next_turn);
-		ig_look_again(&next_turn, ig_callbacks_collect(now));
+		executions = ig_claim(now, &next_cycle);
+		ig_look_again(&next_cycle, ig_callbacks_collect(now));
 		n = 0;
-		array = palloc(Max(list_length(flights), 1) * sizeof(IgFlight *));
-		foreach(lc, flights)
+		array = palloc(Max(list_length(executions), 1) * sizeof(IgExecution *));
+		foreach(lc, executions)
 			array[n++] = lfirst(lc);
-		ig_flights_build(array, n);
+		ig_executions_build(array, n);
 	}
-	feed_bodies();
+	load_chunks();
 	ig_session_commit();
 
-	if (flights != NIL)
+	if (executions != NIL)
 		IG_INJECTION_POINT("ignisign-claimed");
 	if (finished != NIL)
 		ig_slots_broadcast();
-	if (ig_enabled && !parked && !stopping)
+	if (ig_enabled && !suspended && !stopping)
 		ig_callbacks_start();
-	return start_flights(list_concat(boarded, flights));
+	return start_executions(list_concat(boarded, executions));
 }
 
-/* How many answers are applied together. */
+/* How many responses are applied together. */
 static int
-most_answers(void)
+most_responses(void)
 {
-	return call_took > LONG_CALLS * answer_cost * list_length(flying) ? FEW_ANSWERS : MAX_ANSWERS;
+	return call_took > LONG_CALLS * response_cost * list_length(running) ? FEW_ANSWERS : MAX_ANSWERS;
 }
 
 /*
- * Read the answers that have come.  Flights that were claimed ahead take the places of
+ * Read the responses that have come.  Executions that were claimed ahead take the slots of
  * those that went well, before anything else is done.
  */
 static void
-read_answers(void)
+read_responses(void)
 {
 	IgTransfer *transfer;
-	MemoryContext old = MemoryContextSwitchTo(flying_context);
+	MemoryContext old = MemoryContextSwitchTo(running_context);
 	TimestampTz now;
 	ListCell   *lc;
 
-	while (answered_memory < MAX_ANSWER_MEMORY && (transfer = ig_http_next_finished()) != NULL)
+	while (response_memory < MAX_ANSWER_MEMORY && (transfer = ig_http_next_finished()) != NULL)
 	{
-		IgFlight   *flight = transfer->user;
+		IgExecution *execution = transfer->user;
 
-		ig_flight_digest(flight);
+		ig_execution_digest(execution);
 		call_took = transfer->duration;
-		if (flight->decision.verdict == IG_DONE)
-			flight->lane->took = Max(transfer->duration, 1);
-		answered_memory += transfer->body_length + flight->answer.memory;
-		answered = lappend(answered, flight);
+		if (execution->decision.verdict == IG_DONE)
+			execution->account_state->took = Max(transfer->duration, 1);
+		response_memory += transfer->body_length + execution->response.memory;
+		responded = lappend(responded, execution);
 	}
 	MemoryContextSwitchTo(old);
 
 	if (!ig_ahead_any() || !ig_enabled || stopping)
 		return;
 	now = GetCurrentTimestamp();
-	foreach(lc, answered)
+	foreach(lc, responded)
 	{
-		IgFlight   *next = ig_ahead_relieve(lfirst(lc), now);
+		IgExecution *next = ig_ahead_relieve(lfirst(lc), now);
 
 		if (next != NULL)
-			start_flight(next);
+			start_execution(next);
 	}
 	ig_http_push();
 }
 
-/* Flights that are to be applied in this turn. */
+/* Executions that are to be applied in this cycle. */
 static List *
 collect_finished(List *finished)
 {
-	int			most = most_answers();
+	int			most = most_responses();
 
-	read_answers();
-	while (list_length(finished) < most && answered != NIL)
+	read_responses();
+	while (list_length(finished) < most && responded != NIL)
 	{
-		IgFlight   *flight = linitial(answered);
-		int64		memory = flight->transfer->body_length + flight->answer.memory;
+		IgExecution *execution = linitial(responded);
+		int64		memory = execution->transfer->body_length + execution->response.memory;
 
-		answered = list_delete_first(answered);
-		answered_memory -= memory;
+		responded = list_delete_first(responded);
+		response_memory -= memory;
 		memory_taken += memory;
-		finished = lappend(finished, flight);
+		finished = lappend(finished, execution);
 	}
 	return finished;
 }
@@ -523,7 +523,7 @@ time_to(TimestampTz at)
 static void
 give_back_memory(void)
 {
-	if (flying != NIL || memory_taken < GIVE_BACK_AFTER)
+	if (running != NIL || memory_taken < GIVE_BACK_AFTER)
 		return;
 	memory_taken = 0;
 #ifdef __GLIBC__
@@ -541,7 +541,7 @@ is_called(void)
 {
 	return ConfigReloadPending || ShutdownRequestPending || ig_slots_is_woken() ||
 		(!stopping && ig_slots_stop_requested()) ||
-		(ig_enabled && !parked && !stopping && ig_callbacks_have_ended());
+		(ig_enabled && !suspended && !stopping && ig_callbacks_have_ended());
 }
 
 /*
@@ -551,11 +551,11 @@ is_called(void)
 static bool
 wait_for_work(TimestampTz watch_at)
 {
-	TimestampTz until = next_turn;
+	TimestampTz until = next_cycle;
 	TimestampTz rest;
 	bool		called = is_called();
 
-	if (answered != NIL)
+	if (responded != NIL)
 		until = GetCurrentTimestamp();
 	ig_look_again(&until, watch_at);
 	ig_look_again(&until, ig_session_report_at());
@@ -579,11 +579,11 @@ start_up(void)
 	mallopt(M_TRIM_THRESHOLD, KEPT_MEMORY);
 	mallopt(M_MMAP_THRESHOLD, KEPT_MEMORY);
 #endif
-	turn_context = AllocSetContextCreate(TopMemoryContext, "ignisign turn", ALLOCSET_DEFAULT_SIZES);
-	flying_context = AllocSetContextCreate(TopMemoryContext, "ignisign flying", ALLOCSET_SMALL_SIZES);
+	cycle_context = AllocSetContextCreate(TopMemoryContext, "ignisign cycle", ALLOCSET_DEFAULT_SIZES);
+	running_context = AllocSetContextCreate(TopMemoryContext, "ignisign flying", ALLOCSET_SMALL_SIZES);
 	ig_session_init();
 
-	MemoryContextSwitchTo(turn_context);
+	MemoryContextSwitchTo(cycle_context);
 	ig_guard_wait();
 	ig_session_begin("working on the queue");
 	exists = extension_exists();
@@ -591,16 +591,16 @@ start_up(void)
 	{
 		char	   *other;
 
-		ig_lanes_init();
+		ig_account_states_init();
 
 		/* In a copy, "sending" is another worker's, and stays as it is. */
 		if (ig_queue_is_ours(&other))
 		{
 			MemoryContext old = MemoryContextSwitchTo(TopMemoryContext);
 
-			ig_queue_find_lost(&lost, false);
+			ig_queue_find_orphaned(&orphaned, false);
 			MemoryContextSwitchTo(old);
-			ig_lanes_forget_parked();
+			ig_accounts_clear_suspended();
 			timeline_checked = false;
 			catch_up_at = GetCurrentTimestamp();
 			catch_up(catch_up_at);
@@ -661,50 +661,50 @@ ignisign_worker_main(Datum arg)
 	BackgroundWorkerInitializeConnectionByOid(database, InvalidOid, 0);
 	if (!start_up())
 		leave();
-	ig_slots_turn_ends();
+	ig_slots_cycle_ends();
 	ereport(DEBUG1, (errmsg_internal("ignisign worker started")));
 
 	while (!ShutdownRequestPending && !gone)
 	{
 		List	   *finished;
 
-		MemoryContextSwitchTo(turn_context);
+		MemoryContextSwitchTo(cycle_context);
 
 		/* What is under way is waited for; who cannot wait sends SIGTERM. */
 		stopping = ig_slots_stop_requested();
-		if (stopping && flying == NIL && held == NIL && unsent == NIL && !ig_ahead_any())
+		if (stopping && running == NIL && held == NIL && unsent == NIL && !ig_ahead_any())
 			break;
 
 		if (ConfigReloadPending)
 		{
 			ConfigReloadPending = false;
 			ProcessConfigFile(PGC_SIGHUP);
-			ig_lanes_reload();
+			ig_accounts_reload();
 			woken = reloaded = true;
 		}
 
 		finished = take_up(collect_finished(unsent));
 		unsent = NIL;
-		if (finished != NIL || woken || any_hungry() || time_to(next_turn) == 0)
+		if (finished != NIL || woken || any_needs_data() || time_to(next_cycle) == 0)
 		{
 			TimestampTz began = GetCurrentTimestamp();
 			int			n = list_length(finished);
 
-			ig_slots_turn_begins();
-			unsent = turn(finished, &gone);
+			ig_slots_cycle_begins();
+			unsent = cycle(finished, &gone);
 			if (n > 0)
-				answer_cost = (GetCurrentTimestamp() - began) / n;
-			ig_gates_publish();
-			ig_slots_turn_ends();
+				response_cost = (GetCurrentTimestamp() - began) / n;
+			ig_limiters_publish();
+			ig_slots_cycle_ends();
 			for (int i = 0; i < list_length(unsent); i++)
-				ig_flight_digest(list_nth(unsent, i));
+				ig_execution_digest(list_nth(unsent, i));
 		}
 
 		if (unsent == NIL)
 		{
 			TimestampTz watch_at = ig_listen_watch(!warned && !stopping, reloaded);
 
-			MemoryContextReset(turn_context);
+			MemoryContextReset(cycle_context);
 			woken = gone || wait_for_work(watch_at);
 			reloaded = false;
 		}

@@ -10,11 +10,11 @@
 
 static char error[IG_API_ERROR_SIZE];
 
-/* Read a text as the answer of an operation. */
+/* Read a text as the response of an operation. */
 static bool
-read_text(IgOperation op, const char *text, IgApiAnswer *answer)
+read_text(IgOperation op, const char *text, IgApiResponse *response)
 {
-	return ig_api_read(op, text, strlen(text), answer, error);
+	return ig_api_read(op, text, strlen(text), response, error);
 }
 
 static void
@@ -61,18 +61,18 @@ test_email(void)
 static void
 test_inputs(void)
 {
-	IgApiAnswer answer;
+	IgApiResponse response;
 
-	ok(read_text(IG_OP_INPUTS_NEEDED, "{\"inputsNeeded\":[\"email\",7,\"firstName\"],\"optionalInputs\":[\"phoneNumber\"]}", &answer),
+	ok(read_text(IG_OP_INPUTS_NEEDED, "{\"inputsNeeded\":[\"email\",7,\"firstName\"],\"optionalInputs\":[\"phoneNumber\"]}", &response),
 	   "inputs-needed is read");
-	ok(answer.ninputs_needed == 2 && answer.noptional_inputs == 1, "what is no string is passed over");
-	is(answer.inputs_needed[1], "firstName", "what is needed");
-	is(answer.optional_inputs[0], "phoneNumber", "and what is optional");
-	ig_api_answer_free(&answer);
-	ok(read_text(IG_OP_INPUTS_NEEDED, "{\"inputsNeeded\":[]}", &answer) && answer.ninputs_needed == 0, "nothing may be needed");
-	ig_api_answer_free(&answer);
-	ok(!read_text(IG_OP_INPUTS_NEEDED, "{\"signerProfileId\":\"" ID "\"}", &answer), "but it must be told");
-	ok(!read_text(IG_OP_INPUTS_NEEDED, "[]", &answer), "in an object");
+	ok(response.ninputs_needed == 2 && response.noptional_inputs == 1, "what is no string is passed over");
+	is(response.inputs_needed[1], "firstName", "what is needed");
+	is(response.optional_inputs[0], "phoneNumber", "and what is optional");
+	ig_api_response_free(&response);
+	ok(read_text(IG_OP_INPUTS_NEEDED, "{\"inputsNeeded\":[]}", &response) && response.ninputs_needed == 0, "nothing may be needed");
+	ig_api_response_free(&response);
+	ok(!read_text(IG_OP_INPUTS_NEEDED, "{\"signerProfileId\":\"" ID "\"}", &response), "but it must be told");
+	ok(!read_text(IG_OP_INPUTS_NEEDED, "[]", &response), "in an object");
 	ok(ig_api_known_signer_proof_type("CADES") && !ig_api_known_proof_type("CADES"), "a proof of one signer");
 	ok(ig_api_known_proof_type("SIGNED_DATA") && !ig_api_known_signer_proof_type("SIGNED_DATA"), "a proof of a document");
 	ok(!ig_api_known_proof_type("C2PA") && !ig_api_known_signer_proof_type("JWSDET"), "what the API does not make");
@@ -91,7 +91,7 @@ test_build(void)
 		.signature_request_ids = ids, .nsignature_request_ids = 2
 	};
 	IgApiRequest request;
-	IgApiAnswer answer;
+	IgApiResponse response;
 	size_t		text = 0;
 	int			base64 = 0;
 
@@ -134,8 +134,8 @@ test_build(void)
 	is(request.path, "/v4/signature-requests/" ID "/67a1c0de0000000000000011/resend-email", "its path");
 	ok(request.content_type[0] == 0 && request.body_size == 0, "it has no body");
 	ig_api_request_free(&request);
-	ok(read_text(IG_OP_RESEND_EMAIL, "", &answer), "its answer may be empty");
-	ig_api_answer_free(&answer);
+	ok(read_text(IG_OP_RESEND_EMAIL, "", &response), "its answer may be empty");
+	ig_api_response_free(&response);
 
 	ok(ig_api_build(IG_OP_PROOF, &args, &request, error), "proof is built");
 	is(request.path, "/v4/documents/a%2Fb%20c/signature-type/PDF_WITH_SIGNATURES", "what goes into a path is encoded");
@@ -158,50 +158,50 @@ test_build(void)
 static void
 test_read(void)
 {
-	IgApiAnswer answer;
+	IgApiResponse response;
 
-	ok(read_text(IG_OP_ONE_CALL_SIGN, "{\"signatureRequestId\":\"" ID "\",\"new\":[1]}", &answer), "one-call-sign");
-	is(answer.signature_request_id, ID, "its id");
-	ig_api_answer_free(&answer);
-	ok(!read_text(IG_OP_ONE_CALL_SIGN, "{\"id\":\"" ID "\"}", &answer), "without an id");
-	ok(!read_text(IG_OP_ONE_CALL_SIGN, "{\"signatureRequestId\":\"../x\"}", &answer), "with an id that is none");
-	ok(!read_text(IG_OP_ONE_CALL_SIGN, "", &answer), "an empty body");
-	ok(!read_text(IG_OP_ONE_CALL_SIGN, "{\"signatureRequestId\":\"" ID "\"", &answer), "a cut body");
-	ok(!read_text(IG_OP_ONE_CALL_SIGN, "{\"signatureRequestId\":\"" ID "\"} x", &answer), "rubbish after it");
+	ok(read_text(IG_OP_ONE_CALL_SIGN, "{\"signatureRequestId\":\"" ID "\",\"new\":[1]}", &response), "one-call-sign");
+	is(response.signature_request_id, ID, "its id");
+	ig_api_response_free(&response);
+	ok(!read_text(IG_OP_ONE_CALL_SIGN, "{\"id\":\"" ID "\"}", &response), "without an id");
+	ok(!read_text(IG_OP_ONE_CALL_SIGN, "{\"signatureRequestId\":\"../x\"}", &response), "with an id that is none");
+	ok(!read_text(IG_OP_ONE_CALL_SIGN, "", &response), "an empty body");
+	ok(!read_text(IG_OP_ONE_CALL_SIGN, "{\"signatureRequestId\":\"" ID "\"", &response), "a cut body");
+	ok(!read_text(IG_OP_ONE_CALL_SIGN, "{\"signatureRequestId\":\"" ID "\"} x", &response), "rubbish after it");
 
 	ok(read_text(IG_OP_STATUS, "{\"signatureRequests\":[{\"signatureRequestId\":\"" ID "\",\"status\":\"NEW_ONE\"},"
-				 "{\"status\":1},7]}", &answer), "status");
-	ok(answer.nstatuses == 1, "what cannot be used is left out");
-	is(answer.statuses[0].status, "NEW_ONE", "a status that is not known is kept");
-	ig_api_answer_free(&answer);
+				 "{\"status\":1},7]}", &response), "status");
+	ok(response.nstatuses == 1, "what cannot be used is left out");
+	is(response.statuses[0].status, "NEW_ONE", "a status that is not known is kept");
+	ig_api_response_free(&response);
 
 	ok(read_text(IG_OP_CONTEXT, "{\"_id\":\"" ID "\",\"status\":\"IN_PROGRESS\",\"signedBy\":[\"67a1c0de0000000000000011\"],"
 				 "\"signers\":[{\"signerId\":\"67a1c0de0000000000000011\",\"email\":\"a@b.co\"},"
 				 "{\"signerId\":\"67a1c0de0000000000000012\",\"email\":\"c@d.co\"}],"
 				 "\"documents\":[{\"_id\":\"67a1c0de0000000000000021\",\"fileName\":\"a.pdf\",\"signatureSummaries\":[{}]}],"
-				 "\"signatureProofStatus\":\"CREATED\"}", &answer), "context");
-	ok(answer.nsigners == 2 && answer.nsigned == 1, "who has signed");
-	ok(answer.signers[0].signed_ && !answer.signers[1].signed_, "and who has not");
-	ok(answer.ndocuments == 1, "documents");
-	is(answer.proof_status, "CREATED", "the proof's status");
-	ig_api_answer_free(&answer);
-	ok(read_text(IG_OP_CONTEXT, "{\"_id\":\"" ID "\",\"status\":\"DRAFT\"}", &answer), "the least context");
-	ig_api_answer_free(&answer);
+				 "\"signatureProofStatus\":\"CREATED\"}", &response), "context");
+	ok(response.nsigners == 2 && response.nsigned == 1, "who has signed");
+	ok(response.signers[0].signed_ && !response.signers[1].signed_, "and who has not");
+	ok(response.ndocuments == 1, "documents");
+	is(response.proof_status, "CREATED", "the proof's status");
+	ig_api_response_free(&response);
+	ok(read_text(IG_OP_CONTEXT, "{\"_id\":\"" ID "\",\"status\":\"DRAFT\"}", &response), "the least context");
+	ig_api_response_free(&response);
 
 	ok(read_text(IG_OP_LIST, "{\"signatureRequests\":[{\"_id\":\"" ID "\",\"title\":\"x\"}],"
-				 "\"paginationData\":{\"total\":137,\"page\":1,\"nbEventsPerPage\":20}}", &answer), "list");
-	ok(answer.nitems == 1 && answer.total == 137 && answer.page_size == 20, "its items and totals");
-	ig_api_answer_free(&answer);
+				 "\"paginationData\":{\"total\":137,\"page\":1,\"nbEventsPerPage\":20}}", &response), "list");
+	ok(response.nitems == 1 && response.total == 137 && response.page_size == 20, "its items and totals");
+	ig_api_response_free(&response);
 
-	ig_api_read_error("<html>", 6, &answer);
-	ok(answer.error_message == NULL && answer.error_code == NULL, "an error that is not JSON");
-	ig_api_answer_free(&answer);
-	ig_api_read_error("{\"message\":{\"a\":1},\"code\":\"X\"}", 30, &answer);
-	is(answer.error_message, "{\"a\":1}", "a message that is an object");
-	is(answer.error_code, "X", "its code");
-	ig_api_answer_free(&answer);
+	ig_api_read_error("<html>", 6, &response);
+	ok(response.error_message == NULL && response.error_code == NULL, "an error that is not JSON");
+	ig_api_response_free(&response);
+	ig_api_read_error("{\"message\":{\"a\":1},\"code\":\"X\"}", 30, &response);
+	is(response.error_message, "{\"a\":1}", "a message that is an object");
+	is(response.error_code, "X", "its code");
+	ig_api_response_free(&response);
 
-	/* No prefix of an answer may crash or be taken for one. */
+	/* No prefix of a response may crash or be taken for one. */
 	{
 		const char	whole[] = "{\"signatureRequests\":[{\"signatureRequestId\":\"" ID "\",\"status\":\"A\\u00e9\"}]}";
 		bool		refused = true;
@@ -211,10 +211,10 @@ test_read(void)
 			char	   *copy = malloc(n ? n : 1);
 
 			memcpy(copy, whole, n);
-			if (ig_api_read(IG_OP_STATUS, copy, n, &answer, error))
+			if (ig_api_read(IG_OP_STATUS, copy, n, &response, error))
 			{
 				refused = false;
-				ig_api_answer_free(&answer);
+				ig_api_response_free(&response);
 			}
 			free(copy);
 		}
@@ -225,30 +225,30 @@ test_read(void)
 
 		memset(deep, '[', 200000);
 		deep[200000] = '\0';
-		ok(!ig_api_read(IG_OP_STATUS, deep, 200000, &answer, error), "deep nesting is refused");
+		ok(!ig_api_read(IG_OP_STATUS, deep, 200000, &response, error), "deep nesting is refused");
 		free(deep);
 	}
 	{
 		const IgApiLimits usual = ig_api_limits;
 
-#define READ(body) ig_api_read(IG_OP_STATUS, body, strlen(body), &answer, error)
+#define READ(body) ig_api_read(IG_OP_STATUS, body, strlen(body), &response, error)
 		ig_api_limits = (IgApiLimits) {.max_depth = 3, .max_values = 7, .max_items = 1, .max_text = 1};
 		ok(READ("{\"signatureRequests\":[{}], \"a\": [1, \"x,:[\\\"{\" ,true]}"), "seven values are not too many");
-		ok(answer.memory > 7 * 64, "their memory is told");
-		ig_api_answer_free(&answer);
+		ok(response.memory > 7 * 64, "their memory is told");
+		ig_api_response_free(&response);
 		ok(!READ("{\"signatureRequests\":[{}], \"a\": [1, \"x,:[\\\"{\" ,true,-2e3]}"), "eight are");
 		is(error, "it has more than 7 values (ignisign.max_json_values)", "which is told, with the setting");
-		ok(answer.exceeded, "and that it exceeds a limit");
+		ok(response.exceeded, "and that it exceeds a limit");
 		ok(READ("{\"signatureRequests\":[[]]}"), "nested three deep is not too deep");
-		ig_api_answer_free(&answer);
+		ig_api_response_free(&response);
 		ok(!READ("{\"signatureRequests\":[[[]]]}"), "four is");
 		is(error, "it is nested more than 3 deep (ignisign.max_json_depth)", "which is told, too");
 		ok(!READ("::::::[1,2,3,4,5,6,7,8,9]"), "colons do not make up for values");
 		ok(!READ("{\"a\":\"\\u0000\"}"), "no NUL in a string");
-		ok(!answer.exceeded, "which is no matter of limits");
+		ok(!response.exceeded, "which is no matter of limits");
 		ok(!READ("{\"signatureRequests\":[{},{}]}"), "two items are too many");
 		is(error, "it has more than 1 signatureRequests (ignisign.max_response_items)", "with the setting");
-		ok(answer.exceeded, "as a limit");
+		ok(response.exceeded, "as a limit");
 		ig_api_limits = usual;
 #undef READ
 	}
@@ -279,7 +279,7 @@ test_limits(void)
 	const int	nsigned = 49000;
 	char	   *body = malloc(4 * 1024 * 1024);
 	char	   *end = put(body, "{\"_id\":\"" ID "\",\"status\":\"X\",\"signers\":[");
-	IgApiAnswer answer;
+	IgApiResponse response;
 	int			right = 0;
 
 	for (int i = 0; i < nsigners; i++)
@@ -288,18 +288,18 @@ test_limits(void)
 	for (int i = nsigned; i-- > 0;)
 		end = put(end, "\"%d\"%s", i % 2 ? i : 1, i ? "," : "");
 	put(end, "]}");
-	ok(!read_text(IG_OP_CONTEXT, body, &answer), "very many signers are refused");
+	ok(!read_text(IG_OP_CONTEXT, body, &response), "very many signers are refused");
 	is(error, "it has more than 1000 signers (ignisign.max_response_items)", "with bound and setting");
-	ok(answer.exceeded && answer.tree == NULL, "before anything is made of them");
+	ok(response.exceeded && response.tree == NULL, "before anything is made of them");
 	ig_api_limits.max_items = 100000;
-	ok(read_text(IG_OP_CONTEXT, body, &answer), "unless the setting allows them");
-	for (int i = 0; i < answer.nsigners; i++)
-		right += answer.signers[i].signed_ == (i % 2 == 1);
-	ok(answer.nsigners == nsigners && right == nsigners && answer.nsigned == nsigners / 2, "it is right who has signed");
-	ig_api_answer_free(&answer);
-	ok(read_text(IG_OP_CONTEXT, "{\"_id\":\"" ID "\",\"status\":\"X\",\"signedBy\":[\"b\",\"a\",7,\"b\",\"a\"]}", &answer) && answer.nsigned == 2,
+	ok(read_text(IG_OP_CONTEXT, body, &response), "unless the setting allows them");
+	for (int i = 0; i < response.nsigners; i++)
+		right += response.signers[i].signed_ == (i % 2 == 1);
+	ok(response.nsigners == nsigners && right == nsigners && response.nsigned == nsigners / 2, "it is right who has signed");
+	ig_api_response_free(&response);
+	ok(read_text(IG_OP_CONTEXT, "{\"_id\":\"" ID "\",\"status\":\"X\",\"signedBy\":[\"b\",\"a\",7,\"b\",\"a\"]}", &response) && response.nsigned == 2,
 	   "where signers are not told, each counts once");
-	ig_api_answer_free(&answer);
+	ig_api_response_free(&response);
 	ig_api_limits = usual;
 
 	/* A text. */
@@ -307,16 +307,16 @@ test_limits(void)
 	for (int size = 1024; size <= 1025; size++)
 	{
 		put(body, "{\"_id\":\"" ID "\",\"status\":\"X\",\"documents\":[{\"fileName\":\"%0*d\"}]}", size, 0);
-		ok(read_text(IG_OP_CONTEXT, body, &answer) == (size == 1024), "a name of at most 1 kB");
+		ok(read_text(IG_OP_CONTEXT, body, &response) == (size == 1024), "a name of at most 1 kB");
 		if (size == 1024)
-			ig_api_answer_free(&answer);
+			ig_api_response_free(&response);
 	}
 	is(error, "it has a text of more than 1 kB (ignisign.max_response_text)", "with bound and setting");
-	ok(answer.exceeded, "as a limit");
+	ok(response.exceeded, "as a limit");
 	put(body, "{\"jwtToken\":\"%0*d\"}", 1025, 0);
-	ok(!read_text(IG_OP_LOGIN, body, &answer), "a token, too");
+	ok(!read_text(IG_OP_LOGIN, body, &response), "a token, too");
 	put(body, "{\"inputsNeeded\":[\"%0*d\"]}", 1025, 0);
-	ok(!read_text(IG_OP_INPUTS_NEEDED, body, &answer), "and a name of an input");
+	ok(!read_text(IG_OP_INPUTS_NEEDED, body, &response), "and a name of an input");
 	ig_api_limits = usual;
 
 	/* Of an error the beginning is kept, up to a whole character. */
@@ -325,9 +325,9 @@ test_limits(void)
 	for (int i = 0; i < 1000; i++)
 		end = put(end, "\303\251");
 	put(end, "\"}");
-	ig_api_read_error(body, strlen(body), &answer);
-	ok(strlen(answer.error_code) == 1000 && strlen(answer.error_message) == 999, "an error is kept in short");
-	ig_api_answer_free(&answer);
+	ig_api_read_error(body, strlen(body), &response);
+	ok(strlen(response.error_code) == 1000 && strlen(response.error_message) == 999, "an error is kept in short");
+	ig_api_response_free(&response);
 	free(body);
 }
 
@@ -335,21 +335,21 @@ test_limits(void)
 static void
 test_about(void)
 {
-	IgApiAnswer answer = {.signature_request_id = "67A1c0de0000000000000001"};
+	IgApiResponse response = {.signature_request_id = "67A1c0de0000000000000001"};
 
-	ok(ig_api_is_about(IG_OP_CONTEXT, &answer, ID, error), "the same id, whatever the case of its letters");
-	answer.signature_request_id = "67a1c0de0000000000000002";
-	ok(!ig_api_is_about(IG_OP_CONTEXT, &answer, ID, error) && !ig_api_is_about(IG_OP_PUBLISH, &answer, ID, error), "another id is refused");
+	ok(ig_api_is_about(IG_OP_CONTEXT, &response, ID, error), "the same id, whatever the case of its letters");
+	response.signature_request_id = "67a1c0de0000000000000002";
+	ok(!ig_api_is_about(IG_OP_CONTEXT, &response, ID, error) && !ig_api_is_about(IG_OP_PUBLISH, &response, ID, error), "another id is refused");
 	is(error, "it is about another request than the one that was asked for", "with the reason");
-	ok(ig_api_is_about(IG_OP_CREATE_REQUEST, &answer, ID, error) && ig_api_is_about(IG_OP_CONTEXT, &answer, NULL, error), "where none was asked for, any will do");
-	answer = (IgApiAnswer) {.total = 41, .page = 2, .page_size = 20};
-	ok(ig_api_has_more_pages(&answer), "a page follows");
-	answer.page = 3;
-	ok(!ig_api_has_more_pages(&answer), "none follows the last one");
-	answer = (IgApiAnswer) {.total = INT64_C(9000000000000000), .page = INT64_C(8000000000000000), .page_size = INT64_C(9000000000000000)};
-	ok(!ig_api_has_more_pages(&answer), "numbers of any size");
-	answer = (IgApiAnswer) {.total = -1, .page = -1, .page_size = 20};
-	ok(!ig_api_has_more_pages(&answer), "or none");
+	ok(ig_api_is_about(IG_OP_CREATE_REQUEST, &response, ID, error) && ig_api_is_about(IG_OP_CONTEXT, &response, NULL, error), "where none was asked for, any will do");
+	response = (IgApiResponse) {.total = 41, .page = 2, .page_size = 20};
+	ok(ig_api_has_more_pages(&response), "a page follows");
+	response.page = 3;
+	ok(!ig_api_has_more_pages(&response), "none follows the last one");
+	response = (IgApiResponse) {.total = INT64_C(9000000000000000), .page = INT64_C(8000000000000000), .page_size = INT64_C(9000000000000000)};
+	ok(!ig_api_has_more_pages(&response), "numbers of any size");
+	response = (IgApiResponse) {.total = -1, .page = -1, .page_size = 20};
+	ok(!ig_api_has_more_pages(&response), "or none");
 	ok(ig_api_only_reads(IG_OP_CONTEXT) && !ig_api_only_reads(IG_OP_PUBLISH) && !ig_api_only_reads(IG_OP_CALL), "what only reads");
 }
 
@@ -479,9 +479,9 @@ test_json_unescape(void)
 	}
 }
 
-/* Each operation whose answer is read has one among the kept inputs of the fuzz targets. */
+/* Each operation whose response is read has one among the kept inputs of the fuzz targets. */
 static void
-test_kept_answers(void)
+test_kept_responses(void)
 {
 	for (int i = 0; i < ig_api_operation_count(); i++)
 	{
@@ -490,21 +490,21 @@ test_kept_answers(void)
 		char		text[4096] = "";
 		FILE	   *file;
 		size_t		length;
-		IgApiAnswer answer;
+		IgApiResponse response;
 		bool		good;
 
 		if (ig_api_entry((IgOperation) i)->read == NULL)
 			continue;
-		snprintf(path, sizeof(path), "../fuzz/corpus/answer/%s", name);
+		snprintf(path, sizeof(path), "../fuzz/corpus/response/%s", name);
 		file = fopen(path, "r");
 		length = file ? fread(text, 1, sizeof(text) - 1, file) : 0;
 		if (file)
 			fclose(file);
 		good = strncmp(text, name, strlen(name)) == 0 && text[strlen(name)] == '\n' &&
-			ig_api_read((IgOperation) i, text + strlen(name) + 1, length - strlen(name) - 1, &answer, error);
+			ig_api_read((IgOperation) i, text + strlen(name) + 1, length - strlen(name) - 1, &response, error);
 		ok(good, path);
 		if (good)
-			ig_api_answer_free(&answer);
+			ig_api_response_free(&response);
 	}
 }
 
@@ -549,7 +549,7 @@ test_message(void)
 	ok(!read_message("", &message), "nothing");
 	ok(!read_message("{" APP_AND_ENV "\"topic\":\"T\",\"action\":\"\",\"verificationToken\":\"t\"}", &message), "an empty action");
 
-	/* Within the limits of answers. */
+	/* Within the limits of responses. */
 	for (int depth = 63; depth <= 64; depth++)
 	{
 		snprintf(text, sizeof(text), "{" APP_AND_ENV "\"topic\":\"T\",\"action\":\"A\",\"verificationToken\":\"t\",\"content\":%.*s1%.*s}",
@@ -582,7 +582,7 @@ main(void)
 	test_jwt();
 	test_fields();
 	test_json_unescape();
-	test_kept_answers();
+	test_kept_responses();
 	test_message();
 	return done_testing();
 }

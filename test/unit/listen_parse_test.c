@@ -10,7 +10,7 @@
 
 /* Whether a type and a length are answered so. */
 static bool
-answered(const char *type, const char *length, int status)
+responded(const char *type, const char *length, int status)
 {
 	return ig_listen_check_headers("POST", type, length, 100) == status;
 }
@@ -35,15 +35,15 @@ main(void)
 	for (size_t i = 0; i < sizeof(paths) / sizeof(paths[0]); i++)
 		ok(!ig_listen_parse_path(paths[i], token), paths[i]);
 
-	ok(answered("application/json", NULL, 0), "JSON");
-	ok(answered("Application/JSON; charset=utf-8", "100", 0), "with parameters, as large as may be");
-	ok(answered("application/json\t", "0", 0) && answered("application/json ;a", NULL, 0), "blanks");
-	ok(answered("application/json", "101", MHD_HTTP_CONTENT_TOO_LARGE), "too large");
-	ok(answered("application/json", "99999999999999999999", MHD_HTTP_CONTENT_TOO_LARGE), "far too large");
-	ok(answered("application/json", "-1", MHD_HTTP_CONTENT_TOO_LARGE), "below zero");
-	ok(answered("application/jsonp", NULL, MHD_HTTP_UNSUPPORTED_MEDIA_TYPE), "another type");
-	ok(answered("application/jso", NULL, MHD_HTTP_UNSUPPORTED_MEDIA_TYPE), "a part of the type");
-	ok(answered("", NULL, MHD_HTTP_UNSUPPORTED_MEDIA_TYPE) && answered(NULL, "1", MHD_HTTP_UNSUPPORTED_MEDIA_TYPE), "no type");
+	ok(responded("application/json", NULL, 0), "JSON");
+	ok(responded("Application/JSON; charset=utf-8", "100", 0), "with parameters, as large as may be");
+	ok(responded("application/json\t", "0", 0) && responded("application/json ;a", NULL, 0), "blanks");
+	ok(responded("application/json", "101", MHD_HTTP_CONTENT_TOO_LARGE), "too large");
+	ok(responded("application/json", "99999999999999999999", MHD_HTTP_CONTENT_TOO_LARGE), "far too large");
+	ok(responded("application/json", "-1", MHD_HTTP_CONTENT_TOO_LARGE), "below zero");
+	ok(responded("application/jsonp", NULL, MHD_HTTP_UNSUPPORTED_MEDIA_TYPE), "another type");
+	ok(responded("application/jso", NULL, MHD_HTTP_UNSUPPORTED_MEDIA_TYPE), "a part of the type");
+	ok(responded("", NULL, MHD_HTTP_UNSUPPORTED_MEDIA_TYPE) && responded(NULL, "1", MHD_HTTP_UNSUPPORTED_MEDIA_TYPE), "no type");
 	ok(ig_listen_check_headers("post", "application/json", NULL, 100) == MHD_HTTP_METHOD_NOT_ALLOWED, "another method");
 
 	ok(ig_listen_parse_address("127.0.0.1:8443", &address) && !address.any && address.length == sizeof(struct sockaddr_in) &&

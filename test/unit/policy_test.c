@@ -22,33 +22,33 @@ decide(IgReach reach, int status, const char *code, bool repeatable, int attempt
 static void
 test_decisions(void)
 {
-	IgOutcome	outcome = {.reach = IG_REACH_ANSWERED, .http_status = 429, .retry_after = 7000, .attempts = 1, .max_attempts = 5};
+	IgOutcome	outcome = {.reach = IG_REACH_RESPONDED, .http_status = 429, .retry_after = 7000, .attempts = 1, .max_attempts = 5};
 	IgDecision	decision;
 
-	ok(decide(IG_REACH_ANSWERED, 200, NULL, false, 1).verdict == IG_DONE, "200 is done");
-	ok(decide(IG_REACH_ANSWERED, 299, NULL, true, 9).verdict == IG_DONE, "any 2xx is done, at any attempt");
-	ok(decide(IG_REACH_ANSWERED, 400, "BODY_VALIDATION_FAILED", true, 1).verdict == IG_DEAD, "400 is dead at once");
-	ok(decide(IG_REACH_ANSWERED, 302, NULL, true, 1).verdict == IG_DEAD, "a redirect is dead");
-	ok(decide(IG_REACH_ANSWERED, 401, NULL, true, 1).verdict == IG_PARK, "401 parks");
-	ok(!decide(IG_REACH_ANSWERED, 401, NULL, true, 1).burns_attempt, "401 burns no attempt");
-	ok(decide(IG_REACH_ANSWERED, 403, "ORG_BLOCKED", true, 1).verdict == IG_PARK, "a blocked account parks");
-	ok(decide(IG_REACH_ANSWERED, 403, "DOCUMENT_NOT_OWNED_BY_APP", true, 1).verdict == IG_DEAD,
+	ok(decide(IG_REACH_RESPONDED, 200, NULL, false, 1).verdict == IG_DONE, "200 is done");
+	ok(decide(IG_REACH_RESPONDED, 299, NULL, true, 9).verdict == IG_DONE, "any 2xx is done, at any attempt");
+	ok(decide(IG_REACH_RESPONDED, 400, "BODY_VALIDATION_FAILED", true, 1).verdict == IG_DEAD, "400 is dead at once");
+	ok(decide(IG_REACH_RESPONDED, 302, NULL, true, 1).verdict == IG_DEAD, "a redirect is dead");
+	ok(decide(IG_REACH_RESPONDED, 401, NULL, true, 1).verdict == IG_PARK, "401 parks");
+	ok(!decide(IG_REACH_RESPONDED, 401, NULL, true, 1).burns_attempt, "401 burns no attempt");
+	ok(decide(IG_REACH_RESPONDED, 403, "ORG_BLOCKED", true, 1).verdict == IG_PARK, "a blocked account parks");
+	ok(decide(IG_REACH_RESPONDED, 403, "DOCUMENT_NOT_OWNED_BY_APP", true, 1).verdict == IG_DEAD,
 	   "403 about one document concerns the call only");
-	ok(decide(IG_REACH_ANSWERED, 403, "INVALID_CONTEXT", true, 1).verdict == IG_DEAD,
+	ok(decide(IG_REACH_RESPONDED, 403, "INVALID_CONTEXT", true, 1).verdict == IG_DEAD,
 	   "so does one about another application's request");
-	ok(decide(IG_REACH_ANSWERED, 503, NULL, true, 1).verdict == IG_RETRY, "503 of a repeatable call is retried");
-	ok(decide(IG_REACH_ANSWERED, 503, NULL, false, 1).verdict == IG_RECONCILE, "503 of another is looked for first");
-	ok(decide(IG_REACH_ANSWERED, 408, NULL, false, 1).verdict == IG_RECONCILE, "408 likewise");
-	ok(decide(IG_REACH_ANSWERED, 429, NULL, false, 1).verdict == IG_RETRY, "429 was not processed");
-	ok(decide(IG_REACH_ANSWERED, 503, NULL, true, 5).verdict == IG_DEAD, "the last attempt is the last");
-	ok(decide(IG_REACH_NO_ANSWER, 0, NULL, false, 5).verdict == IG_RECONCILE, "no answer at the last attempt: looked for");
+	ok(decide(IG_REACH_RESPONDED, 503, NULL, true, 1).verdict == IG_RETRY, "503 of a repeatable call is retried");
+	ok(decide(IG_REACH_RESPONDED, 503, NULL, false, 1).verdict == IG_RECONCILE, "503 of another is looked for first");
+	ok(decide(IG_REACH_RESPONDED, 408, NULL, false, 1).verdict == IG_RECONCILE, "408 likewise");
+	ok(decide(IG_REACH_RESPONDED, 429, NULL, false, 1).verdict == IG_RETRY, "429 was not processed");
+	ok(decide(IG_REACH_RESPONDED, 503, NULL, true, 5).verdict == IG_DEAD, "the last attempt is the last");
+	ok(decide(IG_REACH_NO_RESPONSE, 0, NULL, false, 5).verdict == IG_RECONCILE, "no answer at the last attempt: looked for");
 	ok(decide(IG_REACH_NOT_SENT, 0, NULL, false, 1).verdict == IG_RETRY, "what was not sent is sent again");
 	ok(decide(IG_REACH_NOT_SENT, 0, NULL, false, 5).verdict == IG_DEAD, "but not forever");
-	ok(decide(IG_REACH_BAD_ANSWER, 200, NULL, false, 1).verdict == IG_RECONCILE, "an unusable 200 is looked for");
-	ok(decide(IG_REACH_BAD_ANSWER, 200, NULL, true, 1).verdict == IG_RETRY, "or asked again");
+	ok(decide(IG_REACH_BAD_RESPONSE, 200, NULL, false, 1).verdict == IG_RECONCILE, "an unusable 200 is looked for");
+	ok(decide(IG_REACH_BAD_RESPONSE, 200, NULL, true, 1).verdict == IG_RETRY, "or asked again");
 	ok(ig_policy_http_date("Sun, 06 Nov 1994 08:49:37 GMT") == 784111777, "the date of an answer");
 	ok(ig_policy_http_date("yesterday") == -1, "is none");
-	ok(decide(IG_REACH_ANSWERED, 799, NULL, false, 1).verdict == IG_RECONCILE, "an impossible status is no answer");
+	ok(decide(IG_REACH_RESPONDED, 799, NULL, false, 1).verdict == IG_RECONCILE, "an impossible status is no answer");
 
 	outcome.http_status = 503;
 	ok(ig_policy_decide(&outcome, &policy, 0).verdict == IG_DEAD, "what can neither be repeated nor looked for is dead");
@@ -172,20 +172,20 @@ test_bucket(void)
 	int64_t		now = 1000000;
 	int			made = 0;
 
-	ok(ig_bucket_room(&bucket, 0, now) == INT_MAX, "no rate, no limit");
+	ok(ig_bucket_tokens(&bucket, 0, now) == INT_MAX, "no rate, no limit");
 	ig_bucket_take(&bucket, 0, now);
 	ok(bucket.tokens == 0 && bucket.filled_at == 0, "and nothing taken");
 
 	/* Two calls a second. */
-	ok(ig_bucket_room(&bucket, 2000, now) == 1, "a new bucket has one call");
+	ok(ig_bucket_tokens(&bucket, 2000, now) == 1, "a new bucket has one call");
 	ig_bucket_take(&bucket, 2000, now);
-	ok(ig_bucket_room(&bucket, 2000, now) == 0, "which can be made once");
+	ok(ig_bucket_tokens(&bucket, 2000, now) == 0, "which can be made once");
 	ok(ig_bucket_next(&bucket, 2000) == now + 500000, "the next one half a second later");
-	ok(ig_bucket_room(&bucket, 2000, now + 499999) == 0, "not before");
-	ok(ig_bucket_room(&bucket, 2000, now + 500000) == 1, "but then");
-	ok(ig_bucket_room(&bucket, 2000, now + INT64_C(3600000000)) == 1, "nothing is saved up");
+	ok(ig_bucket_tokens(&bucket, 2000, now + 499999) == 0, "not before");
+	ok(ig_bucket_tokens(&bucket, 2000, now + 500000) == 1, "but then");
+	ok(ig_bucket_tokens(&bucket, 2000, now + INT64_C(3600000000)) == 1, "nothing is saved up");
 	now += INT64_C(3600000000);
-	ok(ig_bucket_room(&bucket, 2000, now - 1000000) == 1, "a clock that goes back does no harm");
+	ok(ig_bucket_tokens(&bucket, 2000, now - 1000000) == 1, "a clock that goes back does no harm");
 	ig_bucket_take(&bucket, 2000, now - 1000000);
 	ig_bucket_take(&bucket, 2000, now - 1000000);
 	ok(bucket.tokens == -1000000000 && ig_bucket_next(&bucket, 2000) == now, "what is owed is waited for");
@@ -193,12 +193,12 @@ test_bucket(void)
 	/* Awake only when told to be, a thousand a second are not exceeded. */
 	memset(&bucket, 0, sizeof(bucket));
 	now = 1000000;
-	for (int turns = 0; now <= 11000000; turns++)
+	for (int cycles = 0; now <= 11000000; cycles++)
 	{
-		for (int room = ig_bucket_room(&bucket, 1000000, now); room > 0; room--, made++)
+		for (int slots = ig_bucket_tokens(&bucket, 1000000, now); slots > 0; slots--, made++)
 			ig_bucket_take(&bucket, 1000000, now);
 		now = ig_bucket_next(&bucket, 1000000);
-		if (turns > 1100)
+		if (cycles > 1100)
 			break;
 	}
 	ok(made >= 10000 && made <= 10110, "ten seconds of a thousand a second in a hundred turns each");
@@ -208,7 +208,7 @@ test_bucket(void)
 	ig_bucket_take(&bucket, 1, 1);
 	ok(ig_bucket_next(&bucket, 1) == 1000000001, "one call in a thousand seconds");
 	memset(&bucket, 0, sizeof(bucket));
-	ok(ig_bucket_room(&bucket, INT64_C(10000000), 1) == 1000, "ten thousand a second");
+	ok(ig_bucket_tokens(&bucket, INT64_C(10000000), 1) == 1000, "ten thousand a second");
 }
 
 static void
@@ -220,11 +220,11 @@ test_breaker(void)
 
 #define REPORT(epoch, health) ig_breaker_report(&breaker, epoch, health, 3, 1000, 5000000)
 	ok(ig_policy_health(IG_REACH_NOT_SENT, 0) == IG_HEALTH_BAD, "no connection is the server's failure");
-	ok(ig_policy_health(IG_REACH_NO_ANSWER, 0) == IG_HEALTH_BAD, "no answer is");
-	ok(ig_policy_health(IG_REACH_ANSWERED, 500) == IG_HEALTH_BAD, "500 is");
-	ok(ig_policy_health(IG_REACH_ANSWERED, 429) == IG_HEALTH_GOOD, "429 is not");
-	ok(ig_policy_health(IG_REACH_ANSWERED, 404) == IG_HEALTH_GOOD, "404 is not");
-	ok(ig_policy_health(IG_REACH_BAD_ANSWER, 200) == IG_HEALTH_GOOD, "nonsense is not");
+	ok(ig_policy_health(IG_REACH_NO_RESPONSE, 0) == IG_HEALTH_BAD, "no answer is");
+	ok(ig_policy_health(IG_REACH_RESPONDED, 500) == IG_HEALTH_BAD, "500 is");
+	ok(ig_policy_health(IG_REACH_RESPONDED, 429) == IG_HEALTH_GOOD, "429 is not");
+	ok(ig_policy_health(IG_REACH_RESPONDED, 404) == IG_HEALTH_GOOD, "404 is not");
+	ok(ig_policy_health(IG_REACH_BAD_RESPONSE, 200) == IG_HEALTH_GOOD, "nonsense is not");
 
 	ok(ig_breaker_allows(&breaker, 1), "a breaker is closed");
 	late = epoch = ig_breaker_start(&breaker);
