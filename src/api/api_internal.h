@@ -101,8 +101,12 @@ extern bool ig_check_call(const cJSON *values, char *error);
 extern const cJSON *ig_api_field(const cJSON *values, const char *name, size_t length);
 extern bool ig_in_path(const IgOperationEntry *entry, const char *name);
 
+/* Say which limit a response exceeds, mark it so, and return false (api_json.c). */
+extern bool ig_api_exceed(IgApiResponse *response, char *error, const char *format,...)
+			__attribute__((format(printf, 3, 4)));
+
 /*
- * Parse foreign bytes, within the limits.  The response gets the tree and about what
+ * Parse foreign bytes, within the limits (api_json.c).  The response gets the tree and about what
  * it takes; false, with the reason in error: they are not JSON that can be used.
  */
 extern bool ig_api_parse(const char *body, size_t length, IgApiResponse *response, char *error);

@@ -216,7 +216,8 @@ check_watched(void)
 
 		if (GetBackgroundWorkerPid(entry->handle, &pid) != BGWH_STOPPED)
 			continue;
-		ig_slots_worker_ended(entry->database);
+		/* A worker that attached has said so itself; this counts one that never did. */
+		(void) ig_slots_start_failed(entry->database);
 		pfree(entry->handle);
 		pfree(entry);
 		watched = foreach_delete_current(watched, lc);

@@ -20,8 +20,6 @@
  */
 #include "postgres.h"
 
-#include <signal.h>
-
 #include "miscadmin.h"
 #include "storage/ipc.h"
 #include "storage/lwlock.h"
@@ -30,8 +28,7 @@
 #include "utils/timestamp.h"
 
 #include "guc.h"
-#include "launcher/slots.h"
-#include "util/wait_event.h"
+#include "launcher/slots_internal.h"
 
 /* Pause before a failed worker is started again: doubles up to the second. */
 #define FIRST_RESTART_PAUSE 1000
@@ -40,58 +37,9 @@
 /* A worker that lived this long is healthy: its next failure is a first one. */
 #define HEALTHY_AFTER		60000
 
-/* How long a holder waits for the worker to end by itself, and in all. */
-#define HOLD_PATIENCE		2000
-#define HOLD_TIMEOUT		10000
-
-#define CHANGED_COUNT		64
-
-typedef struct IgSlot
-{
-	IgSlotState state;
-	Oid			database;
-	int			holders;		/* commands that keep the worker away */
-	bool		stop;			/* the worker is to end */
-	bool		for_good;		/* the worker found nothing to do here */
-	bool		again;			/* somebody asked for it all the same */
-	int			pid;
-	PGPROC	   *proc;
-	int			failures;		/* in a row */
-	TimestampTz started_at;
-	TimestampTz next_start;
-	ConditionVariable gone;		/* the worker has ended */
-	bool		check_listener; /* the database's settings have changed */
-	IgListenerEnd listener_end; /* how the last listener ended */
-	char		listener[IG_LISTENER_TEXT]; /* what there is to say of it */
-
-	/*
-	 * Signs of the worker's life, as in IgSlotView.  The worker writes them without the lock, which it must
-	 * not wait for in each cycle.
-	 */
-	pg_atomic_uint64 heartbeat;
-	pg_atomic_uint64 cycle_since;
-	pg_atomic_uint64 wait_until;
-	pg_atomic_uint64 woken_at;	/* written by others, too */
-
-	IgCounterSet counters;
-} IgSlot;
-
-typedef struct IgSlots
-{
-	PGPROC	   *launcher;
-
-	/*
-	 * Something changed in a database's requests.  By a hash of the database, so that who waits never holds
-	 * on to a slot.
-	 */
-	ConditionVariable changed[CHANGED_COUNT];
-	int			nslots;
-	IgSlot		slot[FLEXIBLE_ARRAY_MEMBER];
-} IgSlots;
-
-static IgSlots *slots = NULL;
-static LWLock *slots_lock = NULL;
-static IgSlot *my_slot = NULL;	/* of the worker or the listener */
+IgSlots    *ig_slots = NULL;
+LWLock	   *ig_slots_lock = NULL;
+IgSlot	   *ig_my_slot = NULL;	/* of the worker or the listener */
 
 static shmem_request_hook_type prev_shmem_request_hook = NULL;
 static shmem_startup_hook_type prev_shmem_startup_hook = NULL;
@@ -124,17 +72,17 @@ slots_startup(void)
 		prev_shmem_startup_hook();
 
 	LWLockAcquire(AddinShmemInitLock, LW_EXCLUSIVE);
-	slots = ShmemInitStruct("ignisign slots", slots_size(), &found);
-	slots_lock = &GetNamedLWLockTranche("ignisign")->lock;
+	ig_slots = ShmemInitStruct("ignisign slots", slots_size(), &found);
+	ig_slots_lock = &GetNamedLWLockTranche("ignisign")->lock;
 	if (!found)
 	{
-		memset(slots, 0, slots_size());
-		slots->nslots = ig_max_databases;
+		memset(ig_slots, 0, slots_size());
+		ig_slots->nslots = ig_max_databases;
 		for (int i = 0; i < CHANGED_COUNT; i++)
-			ConditionVariableInit(&slots->changed[i]);
-		for (int i = 0; i < slots->nslots; i++)
+			ConditionVariableInit(&ig_slots->changed[i]);
+		for (int i = 0; i < ig_slots->nslots; i++)
 		{
-			IgSlot	   *slot = &slots->slot[i];
+			IgSlot	   *slot = &ig_slots->slot[i];
 
 			ConditionVariableInit(&slot->gone);
 			pg_atomic_init_u64(&slot->heartbeat, 0);
@@ -160,16 +108,16 @@ ig_slots_init(void)
 bool
 ig_slots_available(void)
 {
-	return slots != NULL;
+	return ig_slots != NULL;
 }
 
 /* Find a database's slot; the lock is held. */
-static IgSlot *
-find_slot(Oid database)
+IgSlot *
+ig_slot_find(Oid database)
 {
-	for (int i = 0; i < slots->nslots; i++)
+	for (int i = 0; i < ig_slots->nslots; i++)
 	{
-		IgSlot	   *slot = &slots->slot[i];
+		IgSlot	   *slot = &ig_slots->slot[i];
 
 		if (slot->database == database)
 			return slot;
@@ -178,14 +126,14 @@ find_slot(Oid database)
 }
 
 /* Find or take a slot; the lock is held exclusively.  NULL: none is left. */
-static IgSlot *
-take_slot(Oid database)
+IgSlot *
+ig_slot_take(Oid database)
 {
-	IgSlot	   *slot = find_slot(database);
+	IgSlot	   *slot = ig_slot_find(database);
 
 	if (slot == NULL)
 	{
-		slot = find_slot(InvalidOid);
+		slot = ig_slot_find(InvalidOid);
 		if (slot == NULL)
 			return NULL;
 		slot->state = IG_SLOT_FREE;
@@ -205,8 +153,8 @@ take_slot(Oid database)
 }
 
 /* Give a slot back unless somebody holds it; the lock is held exclusively. */
-static void
-free_slot(IgSlot *slot)
+void
+ig_slot_free(IgSlot *slot)
 {
 	slot->state = IG_SLOT_FREE;
 	if (slot->holders == 0)
@@ -214,11 +162,11 @@ free_slot(IgSlot *slot)
 }
 
 /* Wake the launcher; the lock is held. */
-static void
-wake_launcher(void)
+void
+ig_slot_wake_launcher(void)
 {
-	if (slots->launcher)
-		SetLatch(&slots->launcher->procLatch);
+	if (ig_slots->launcher)
+		SetLatch(&ig_slots->launcher->procLatch);
 }
 
 /*
@@ -226,8 +174,8 @@ wake_launcher(void)
  * "again" at the same time writes the same, and one time of waking is as good as
  * another.
  */
-static void
-wake_worker(IgSlot *slot)
+void
+ig_slot_wake_worker(IgSlot *slot)
 {
 	slot->again = true;
 	if (pg_atomic_read_u64(&slot->woken_at) == 0)
@@ -257,26 +205,26 @@ ig_slots_want(Oid database, const char *name)
 {
 	IgSlot	   *slot;
 
-	if (slots == NULL)
+	if (ig_slots == NULL)
 		return;
 
-	LWLockAcquire(slots_lock, LW_EXCLUSIVE);
-	slot = take_slot(database);
+	LWLockAcquire(ig_slots_lock, LW_EXCLUSIVE);
+	slot = ig_slot_take(database);
 	if (slot == NULL)
 		ereport(LOG,
 				(errmsg("ignisign: no worker for the database \"%s\": ignisign.max_databases (%d) is reached",
-						name, slots->nslots),
+						name, ig_slots->nslots),
 				 errhint("Its queue is kept. Increase ignisign.max_databases and restart the server.")));
 	else if (slot->state == IG_SLOT_RUNNING)
-		wake_worker(slot);
+		ig_slot_wake_worker(slot);
 	else if (slot->state != IG_SLOT_STARTING)
 	{
 		slot->state = IG_SLOT_WANTED;
 		slot->failures = 0;
 		slot->next_start = 0;
-		wake_launcher();
+		ig_slot_wake_launcher();
 	}
-	LWLockRelease(slots_lock);
+	LWLockRelease(ig_slots_lock);
 }
 
 /* Wake a database's worker, or ask for one where there is none. */
@@ -286,15 +234,15 @@ ig_slots_wake(Oid database, const char *name)
 	IgSlot	   *slot;
 	bool		known;
 
-	if (slots == NULL)
+	if (ig_slots == NULL)
 		return;
 
-	LWLockAcquire(slots_lock, LW_SHARED);
-	slot = find_slot(database);
+	LWLockAcquire(ig_slots_lock, LW_SHARED);
+	slot = ig_slot_find(database);
 	known = (slot != NULL && slot->state != IG_SLOT_FREE);
 	if (known && slot->state == IG_SLOT_RUNNING)
-		wake_worker(slot);
-	LWLockRelease(slots_lock);
+		ig_slot_wake_worker(slot);
+	LWLockRelease(ig_slots_lock);
 
 	if (!known)
 		ig_slots_want(database, name);
@@ -307,11 +255,11 @@ ig_slots_view(Oid database, IgSlotView *view)
 	IgSlot	   *slot;
 
 	memset(view, 0, sizeof(*view));
-	if (slots == NULL)
+	if (ig_slots == NULL)
 		return false;
 
-	LWLockAcquire(slots_lock, LW_SHARED);
-	slot = find_slot(database);
+	LWLockAcquire(ig_slots_lock, LW_SHARED);
+	slot = ig_slot_find(database);
 	if (slot != NULL)
 	{
 		view->state = slot->state;
@@ -326,7 +274,7 @@ ig_slots_view(Oid database, IgSlotView *view)
 		view->woken_at = pg_atomic_read_u64(&slot->woken_at);
 		strlcpy(view->listener, slot->listener, sizeof(view->listener));
 	}
-	LWLockRelease(slots_lock);
+	LWLockRelease(ig_slots_lock);
 	return slot != NULL;
 }
 
@@ -337,13 +285,13 @@ ig_slots_counters(Oid database, int n, IgCounters *copy)
 	IgSlot	   *slot;
 	bool		used;
 
-	if (slots == NULL)
+	if (ig_slots == NULL)
 		return false;
 
-	LWLockAcquire(slots_lock, LW_SHARED);
-	slot = find_slot(database);
+	LWLockAcquire(ig_slots_lock, LW_SHARED);
+	slot = ig_slot_find(database);
 	used = slot != NULL && ig_counters_read(&slot->counters.of[n], copy);
-	LWLockRelease(slots_lock);
+	LWLockRelease(ig_slots_lock);
 	return used;
 }
 
@@ -351,98 +299,23 @@ ig_slots_counters(Oid database, int n, IgCounters *copy)
 bool
 ig_slots_launcher_running(void)
 {
-	return slots != NULL && slots->launcher != NULL;
+	return ig_slots != NULL && ig_slots->launcher != NULL;
 }
 
 /* Where to wait for a change in a database's requests. */
 ConditionVariable *
 ig_slots_changed(Oid database)
 {
-	return &slots->changed[database % CHANGED_COUNT];
-}
-
-/*
- * Keep workers away from a database until ig_slots_release, and wait until
- * the one that is there has ended.  A worker that does not end in time is
- * left to the command, which then says who is in its way.
- */
-void
-ig_slots_hold(Oid database)
-{
-	IgSlot	   *slot;
-	TimestampTz start = GetCurrentTimestamp();
-	bool		terminated = false;
-
-	if (slots == NULL)
-		return;
-
-	LWLockAcquire(slots_lock, LW_EXCLUSIVE);
-	slot = take_slot(database);
-	if (slot != NULL)
-	{
-		slot->holders++;
-		slot->stop = true;
-		if (slot->state == IG_SLOT_RUNNING)
-			SetLatch(&slot->proc->procLatch);
-	}
-	LWLockRelease(slots_lock);
-	if (slot == NULL)
-		return;
-
-	/* The slot cannot go to another database while it is held. */
-	ConditionVariablePrepareToSleep(&slot->gone);
-	for (;;)
-	{
-		bool		busy;
-		int			pid;
-
-		LWLockAcquire(slots_lock, LW_SHARED);
-		busy = (slot->state == IG_SLOT_STARTING || slot->state == IG_SLOT_RUNNING);
-		pid = slot->pid;
-		LWLockRelease(slots_lock);
-		if (!busy || TimestampDifferenceExceeds(start, GetCurrentTimestamp(), HOLD_TIMEOUT))
-			break;
-		if (!terminated && pid != 0 &&
-			TimestampDifferenceExceeds(start, GetCurrentTimestamp(), HOLD_PATIENCE))
-		{
-			kill(pid, SIGTERM);
-			terminated = true;
-		}
-		(void) ConditionVariableTimedSleep(&slot->gone, HOLD_PATIENCE / 4, ig_wait_event(IG_WAIT_WORKER_END));
-	}
-	ConditionVariableCancelSleep();
-}
-
-/* Let workers into a database again; it may be gone by now. */
-void
-ig_slots_release(Oid database)
-{
-	IgSlot	   *slot;
-
-	if (slots == NULL)
-		return;
-
-	LWLockAcquire(slots_lock, LW_EXCLUSIVE);
-	slot = find_slot(database);
-	if (slot != NULL && slot->holders > 0 && --slot->holders == 0)
-	{
-		slot->stop = false;
-		if (slot->state == IG_SLOT_FREE)
-			free_slot(slot);
-		else if (slot->state == IG_SLOT_RUNNING)
-			wake_worker(slot);
-		wake_launcher();
-	}
-	LWLockRelease(slots_lock);
+	return &ig_slots->changed[database % CHANGED_COUNT];
 }
 
 /* The launcher is gone. */
 static void
 detach_launcher(int code, Datum arg)
 {
-	LWLockAcquire(slots_lock, LW_EXCLUSIVE);
-	slots->launcher = NULL;
-	LWLockRelease(slots_lock);
+	LWLockAcquire(ig_slots_lock, LW_EXCLUSIVE);
+	ig_slots->launcher = NULL;
+	LWLockRelease(ig_slots_lock);
 }
 
 /*
@@ -452,14 +325,14 @@ detach_launcher(int code, Datum arg)
 void
 ig_slots_attach_launcher(void)
 {
-	LWLockAcquire(slots_lock, LW_EXCLUSIVE);
-	slots->launcher = MyProc;
-	for (int i = 0; i < slots->nslots; i++)
+	LWLockAcquire(ig_slots_lock, LW_EXCLUSIVE);
+	ig_slots->launcher = MyProc;
+	for (int i = 0; i < ig_slots->nslots; i++)
 	{
-		if (slots->slot[i].state == IG_SLOT_STARTING)
-			slots->slot[i].state = IG_SLOT_WANTED;
+		if (ig_slots->slot[i].state == IG_SLOT_STARTING)
+			ig_slots->slot[i].state = IG_SLOT_WANTED;
 	}
-	LWLockRelease(slots_lock);
+	LWLockRelease(ig_slots_lock);
 	before_shmem_exit(detach_launcher, (Datum) 0);
 }
 
@@ -467,7 +340,7 @@ ig_slots_attach_launcher(void)
  * The database whose worker is to be registered now, marked STARTING, or
  * InvalidOid; then *next is when to ask again, or 0 for not before the latch
  * is set.  One starts at a time: a server with many databases may have few
- * background worker slots, and most databases turn out to need none.
+ * background worker ig_slots, and most databases turn out to need none.
  */
 Oid
 ig_slots_next_to_start(TimestampTz now, TimestampTz *next)
@@ -476,10 +349,10 @@ ig_slots_next_to_start(TimestampTz now, TimestampTz *next)
 	IgSlot	   *chosen = NULL;
 
 	*next = 0;
-	LWLockAcquire(slots_lock, LW_EXCLUSIVE);
-	for (int i = 0; i < slots->nslots; i++)
+	LWLockAcquire(ig_slots_lock, LW_EXCLUSIVE);
+	for (int i = 0; i < ig_slots->nslots; i++)
 	{
-		IgSlot	   *slot = &slots->slot[i];
+		IgSlot	   *slot = &ig_slots->slot[i];
 
 		if (slot->database == InvalidOid || slot->holders > 0)
 			continue;
@@ -504,7 +377,7 @@ ig_slots_next_to_start(TimestampTz now, TimestampTz *next)
 		chosen->state = IG_SLOT_STARTING;
 		database = chosen->database;
 	}
-	LWLockRelease(slots_lock);
+	LWLockRelease(ig_slots_lock);
 	return database;
 }
 
@@ -515,23 +388,16 @@ ig_slots_start_failed(Oid database)
 	IgSlot	   *slot;
 	int			failures = 0;
 
-	LWLockAcquire(slots_lock, LW_EXCLUSIVE);
-	slot = find_slot(database);
+	LWLockAcquire(ig_slots_lock, LW_EXCLUSIVE);
+	slot = ig_slot_find(database);
 	if (slot != NULL && slot->state == IG_SLOT_STARTING)
 	{
 		count_failure(slot);
 		failures = slot->failures;
 		ConditionVariableBroadcast(&slot->gone);
 	}
-	LWLockRelease(slots_lock);
+	LWLockRelease(ig_slots_lock);
 	return failures;
-}
-
-/* A registered worker ended; had it attached, it has said so itself. */
-void
-ig_slots_worker_ended(Oid database)
-{
-	(void) ig_slots_start_failed(database);
 }
 
 /* The database is gone. */
@@ -540,23 +406,23 @@ ig_slots_forget(Oid database)
 {
 	IgSlot	   *slot;
 
-	LWLockAcquire(slots_lock, LW_EXCLUSIVE);
-	slot = find_slot(database);
+	LWLockAcquire(ig_slots_lock, LW_EXCLUSIVE);
+	slot = ig_slot_find(database);
 	if (slot != NULL && slot->state != IG_SLOT_RUNNING)
 	{
-		free_slot(slot);
+		ig_slot_free(slot);
 		ConditionVariableBroadcast(&slot->gone);
 	}
-	LWLockRelease(slots_lock);
+	LWLockRelease(ig_slots_lock);
 }
 
 /* The worker ends, for whatever reason. */
 static void
 detach_worker(int code, Datum arg)
 {
-	IgSlot	   *slot = my_slot;
+	IgSlot	   *slot = ig_my_slot;
 
-	LWLockAcquire(slots_lock, LW_EXCLUSIVE);
+	LWLockAcquire(ig_slots_lock, LW_EXCLUSIVE);
 	slot->pid = 0;
 	slot->proc = NULL;
 	slot->listener[0] = '\0';
@@ -564,7 +430,7 @@ detach_worker(int code, Datum arg)
 	pg_atomic_write_u64(&slot->wait_until, 0);
 	pg_atomic_write_u64(&slot->woken_at, 0);
 	if (slot->for_good && !slot->again)
-		free_slot(slot);
+		ig_slot_free(slot);
 	else if (slot->for_good || slot->stop)
 	{
 		slot->state = IG_SLOT_WANTED;
@@ -577,9 +443,9 @@ detach_worker(int code, Datum arg)
 		count_failure(slot);
 	}
 	ConditionVariableBroadcast(&slot->gone);
-	wake_launcher();
-	LWLockRelease(slots_lock);
-	my_slot = NULL;
+	ig_slot_wake_launcher();
+	LWLockRelease(ig_slots_lock);
+	ig_my_slot = NULL;
 }
 
 /* Become the database's worker; false: not wanted (any more). */
@@ -588,8 +454,8 @@ ig_slots_attach_worker(Oid database)
 {
 	IgSlot	   *slot;
 
-	LWLockAcquire(slots_lock, LW_EXCLUSIVE);
-	slot = find_slot(database);
+	LWLockAcquire(ig_slots_lock, LW_EXCLUSIVE);
+	slot = ig_slot_find(database);
 	if (slot != NULL && slot->state == IG_SLOT_STARTING && slot->holders == 0)
 	{
 		slot->state = IG_SLOT_RUNNING;
@@ -600,9 +466,9 @@ ig_slots_attach_worker(Oid database)
 		slot->started_at = GetCurrentTimestamp();
 		slot->check_listener = false;
 		slot->listener[0] = '\0';
-		my_slot = slot;
+		ig_my_slot = slot;
 		ig_slots_cycle_begins();
-		wake_launcher();
+		ig_slot_wake_launcher();
 	}
 	else if (slot != NULL && slot->state == IG_SLOT_STARTING)
 	{
@@ -611,9 +477,9 @@ ig_slots_attach_worker(Oid database)
 		slot->next_start = 0;
 		ConditionVariableBroadcast(&slot->gone);
 	}
-	LWLockRelease(slots_lock);
+	LWLockRelease(ig_slots_lock);
 
-	if (my_slot == NULL)
+	if (ig_my_slot == NULL)
 		return false;
 	before_shmem_exit(detach_worker, (Datum) 0);
 	return true;
@@ -626,9 +492,9 @@ ig_slots_attach_worker(Oid database)
 void
 ig_slots_about_to_leave(void)
 {
-	LWLockAcquire(slots_lock, LW_EXCLUSIVE);
-	my_slot->again = false;
-	LWLockRelease(slots_lock);
+	LWLockAcquire(ig_slots_lock, LW_EXCLUSIVE);
+	ig_my_slot->again = false;
+	LWLockRelease(ig_slots_lock);
 }
 
 /*
@@ -638,11 +504,11 @@ ig_slots_about_to_leave(void)
 void
 ig_slots_leave(bool again)
 {
-	LWLockAcquire(slots_lock, LW_EXCLUSIVE);
-	my_slot->for_good = true;
+	LWLockAcquire(ig_slots_lock, LW_EXCLUSIVE);
+	ig_my_slot->for_good = true;
 	if (again)
-		my_slot->again = true;
-	LWLockRelease(slots_lock);
+		ig_my_slot->again = true;
+	LWLockRelease(ig_slots_lock);
 }
 
 /* Whether somebody wants this worker to end. */
@@ -651,9 +517,9 @@ ig_slots_stop_requested(void)
 {
 	bool		stop;
 
-	LWLockAcquire(slots_lock, LW_SHARED);
-	stop = my_slot->stop;
-	LWLockRelease(slots_lock);
+	LWLockAcquire(ig_slots_lock, LW_SHARED);
+	stop = ig_my_slot->stop;
+	LWLockRelease(ig_slots_lock);
 	return stop;
 }
 
@@ -661,130 +527,12 @@ ig_slots_stop_requested(void)
 IgCounterSet *
 ig_slots_my_counters(void)
 {
-	return &my_slot->counters;
-}
-
-/*
- * The worker begins a cycle, and reads what it was woken for.  The exchange is a barrier:
- * whoever wakes it later is noted again.
- */
-void
-ig_slots_cycle_begins(void)
-{
-	TimestampTz now = GetCurrentTimestamp();
-
-	pg_atomic_write_u64(&my_slot->heartbeat, now);
-	pg_atomic_write_u64(&my_slot->cycle_since, now);
-	(void) pg_atomic_exchange_u64(&my_slot->woken_at, 0);
-}
-
-/* Whether it was woken, and has not begun a cycle since. */
-bool
-ig_slots_is_woken(void)
-{
-	return pg_atomic_read_u64(&my_slot->woken_at) != 0;
-}
-
-/* It has ended the cycle. */
-void
-ig_slots_cycle_ends(void)
-{
-	pg_atomic_write_u64(&my_slot->cycle_since, 0);
-}
-
-/* It rests until then, or, if that is 0, until it is woken. */
-void
-ig_slots_rests(TimestampTz until)
-{
-	pg_atomic_write_u64(&my_slot->heartbeat, GetCurrentTimestamp());
-	pg_atomic_write_u64(&my_slot->wait_until, until);
+	return &ig_my_slot->counters;
 }
 
 /* Tell who waits that requests of this database changed. */
 void
 ig_slots_broadcast(void)
 {
-	ConditionVariableBroadcast(&slots->changed[MyDatabaseId % CHANGED_COUNT]);
-}
-
-/* Have the worker look whether there is to be a listener. */
-void
-ig_slots_check_listener(Oid database)
-{
-	IgSlot	   *slot;
-
-	if (slots == NULL)
-		return;
-
-	LWLockAcquire(slots_lock, LW_EXCLUSIVE);
-	slot = find_slot(database);
-	if (slot != NULL && slot->state == IG_SLOT_RUNNING)
-	{
-		slot->check_listener = true;
-		SetLatch(&slot->proc->procLatch);
-	}
-	LWLockRelease(slots_lock);
-}
-
-/* Whether the worker is to look; asked once, it is not any more. */
-bool
-ig_slots_take_listener_check(void)
-{
-	bool		check;
-
-	LWLockAcquire(slots_lock, LW_EXCLUSIVE);
-	check = my_slot->check_listener;
-	my_slot->check_listener = false;
-	LWLockRelease(slots_lock);
-	return check;
-}
-
-/*
- * Become the listener of a database whose worker runs; the worker keeps the slot
- * until the listener has ended.  False: there is no worker (any more).
- */
-bool
-ig_slots_attach_listener(Oid database)
-{
-	IgSlot	   *slot;
-
-	LWLockAcquire(slots_lock, LW_EXCLUSIVE);
-	slot = find_slot(database);
-	if (slot != NULL && slot->state == IG_SLOT_RUNNING)
-	{
-		slot->listener_end = IG_LISTENER_FAILED;
-		my_slot = slot;
-	}
-	LWLockRelease(slots_lock);
-	return my_slot != NULL;
-}
-
-/* The listener ends, and says so. */
-void
-ig_slots_leave_listener(IgListenerEnd end)
-{
-	LWLockAcquire(slots_lock, LW_EXCLUSIVE);
-	my_slot->listener_end = end;
-	LWLockRelease(slots_lock);
-}
-
-/* How the last listener ended. */
-IgListenerEnd
-ig_slots_listener_end(void)
-{
-	IgListenerEnd end;
-
-	LWLockAcquire(slots_lock, LW_SHARED);
-	end = my_slot->listener_end;
-	LWLockRelease(slots_lock);
-	return end;
-}
-
-/* What there is to say of the listener; empty: there is none. */
-void
-ig_slots_set_listener(const char *text)
-{
-	LWLockAcquire(slots_lock, LW_EXCLUSIVE);
-	strlcpy(my_slot->listener, text, sizeof(my_slot->listener));
-	LWLockRelease(slots_lock);
+	ConditionVariableBroadcast(&ig_slots->changed[MyDatabaseId % CHANGED_COUNT]);
 }

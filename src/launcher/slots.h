@@ -72,7 +72,6 @@ extern ConditionVariable *ig_slots_changed(Oid database);
 extern void ig_slots_attach_launcher(void);
 extern Oid	ig_slots_next_to_start(TimestampTz now, TimestampTz *next);
 extern int	ig_slots_start_failed(Oid database);
-extern void ig_slots_worker_ended(Oid database);
 extern void ig_slots_forget(Oid database);
 
 /* For the worker. */

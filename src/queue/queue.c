@@ -12,9 +12,7 @@
  */
 #include "postgres.h"
 
-#include "access/xlog.h"
 #include "catalog/pg_type.h"
-#include "mb/pg_wchar.h"
 #include "miscadmin.h"
 #include "utils/builtins.h"
 #include "utils/fmgrprotos.h"
@@ -22,290 +20,8 @@
 #include "utils/timestamp.h"
 #include "utils/uuid.h"
 
-#include "guc.h"
-#include "queue/insert.h"
 #include "queue/queue.h"
 #include "util/spi.h"
-#include "util/uuid.h"
-
-/* Room for the longest text that is kept of an error. */
-#define MAX_ERROR_LENGTH 1000
-
-/* A new Datum array for n rows. */
-#define new_datums(n) ((Datum *) palloc(Max(n, 1) * sizeof(Datum)))
-
-/* Add a call, or bring it forward if it is there. */
-void
-ig_queue_add(const pg_uuid_t *request, IgOperation operation, int document,
-			 int signer, const char *proof_type, const char *owner, const char *server,
-			 TimestampTz run_at)
-{
-	static IgStatement add = {
-		.sql = "INSERT INTO ignisign.call AS c (request, operation, document, proof_type, owner, server, run_at, signer) "
-		"VALUES ($1, $2, $3, $4, $5, $6, $7, $8) "
-		"ON CONFLICT (request, operation, document, signer, proof_type) DO UPDATE "
-		"SET run_at = CASE c.state WHEN 'sending' THEN c.run_at WHEN 'dead' THEN excluded.run_at "
-		"ELSE least(c.run_at, excluded.run_at) END, "
-		"state = CASE c.state WHEN 'dead' THEN 'pending' ELSE c.state END, "
-		"again = c.state = 'sending', "
-		"attempts = CASE c.state WHEN 'dead' THEN 0 ELSE c.attempts END, waits = 0 "
-		"WHERE c.state IN ('pending', 'dead', 'sending')",
-		.types = {UUIDOID, TEXTOID, INT4OID, TEXTOID, NAMEOID, NAMEOID, TIMESTAMPTZOID, INT4OID}
-	};
-	Datum		values[8];
-
-	SPI_connect();
-	values[0] = UUIDPGetDatum(request);
-	values[1] = CStringGetTextDatum(ig_api_operation_name(operation));
-	values[2] = Int32GetDatum(document);
-	values[3] = CStringGetTextDatum(proof_type);
-	values[4] = DirectFunctionCall1(namein, CStringGetDatum(owner));
-	values[5] = DirectFunctionCall1(namein, CStringGetDatum(server));
-	values[6] = TimestampTzGetDatum(run_at);
-	values[7] = Int32GetDatum(signer);
-	ig_spi_execute(&add, values, NULL);
-	SPI_finish();
-}
-
-/* No calls yet. */
-void
-ig_queue_calls_init(IgRows *rows)
-{
-	static IgInsert insert = {
-		.table = "call",
-		.columns = {"request", "operation", "owner", "server", "run_at"}
-	};
-
-	ig_rows_init(rows, &insert);
-}
-
-/* Add a call of a request's that is not there yet. */
-void
-ig_queue_calls_add(IgRows *rows, const pg_uuid_t *request, IgOperation operation, Name owner, Name server,
-				   TimestampTz run_at)
-{
-	Datum		values[5];
-
-	values[0] = UUIDPGetDatum(request);
-	values[1] = CStringGetTextDatum(ig_api_operation_name(operation));
-	values[2] = NameGetDatum(owner);
-	values[3] = NameGetDatum(server);
-	values[4] = TimestampTzGetDatum(run_at);
-	ig_rows_add(rows, values, NULL);
-}
-
-/* Add a call that belongs to no request. */
-int64
-ig_queue_add_alone(const pg_uuid_t *id, IgOperation operation, int document,
-				   const char *args, const char *owner, const char *server)
-{
-	static IgStatement add = {
-		.sql = "INSERT INTO ignisign.call (request, operation, args, owner, server, document) "
-		"VALUES ($1, $2, $3, $4, $5, $6) RETURNING id",
-		.types = {UUIDOID, TEXTOID, JSONBOID, NAMEOID, NAMEOID, INT4OID}
-	};
-	Datum		values[6];
-	int64		call;
-
-	SPI_connect();
-	values[0] = UUIDPGetDatum(id);
-	values[1] = CStringGetTextDatum(ig_api_operation_name(operation));
-	values[2] = DirectFunctionCall1(jsonb_in, CStringGetDatum(args));
-	values[3] = DirectFunctionCall1(namein, CStringGetDatum(owner));
-	values[4] = DirectFunctionCall1(namein, CStringGetDatum(server));
-	values[5] = Int32GetDatum(document);
-	ig_spi_execute(&add, values, NULL);
-	call = ig_spi_int64(0, 1, 0);
-	SPI_finish();
-	return call;
-}
-
-/* ---- The worker's part ---- */
-
-/* The names of the operations of which something holds. */
-static Datum
-operations_that_are(bool (*is) (IgOperation op))
-{
-	int			count = ig_api_operation_count();
-	const char **names = palloc(count * sizeof(char *));
-	int			n = 0;
-
-	for (int op = 0; op < count; op++)
-	{
-		if (is(op))
-			names[n++] = ig_api_operation_name(op);
-	}
-	return ig_text_array(names, n);
-}
-
-/* Queue the reading of the page after the one that the call asked for. */
-void
-ig_queue_add_next_page(const IgCall *call)
-{
-	static IgStatement next = {
-		.sql = "SELECT ($1::jsonb ->> 'page')::integer, "
-		"jsonb_set($1::jsonb, '{page}', to_jsonb(($1::jsonb ->> 'page')::integer + 1))::text",
-		.types = {TEXTOID}
-	};
-	Datum		value = CStringGetTextDatum(call->args);
-	pg_uuid_t	id;
-	char	   *args;
-
-	ig_spi_execute(&next, &value, NULL);
-	if (ig_spi_int64(0, 1, 0) >= ig_max_response_pages)
-	{
-		ereport(WARNING,
-				(errmsg("ignisign: no page after page %d is read by the call %lld, %s, on server \"%s\"",
-						ig_max_response_pages, (long long) call->id, ig_api_operation_name(call->operation),
-						NameStr(call->server)),
-				 errhint("The bound is ignisign.max_response_pages.")));
-		return;
-	}
-	args = ig_spi_text(0, 2, CurrentMemoryContext);
-	ig_uuid_v7(&id);
-	(void) ig_queue_add_alone(&id, call->operation, 0, args, NameStr(call->owner), NameStr(call->server));
-}
-
-/*
- * What is "pending" here may have been sent, by a server that this one, a copy,
- * has not heard of: where sending it again would matter, it is looked for first,
- * from look_at on.  Returns how many calls that are.
- */
-uint64
-ig_queue_mark_unverified(TimestampTz look_at)
-{
-	static IgStatement look = {
-		.sql = "UPDATE ignisign.call SET state = 'unknown', run_at = $2, looks = 0, "
-		"claimed_at = coalesce(claimed_at, created_at) WHERE state = 'pending' AND operation = ANY ($1)",
-		.types = {TEXTARRAYOID, TIMESTAMPTZOID}
-	};
-	Datum		values[2] = {operations_that_are(ig_api_traceable), TimestampTzGetDatum(look_at)};
-	uint64		n;
-
-	SPI_connect();
-	n = ig_spi_execute(&look, values, NULL);
-	SPI_finish();
-	return n;
-}
-
-/*
- * At the worker's start: on another timeline than last time, the server is a
- * standby that was promoted, or was restored from a backup, and may have missed
- * what was done last.
- */
-void
-ig_queue_check_timeline(TimestampTz look_at)
-{
-	static IgStatement move = {
-		.sql = "UPDATE ignisign.origin SET timeline = $1 WHERE timeline <> $1",
-		.types = {INT8OID}
-	};
-	Datum		value = Int64GetDatum((int64) GetWALInsertionTimeLine());
-
-	SPI_connect();
-	if (ig_spi_execute(&move, &value, NULL) > 0)
-		ereport(LOG,
-				(errmsg("ignisign: the server was promoted or restored: %llu calls are looked for before they are sent",
-						(unsigned long long) ig_queue_mark_unverified(look_at))));
-	SPI_finish();
-}
-
-/* What is "sending" now: at the worker's start, its predecessor's. */
-void
-ig_queue_find_orphaned(IgOrphaned *orphaned, bool wait)
-{
-	static IgStatement find = {
-		.sql = "SELECT id, coalesce(claimed_at, created_at) FROM ignisign.call WHERE state = 'sending'"
-	};
-	static IgStatement lock = {
-		.sql = "SELECT id, coalesce(claimed_at, created_at) FROM ignisign.call WHERE state = 'sending' FOR UPDATE"
-	};
-	MemoryContext context = CurrentMemoryContext;
-	bool		isnull;
-
-	SPI_connect();
-	orphaned->n = (int) ig_spi_execute(wait ? &lock : &find, NULL, NULL);
-	orphaned->ids = MemoryContextAlloc(context, Max(orphaned->n, 1) * sizeof(int64));
-	orphaned->claimed_at = MemoryContextAlloc(context, Max(orphaned->n, 1) * sizeof(TimestampTz));
-	for (int i = 0; i < orphaned->n; i++)
-	{
-		orphaned->ids[i] = ig_spi_int64(i, 1, 0);
-		orphaned->claimed_at[i] = DatumGetTimestampTz(ig_spi_datum(i, 2, &isnull));
-	}
-	SPI_finish();
-}
-
-/*
- * What may be repeated is sent again; what can be looked for is, from look_at
- * on; of the rest a person has to decide.  Whose row somebody has locked stays in
- * the list; one that is under way anew was claimed at another time.
- */
-void
-ig_queue_recover_orphaned(IgOrphaned *orphaned, TimestampTz look_at, bool log_attempts)
-{
-#define SORT_OUT \
-	"WITH free AS (" \
-	"SELECT c.request, c.id FROM unnest($6, $7) AS u (id, claimed_at) CROSS JOIN LATERAL " \
-	"(SELECT q.request, q.id FROM ignisign.call q WHERE q.id = u.id AND q.state = 'sending' " \
-	"AND coalesce(q.claimed_at, q.created_at) = u.claimed_at FOR UPDATE SKIP LOCKED) c), " \
-	"lost AS (" \
-	"UPDATE ignisign.call c SET " \
-	"state = CASE WHEN operation = ANY ($1) THEN 'pending' WHEN operation = ANY ($5) THEN 'unknown' ELSE 'dead' END, " \
-	"run_at = CASE WHEN operation = ANY ($1) THEN $3 ELSE $2 END, looks = 0, " \
-	"http_status = NULL, code = NULL, last_error = $4 " \
-	"FROM free f WHERE c.request = f.request AND c.id = f.id RETURNING c.*) "
-	static IgStatement sort_out = {
-		.sql = SORT_OUT
-		"INSERT INTO ignisign.attempt (request, started_at, call, operation, owner, server, attempt, outcome, error) "
-		"SELECT request, coalesce(claimed_at, created_at), id, operation, owner, server, attempts, 'lost', last_error FROM lost",
-		.types = {TEXTARRAYOID, TIMESTAMPTZOID, TIMESTAMPTZOID, TEXTOID, TEXTARRAYOID, INT8ARRAYOID, TIMESTAMPTZARRAYOID}
-	};
-	static IgStatement without_attempts = {
-		.sql = SORT_OUT "SELECT id FROM lost",
-		.types = {TEXTARRAYOID, TIMESTAMPTZOID, TIMESTAMPTZOID, TEXTOID, TEXTARRAYOID, INT8ARRAYOID, TIMESTAMPTZARRAYOID}
-	};
-	static IgStatement left = {
-		.sql = "SELECT u.n FROM unnest($1, $2) WITH ORDINALITY AS u (id, claimed_at, n) WHERE EXISTS "
-		"(SELECT FROM ignisign.call q WHERE q.id = u.id AND q.state = 'sending' "
-		"AND coalesce(q.claimed_at, q.created_at) = u.claimed_at) ORDER BY u.n",
-		.types = {INT8ARRAYOID, TIMESTAMPTZARRAYOID}
-	};
-	Datum	   *ids = new_datums(orphaned->n);
-	Datum	   *times = new_datums(orphaned->n);
-	Datum		values[7];
-
-	if (orphaned->n == 0)
-		return;
-	for (int i = 0; i < orphaned->n; i++)
-	{
-		ids[i] = Int64GetDatum(orphaned->ids[i]);
-		times[i] = TimestampTzGetDatum(orphaned->claimed_at[i]);
-	}
-	SPI_connect();
-	values[0] = operations_that_are(ig_api_repeatable);
-	values[1] = TimestampTzGetDatum(look_at);
-	values[2] = TimestampTzGetDatum(GetCurrentTimestamp());
-	values[3] = CStringGetTextDatum("the worker ended while the call was under way");
-	values[4] = operations_that_are(ig_api_traceable);
-	values[5] = ig_array(INT8OID, ids, NULL, orphaned->n);
-	values[6] = ig_array(TIMESTAMPTZOID, times, NULL, orphaned->n);
-	if (ig_spi_execute(log_attempts ? &sort_out : &without_attempts, values, NULL) > 0)
-		ereport(LOG,
-				(errmsg("ignisign: %llu calls were under way when the last worker ended",
-						(unsigned long long) SPI_processed),
-				 errdetail("What may be repeated is sent again, what can be looked for is looked for, and the rest is dead, for a person to decide.")));
-
-	/* Numbers rise, so none is overwritten that is still to be moved. */
-	orphaned->n = (int) ig_spi_execute(&left, &values[5], NULL);
-	for (int i = 0; i < orphaned->n; i++)
-	{
-		int64		from = ig_spi_int64(i, 1, 0) - 1;
-
-		orphaned->ids[i] = orphaned->ids[from];
-		orphaned->claimed_at[i] = orphaned->claimed_at[from];
-	}
-	SPI_finish();
-}
 
 /* Copy the rows of the current result: server, owner, run_at, id. */
 static IgDue *
@@ -360,7 +76,7 @@ set_accounts(Datum *values, const IgDue *due, int n)
 	Datum	   *column[4];
 
 	for (int i = 0; i < (int) lengthof(column); i++)
-		column[i] = new_datums(n);
+		column[i] = ig_new_datums(n);
 	for (int i = 0; i < n; i++)
 	{
 		column[0][i] = NameGetDatum(&due[i].server);
@@ -447,7 +163,7 @@ claim_calls(IgStatement *claim, const Datum *values, int *n, MemoryContext conte
 static Datum
 limits_of(const IgDue *due, int ndue)
 {
-	Datum	   *limits = new_datums(ndue);
+	Datum	   *limits = ig_new_datums(ndue);
 
 	for (int i = 0; i < ndue; i++)
 		limits[i] = Int32GetDatum(due[i].limit + due[i].ahead);
@@ -609,8 +325,8 @@ ig_queue_in_state(const char *state, bool identified, const char *server, const 
 static void
 set_keys(Datum *values, const IgCall *const *calls, int n)
 {
-	Datum	   *requests = new_datums(n);
-	Datum	   *ids = new_datums(n);
+	Datum	   *requests = ig_new_datums(n);
+	Datum	   *ids = ig_new_datums(n);
 
 	for (int i = 0; i < n; i++)
 	{
@@ -677,20 +393,6 @@ ig_queue_finish(const IgCall *const *calls, int n)
 	SPI_finish();
 }
 
-/* A text of foreign origin, cut to a bound at a character's border. */
-char *
-ig_bounded_text(const char *text)
-{
-	int			length;
-
-	if (text == NULL)
-		return NULL;
-	length = strlen(text);
-	if (length > MAX_ERROR_LENGTH)
-		length = pg_mbcliplen(text, length, MAX_ERROR_LENGTH);
-	return pnstrdup(text, length);
-}
-
 /*
  * The calls stay: to be sent later, to be looked for, or dead.  Unless a person
  * has decided meanwhile.
@@ -719,7 +421,7 @@ ig_queue_reschedule(const IgReschedule *items, int n)
 	if (n == 0)
 		return;
 	for (int i = 0; i < (int) lengthof(column); i++)
-		column[i] = new_datums(n);
+		column[i] = ig_new_datums(n);
 	for (int i = 0; i < n; i++)
 	{
 		const IgReschedule *item = &items[i];
@@ -749,76 +451,4 @@ ig_queue_reschedule(const IgReschedule *items, int n)
 	values[9] = ig_text_array(errors, n);
 	ig_spi_execute(&reschedule, values, NULL);
 	SPI_finish();
-}
-
-/* A text of foreign origin as a column's value. */
-static void
-set_bounded_text(Datum *value, char *null, const char *text)
-{
-	*null = text ? ' ' : 'n';
-	*value = text ? CStringGetTextDatum(ig_bounded_text(text)) : (Datum) 0;
-}
-
-/* Log attempts. */
-void
-ig_queue_log(const IgAttempt *attempts, int n)
-{
-	static IgInsert insert = {
-		.table = "attempt",
-		.columns = {"request", "started_at", "call", "operation", "owner", "server", "attempt", "outcome",
-		"http_status", "code", "error", "duration", "bytes_sent", "bytes_received"}
-	};
-	IgRows		rows;
-
-	ig_rows_init(&rows, &insert);
-	for (int i = 0; i < n; i++)
-	{
-		const IgAttempt *attempt = &attempts[i];
-		Interval   *duration = palloc0(sizeof(Interval));
-		Datum		values[14];
-		char		nulls[15] = "              ";
-
-		duration->time = attempt->duration;
-		values[0] = UUIDPGetDatum(&attempt->call->request);
-		values[1] = TimestampTzGetDatum(attempt->started_at);
-		values[2] = Int64GetDatum(attempt->call->id);
-		nulls[2] = attempt->call->id != 0 ? ' ' : 'n';
-		values[3] = CStringGetTextDatum(ig_api_operation_name(attempt->call->operation));
-		values[4] = NameGetDatum(&attempt->call->owner);
-		values[5] = NameGetDatum(&attempt->call->server);
-		values[6] = Int32GetDatum(attempt->call->attempts);
-		values[7] = CStringGetTextDatum(attempt->outcome);
-		values[8] = Int32GetDatum(attempt->http_status);
-		nulls[8] = attempt->http_status != 0 ? ' ' : 'n';
-		set_bounded_text(&values[9], &nulls[9], attempt->code);
-		set_bounded_text(&values[10], &nulls[10], attempt->error);
-		values[11] = IntervalPGetDatum(duration);
-		values[12] = Int64GetDatum(attempt->bytes_sent);
-		values[13] = Int64GetDatum(attempt->bytes_received);
-		ig_rows_add(&rows, values, nulls);
-	}
-	ig_insert_rows(&rows);
-}
-
-/* Add a dead call that says why something cannot be applied. */
-bool
-ig_queue_add_refused(const pg_uuid_t *request, IgOperation operation, const char *code, const char *error)
-{
-	static IgStatement add = {
-		.sql = "INSERT INTO ignisign.call (request, operation, owner, server, state, code, last_error) "
-		"SELECT id, $2, owner, server, 'dead', $3, $4 FROM ignisign.request WHERE id = $1 "
-		"ON CONFLICT (request, operation, document, signer, proof_type) DO NOTHING",
-		.types = {UUIDOID, TEXTOID, TEXTOID, TEXTOID}
-	};
-	Datum		values[4];
-	bool		added;
-
-	SPI_connect();
-	values[0] = UUIDPGetDatum(request);
-	values[1] = CStringGetTextDatum(ig_api_operation_name(operation));
-	values[2] = CStringGetTextDatum(code);
-	values[3] = CStringGetTextDatum(ig_bounded_text(error));
-	added = ig_spi_execute(&add, values, NULL) == 1;
-	SPI_finish();
-	return added;
 }

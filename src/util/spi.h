@@ -39,6 +39,9 @@ extern Datum ig_spi_datum(uint64 row, int column, bool *isnull);
 extern char *ig_spi_text(uint64 row, int column, MemoryContext context);
 extern int64 ig_spi_int64(uint64 row, int column, int64 fallback);
 
+/* A new array of Datums for n rows, in the current memory context. */
+#define ig_new_datums(n) ((Datum *) palloc(Max(n, 1) * sizeof(Datum)))
+
 /* An array from values, and from C strings of which some may be NULL. */
 extern Datum ig_array(Oid type, const Datum *values, const bool *nulls, int n);
 extern Datum ig_text_array(const char *const *values, int n);
