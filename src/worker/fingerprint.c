@@ -263,6 +263,14 @@ ig_fingerprint_of_context(IgFingerprint *fingerprint, const IgApiResponse *respo
 	MemoryContextDelete(work);
 }
 
+/* Whether it has what the API always says. */
+bool
+ig_fingerprint_complete(const IgFingerprint *fingerprint)
+{
+	return fingerprint->title.known && fingerprint->signers.known && !fingerprint->undated &&
+		(fingerprint->hashes.known || fingerprint->file_names.known);
+}
+
 /* Text of ours as the API has it; as it is where it cannot be converted, "" for NULL. */
 static char *
 wire_text(const char *text)

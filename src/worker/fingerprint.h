@@ -51,6 +51,12 @@ extern void ig_fingerprint_of_entry(IgFingerprint *fingerprint, const char *titl
 extern void ig_fingerprint_of_context(IgFingerprint *fingerprint, const IgApiResponse *response);
 
 /*
+ * Whether it has what the API always says of a request that is not a draft.  Not each
+ * document has a hash and a file name.
+ */
+extern bool ig_fingerprint_complete(const IgFingerprint *fingerprint);
+
+/*
  * The fingerprint of a request of ours.  Texts are in the server's encoding or NULL;
  * lists are joined by line ends, and an unknown hash is "?".  Needs a transaction.
  */

@@ -23,9 +23,13 @@
  * being sent, whose response may name the very request that was found, the scan
  * decides nothing.
  *
+ * One response proves little: it may be cut, or lack a field that the next one has.
+ * The scan reads incomplete candidates in several rounds before a field counts as
+ * missing, and the next scan reads all of them again.
+ *
  * Nothing that is not documented is relied on: neither the order of the list,
  * nor the size of its pages, nor that the clocks agree.  A request that was
- * imported while ours was in doubt, and cycles out to be ours, gives way to it.
+ * imported while ours was in doubt, and turns out to be ours, gives way to it.
  *
  * The scan itself is in memory.  A read that fails is repeated; if it fails for
  * good, or too often, the scan begins again later.
@@ -53,8 +57,8 @@
 /* At most this many reads may fail one after another. */
 #define MAX_FAILURES		20
 
-/* Reads of a context whose responses cannot be used. */
-#define MAX_USELESS			3
+/* Rounds in which contexts are read whose responses cannot be used, or lack a field. */
+#define MAX_ROUNDS			5
 
 /* Contexts that are read side by side. */
 #define SIDE_BY_SIDE		8
@@ -110,6 +114,7 @@ ig_scan_begin(IgAccountState *state, TimestampTz now)
 	scan->begun_at = now;
 	scan->since = now;
 	scan->page = 1;
+	scan->round = 1;
 	scan->candidates = create_candidates(context);
 	scan->due = palloc(n * sizeof(int64));
 	for (int i = 0; i < n; i++)
@@ -147,17 +152,13 @@ scan_execution(IgScan *scan, IgOperation operation, char *id)
 	return execution;
 }
 
-/*
- * Whether a context is not to be read again: the API refuses it, or its response
- * cannot be used time after time.
- */
+/* Whether a response has come that cannot be used: the API refuses the call, or garbles it. */
 static bool
-is_unreadable(IgCandidate *candidate, const IgExecution *execution)
+is_useless(const IgExecution *execution)
 {
-	if (execution->decision.verdict == IG_DEAD)
-		return true;
-	return execution->decision.verdict == IG_RETRY && execution->transfer != NULL &&
-		execution->transfer->http_status / 100 == 2 && ++candidate->tries >= MAX_USELESS;
+	return execution->decision.verdict == IG_DEAD ||
+		(execution->decision.verdict == IG_RETRY && execution->transfer != NULL &&
+		 execution->transfer->http_status / 100 == 2);
 }
 
 /* A read failed: it is repeated, unless that is of no use. */
@@ -183,27 +184,28 @@ take_failure(IgScan *scan, const IgExecution *execution, IgCandidate *candidate)
 }
 
 /*
- * A candidate's context has come, or cannot be read: then its fields are missing.
- * A draft that has nothing in it asks nobody to sign: the staged delivery leaves
- * such drafts behind.
+ * A candidate's context has come.  A draft that has nothing in it asks nobody to
+ * sign: the staged delivery leaves such drafts behind.  Any draft may lack fields; of
+ * another request, a response that lacks one is no better than one that cannot be
+ * used.
  */
 static void
 take_context(IgScan *scan, IgCandidate *candidate, const IgApiResponse *response)
 {
-	if (response == NULL || strcmp(response->signature_request_id, candidate->id) != 0)
-		return;
-	if (strcmp(response->status, "DRAFT") == 0)
+	bool		draft = strcmp(response->status, "DRAFT") == 0;
+
+	if (draft && response->nsigners == 0 && response->ndocuments == 0)
 	{
-		if (response->nsigners == 0 && response->ndocuments == 0)
-		{
-			(void) hash_search(scan->candidates, candidate->id, HASH_REMOVE, NULL);
-			return;
-		}
-		candidate->fingerprint.doubt = "it is a draft";
+		(void) hash_search(scan->candidates, candidate->id, HASH_REMOVE, NULL);
+		return;
 	}
+	if (draft)
+		candidate->fingerprint.doubt = "it is a draft";
 	ig_fingerprint_of_context(&candidate->fingerprint, response);
 	if (candidate->created == 0 && ig_scan_read_time(response->created_at, &candidate->created))
 		candidate->fingerprint.undated = false;
+	if (!draft && !ig_fingerprint_complete(&candidate->fingerprint))
+		scan->incomplete = lappend(scan->incomplete, candidate);
 }
 
 /* A call of the scan has come back. */
@@ -228,8 +230,8 @@ ig_scan_apply_response(IgScan *scan, IgExecution *execution)
 	}
 	else if (candidate && done)
 		take_context(scan, candidate, &execution->response);
-	else if (candidate && is_unreadable(candidate, execution))
-		take_context(scan, candidate, NULL);
+	else if (candidate && is_useless(execution))
+		scan->incomplete = lappend(scan->incomplete, candidate);
 	else if (!done)
 		take_failure(scan, execution, candidate);
 	MemoryContextSwitchTo(old);
@@ -318,6 +320,23 @@ next_candidate(IgScan *scan)
 	candidate = linitial(scan->again);
 	scan->again = list_delete_first(scan->again);
 	return candidate;
+}
+
+/*
+ * All have been read: those that are incomplete are read again after a pause, in a few
+ * rounds.  What they lack then is missing, until the next scan.
+ */
+static void
+begin_round(IgScan *scan, TimestampTz now)
+{
+	if (scan->incomplete == NIL || any_candidate(scan) || scan->outstanding > 0 || scan->round >= MAX_ROUNDS)
+		return;
+	scan->again = scan->incomplete;
+	scan->incomplete = NIL;
+	scan->not_before = TimestampTzPlusMilliseconds(now,
+												   ig_policy_local_pause(scan->round, ig_retry_delay, ig_max_retry_delay,
+																		 pg_prng_uint64(&pg_global_prng_state)));
+	scan->round++;
 }
 
 /* Local trouble: the account's calls in doubt are not looked for before some time has passed. */
@@ -535,6 +554,8 @@ ig_scan_next(IgScan *scan, TimestampTz now, TimestampTz *when, bool *over)
 	}
 	if (scan->listed && scan->queue == NULL)
 		queue_candidates(scan);
+	if (scan->listed)
+		begin_round(scan, now);
 	if (scan->not_before > now)
 	{
 		*when = scan->not_before;

@@ -9,6 +9,7 @@
 #include "postgres.h"
 
 #include "catalog/pg_type.h"
+#include "common/pg_prng.h"
 #include "miscadmin.h"
 #include "utils/builtins.h"
 #include "utils/timestamp.h"
@@ -21,7 +22,7 @@
 #include "worker/fingerprint.h"
 #include "worker/reconcile_internal.h"
 
-/* How long an undecidable call waits for the next look. */
+/* The longest pause before the next look at an undecidable call. */
 #define UNDECIDED_PAUSE		(3600 * 1000)
 
 /* Requests of ours that are read at once. */
@@ -337,27 +338,41 @@ stay_in_doubt(const IgOurs *our, TimestampTz run_at, const char *error)
 	return item;
 }
 
+/*
+ * A call that a person decides, unless what is in its way has gone by the next look:
+ * the worker looks soon at first, then less often.
+ */
+static IgReschedule
+leave_undecided(const IgDecisions *decisions, const IgOurs *our, const char *error)
+{
+	int64		pause = ig_policy_local_pause(our->call->waits + 1, Max(ig_reconcile_delay, 1000), UNDECIDED_PAUSE,
+											  pg_prng_uint64(&pg_global_prng_state));
+	IgReschedule item = stay_in_doubt(our, TimestampTzPlusMilliseconds(decisions->now, pause), error);
+
+	item.waited = true;
+	return item;
+}
+
 /* What becomes of a call that was not found. */
 static IgReschedule
 not_found(const IgDecisions * decisions, const IgOurs *our)
 {
 	IgScan	   *scan = decisions->scan;
 	TimestampTz later = TimestampTzPlusMilliseconds(decisions->now, Max(ig_reconcile_delay, 10));
-	TimestampTz undecided = TimestampTzPlusMilliseconds(decisions->now, UNDECIDED_PAUSE);
 	const IgCandidate *candidate = find_doubtful(decisions, our);
 	IgReschedule item;
 
 	if (candidate != NULL && candidate->taker != NULL)
 		return stay_in_doubt(our, later, "sent, but no response came; an equal request is in doubt, too, or being sent: to be decided after it");
 	if (candidate != NULL)
-		return stay_in_doubt(our, undecided,
-							 psprintf("sent, but no response came; whether signature request %s at Ignisign is this one cannot be told, because %s: "
-									  "decide with ignisign_resolve()",
-									  candidate->id, ig_fingerprint_reason(&candidate->fingerprint, &our->fingerprint)));
+		return leave_undecided(decisions, our,
+							   psprintf("sent, but no response came; whether signature request %s at Ignisign is this one cannot be told, because %s: "
+										"decide with ignisign_resolve()",
+										candidate->id, ig_fingerprint_reason(&candidate->fingerprint, &our->fingerprint)));
 	if (scan->gap != NULL)
-		return stay_in_doubt(our, undecided,
-							 psprintf("sent, but no response came; whether it is at Ignisign cannot be told, because %s: "
-									  "decide with ignisign_resolve()", scan->gap));
+		return leave_undecided(decisions, our,
+							   psprintf("sent, but no response came; whether it is at Ignisign cannot be told, because %s: "
+										"decide with ignisign_resolve()", scan->gap));
 
 	item = stay_in_doubt(our, later, NULL);
 	if (our->call->looks == 0)

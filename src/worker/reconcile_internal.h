@@ -25,7 +25,6 @@ typedef struct IgCandidate
 	char		id[IG_OBJECT_ID_SIZE];	/* the key */
 	TimestampTz created;		/* 0: not known */
 	IgFingerprint fingerprint;
-	int			tries;			/* reads that were of no use */
 	struct IgOurs *taker;		/* which of ours it is, or NULL */
 } IgCandidate;
 
@@ -57,7 +56,9 @@ struct IgScan
 	IgCandidate **queue;		/* those to be read; set once all are listed */
 	int			nqueue;
 	int			next;			/* of the queue */
-	List	   *again;			/* candidates whose read failed */
+	List	   *again;			/* candidates to be read next: their read failed, or a round begins */
+	int			round;			/* in which candidates are read, from 1 */
+	List	   *incomplete;		/* candidates to be read in the next round */
 };
 
 /*

@@ -144,7 +144,6 @@ add_candidate(IgScan *scan, const IgApiListItem *item, TimestampTz created)
 	if (found)
 		return;
 	candidate->created = created;
-	candidate->tries = 0;
 	candidate->taker = NULL;
 	ig_fingerprint_of_entry(&candidate->fingerprint, item->title);
 	candidate->fingerprint.undated = created == 0;

@@ -199,7 +199,7 @@ ok(wait_for($node, "SELECT NOT EXISTS (SELECT FROM ignisign.call WHERE operation
 $sandbox->fault('one-call-sign count=1 close=after');
 $id = sign('hidden', 'ann@example.com');
 ok(wait_for($node, "SELECT state = 'unknown' FROM ignisign.call WHERE request = '$id'"), 'hidden: in doubt');
-$sandbox->fault('context count=1 status=404');
+$sandbox->fault('context count=5 status=404');
 look();
 ok(wait_for($node, "SELECT last_error LIKE '%cannot be told%' FROM ignisign.call WHERE request = '$id'"), 'hidden: a person decides');
 look();

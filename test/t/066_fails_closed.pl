@@ -100,7 +100,7 @@ for my $case (@doubtful)
 	for my $time (1 .. 3)
 	{
 		like(look($id), $reason, "$title: a person decides, look $time");
-		is(query("SELECT state, looks, run_at > now() + interval '50 min' FROM ignisign.call WHERE request = '$id' AND operation = 'one-call-sign'"),
+		is(query("SELECT state, looks, run_at > now() + interval '25 min' FROM ignisign.call WHERE request = '$id' AND operation = 'one-call-sign'"),
 			'unknown|0|t', "$title: it waits");
 	}
 	is(remote($title), 1, "$title: it was not sent again");
@@ -167,6 +167,48 @@ $sandbox->fault('context share=1 replace="fileName":"none"');
 like(look($id), qr/because it has no documents/, 'linked, without a file name: a person decides');
 $sandbox->clear_faults;
 found($id, 'untitled');
+
+# A response that lacks what the API always sends, or cannot be used, is read again.
+my %garbled = (
+	'once untitled'  => 'replace="title":"none"',
+	'once unsigned'  => 'replace="signers":"none"',
+	'once anonymous' => 'replace="email":"none"',
+	'once blank'     => 'replace="documents":"none"',
+	'once empty'     => 'empty',
+	'once garbage'   => 'garbage',
+	'once cut'       => 'close=mid',
+	'once refused'   => 'status=404',
+	'once of other'  => 'replace="_id":"none","_id":"67a1c0de0000000000000001","x"');
+
+for my $title (sort keys %garbled)
+{
+	$id = lose($title);
+	$sandbox->fault('list share=1 replace="title":"none"');
+	$sandbox->fault("context count=4 $garbled{$title}");
+	found($id, $title);
+	$sandbox->clear_faults;
+}
+
+# So is a draft that lost its response, and that has nothing to be told by.
+$id = lose('beside a draft');
+query('SELECT ignisign_create_draft()');
+ok(wait_for($node, "SELECT NOT EXISTS (SELECT FROM ignisign.call WHERE operation = 'create-request')"), 'a draft is there');
+$sandbox->fault('context count=8 garbage');
+found($id, 'beside a draft');
+$sandbox->clear_faults;
+
+# What was incomplete is read again at the next look, which comes by itself.
+query("ALTER SYSTEM SET ignisign.reconcile_delay = '1s'");
+$node->reload;
+ok(wait_for($node, "SELECT current_setting('ignisign.reconcile_delay') = '1s'"), 'the next look is soon');
+$sandbox->fault('context share=1 replace="signers":"none"');
+$id = lose('heals');
+my $other = lose('heals, too');
+my $unsettled = "FROM ignisign.call WHERE request IN ('$id', '$other') AND state = 'unknown'";
+ok(wait_for($node, "SELECT count(*) = 2 $unsettled AND last_error LIKE '%because it has no signers%' AND waits > 1"), 'both are in doubt');
+$sandbox->clear_faults;
+ok(wait_for($node, "SELECT NOT EXISTS (SELECT $unsettled)", 'postgres', { timeout => 60 }), 'nobody decides, and they are found');
+is(remote($_), 1, "$_: there once") for 'heals', 'heals, too';
 
 # One that was made long before is not taken for one in doubt, even if an older call is.
 is((scalar grep { remote($_->{title}) > 1 } $sandbox->requests), 0, 'nothing is there twice');
