@@ -268,10 +268,12 @@ $node->safe_psql('postgres', "DROP DATABASE $_") for qw(copied bare elsewhere up
 
 # ---- A hostile API ----
 
-# Ann has imported a request.  The API of a server of Mallory's says of hers that
-# it has the same id.
+# Ann has imported a request.  The API of a server of Mallory's says of one of hers
+# that it has the same id.  An id belongs to one request of the database: Ann's row keeps
+# it, Mallory's request stays in doubt, and her others go on.
 
 my $theirs = '5f00000000000000000000aa';
+my $own = '5f00000000000000000000bb';
 my $listener = IO::Socket::INET->new(Listen => 8, LocalAddr => '127.0.0.1', LocalPort => free_port(), ReuseAddr => 1) or die $!;
 my $api = fork // die;
 if ($api == 0)
@@ -288,7 +290,7 @@ if ($api == 0)
 			last if $line =~ /^\r?$/;
 		}
 		read $client, $body, $length;
-		$body = "{\"signatureRequestId\":\"$theirs\"}";
+		$body = sprintf '{"signatureRequestId":"%s"}', $body =~ /"title": *"Hers"/ ? $theirs : $own;
 		print $client "HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nConnection: close\r\nContent-Length: " . length($body) . "\r\n\r\n$body";
 		close $client;
 	}
@@ -302,11 +304,17 @@ $node->safe_psql(
 	'postgres', "CREATE SERVER evil FOREIGN DATA WRAPPER ignisign OPTIONS (base_url '$url', check_inputs 'false');
 	CREATE USER MAPPING FOR mallory SERVER evil OPTIONS (api_key '" . $sandbox->key . "')", extra_params => [ '-U', 'mallory' ]);
 my $hers = $node->safe_psql('postgres', sign_sql('Hers', 'x@example.com') =~ s/\)$/, server => 'evil')/r, extra_params => [ '-U', 'mallory' ]);
-ok(wait_for($node, "SELECT sent_at IS NOT NULL FROM ignisign.request WHERE id = '$hers'"), 'her API answers');
+ok(wait_for($node, "SELECT state = 'unknown' AND run_at = 'infinity' FROM ignisign.call WHERE request = '$hers' AND operation = 'one-call-sign'"),
+	'her API answers, and she decides');
+is($node->safe_psql('postgres', "SELECT sent_at IS NULL AND signature_request_id IS NULL FROM ignisign.request WHERE id = '$hers'"),
+	't', 'her request does not get the id');
+$hers = $node->safe_psql('postgres', sign_sql('Also hers', 'x@example.com') =~ s/\)$/, server => 'evil')/r, extra_params => [ '-U', 'mallory' ]);
+ok(wait_for($node, "SELECT signature_request_id = '$own' FROM ignisign.request WHERE id = '$hers'"), 'her others go on');
 is( $node->safe_psql('postgres', "SELECT count(*) FROM ignisign.request WHERE signature_request_id = '$theirs' AND owner = 'ann'"),
 	'1', 'what Ann has imported stays');
 
-# Ann's request is in doubt; a row of Mallory's server claims that its id is known.
+# Ann's request is in doubt; a row of Mallory's server has its id.  It is not sent twice;
+# Ann's other requests go on, and it is found when that row is gone.
 
 $sandbox->fault('one-call-sign count=1 close=after');
 my $doubt = $node->safe_psql('postgres', sign_sql('In doubt', 'ann@example.com'), extra_params => [ '-U', 'ann' ]);
@@ -315,7 +323,12 @@ my ($remote) = map { $_->{signatureRequestId} // $_->{_id} // $_->{id} } grep { 
 $node->safe_psql(
 	'postgres', "INSERT INTO ignisign.request (id, owner, server, title, signature_method, signer_count, signature_request_id, closed_at)
 	VALUES (gen_random_uuid(), 'mallory', 'evil', 'x', 'SIMPLE_STD', 1, '$remote', now())");
-ok(wait_for($node, "SELECT signature_request_id = '$remote' FROM ignisign.request WHERE id = '$doubt'"), 'it is found all the same');
+ok(wait_for($node, "SELECT last_error LIKE '%$remote %its id is that of a request of another account%' FROM ignisign.call WHERE request = '$doubt' AND operation = 'one-call-sign'"),
+	'it stays in doubt, and the reason is there');
+my $next = $node->safe_psql('postgres', sign_sql('Next', 'ann@example.com'), extra_params => [ '-U', 'ann' ]);
+is($node->safe_psql('postgres', "SELECT ignisign_wait('$next', 'SENT', '60 s')", extra_params => [ '-U', 'ann' ]), 't', 'others go on');
+$node->safe_psql('postgres', "DELETE FROM ignisign.request WHERE owner = 'mallory' AND signature_request_id = '$remote'");
+ok(wait_for($node, "SELECT signature_request_id = '$remote' FROM ignisign.request WHERE id = '$doubt'"), 'it is found when that row is gone');
 is(scalar(grep { $_->{title} eq 'In doubt' } $sandbox->requests), 1, 'and not sent twice');
 kill 'TERM', $api;
 waitpid $api, 0;
