@@ -1,11 +1,10 @@
 /*-------------------------------------------------------------------------
  *
  * easy_pool.c
- *	  libcurl's handles, set up for requests.
+ *	  libcurl's easy handles, with the options that follow from a request.
  *
- * To make a handle costs more than to set its options, and that more than what
- * differs from one call to the next: mostly the URL, and the size of the body.  So
- * handles are kept as they were set up, and used again for requests that are alike.
+ * Creating a handle costs more than setting its options.  So a free list keeps handles
+ * for later requests.  curl_easy_reset() clears the options of the last request.
  *
  *-------------------------------------------------------------------------
  */
@@ -23,12 +22,9 @@
 /* How long connections are kept open for later, in seconds. */
 #define KEPT_SECONDS		55
 
-/* Handles that are kept for later: while something is under way, and at rest. */
+/* Handles in the free list: at most, and while nothing is in flight. */
 #define KEPT_HANDLES		256
 #define KEPT_AT_REST		4
-
-/* Of these so many are looked at for one that is set up alike. */
-#define LOOK_AT				8
 
 /*
  * libcurl's buffer for a body: a small one has a small one.  To free one beyond 64 kB
@@ -55,16 +51,9 @@
 	curl_easy_setopt(easy, CURLOPT_PROTOCOLS_STR, "http,https")
 #endif
 
-static IgHandle *kept[KEPT_HANDLES];	/* not in use */
-static int	nkept = 0;
+static IgEasy *free_list[KEPT_HANDLES];
+static int	nfree = 0;
 static int	ntaken = 0;
-
-/* Whether two texts, or NULL, are the same. */
-static bool
-same_text(const char *a, const char *b)
-{
-	return a == NULL || b == NULL ? a == b : strcmp(a, b) == 0;
-}
 
 /* Whether a body, if only an empty one, goes with it. */
 static bool
@@ -80,81 +69,40 @@ needs_connection(const IgHttpRequest *request)
 	return !request->repeatable && (request->content_type == NULL || request->body_size == 0);
 }
 
-/* Whether what a handle is set up for differs from the request in URL and size at most. */
-static bool
-is_alike(const IgHandle *handle, const IgHttpRequest *request)
-{
-	const IgHttpRequest *other = &handle->request;
-
-	return same_text(other->method, request->method) && same_text(other->bearer, request->bearer) &&
-		same_text(other->accept, request->accept) && same_text(other->content_type, request->content_type) &&
-		same_text(other->ca_file, request->ca_file) &&
-		other->connect_timeout == request->connect_timeout &&
-		handle->small == (request->body_size <= IG_SMALL_BODY) &&
-		needs_connection(other) == needs_connection(request);
-}
-
-/* Overwrite and free a text, or NULL. */
+/* Overwrite and free the headers, which may contain the bearer. */
 static void
-free_text(const char *text)
+free_headers(IgEasy *handle)
 {
-	if (text != NULL)
-		explicit_bzero(unconstify(char *, text), strlen(text));
-	free(unconstify(char *, text));
-}
-
-/* Forget what a handle was set up for. */
-static void
-forget_setup(IgHandle *handle)
-{
-	IgHttpRequest *request = &handle->request;
-
-	free_text(request->method);
-	free_text(request->url);
-	free_text(request->bearer);
-	free_text(request->accept);
-	free_text(request->content_type);
-	free_text(request->ca_file);
-	memset(request, 0, sizeof(IgHttpRequest));
+	for (struct curl_slist *header = handle->headers; header != NULL; header = header->next)
+		explicit_bzero(header->data, strlen(header->data));
 	curl_slist_free_all(handle->headers);
 	handle->headers = NULL;
 }
 
-/* Forget a handle. */
+/* Free a handle. */
 static void
-free_handle(IgHandle *handle)
+free_easy(IgEasy *handle)
 {
 	curl_easy_cleanup(handle->easy);
-	forget_setup(handle);
+	free_headers(handle);
 	free(handle->buffer);
 	free(handle);
 }
 
-/* Memory is short: the handle is of no use. */
+/* Free a handle, or NULL, and report that memory is short. */
 pg_noreturn static void
-out_of_memory(IgHandle *handle)
+out_of_memory(IgEasy *handle)
 {
 	if (handle != NULL)
-		free_handle(handle);
+		free_easy(handle);
 	ereport(ERROR,
 			(errcode(ERRCODE_OUT_OF_MEMORY),
 			 errmsg("out of memory")));
 }
 
-/* A copy of a text, or NULL. */
-static const char *
-copy_text(IgHandle *handle, const char *text)
-{
-	char	   *copy = text ? strdup(text) : NULL;
-
-	if (text != NULL && copy == NULL)
-		out_of_memory(handle);
-	return copy;
-}
-
 /* Add a header line. */
 static void
-add_header(IgHandle *handle, const char *name, const char *value)
+add_header(IgEasy *handle, const char *name, const char *value)
 {
 	char	   *line = psprintf("%s: %s", name, value);
 	struct curl_slist *headers = curl_slist_append(handle->headers, line);
@@ -169,7 +117,7 @@ add_header(IgHandle *handle, const char *name, const char *value)
 
 /* The headers of the request. */
 static void
-set_headers(IgHandle *handle, const IgHttpRequest *request)
+set_headers(IgEasy *handle, const IgHttpRequest *request)
 {
 	add_header(handle, "Accept", request->accept);
 	add_header(handle, "Accept-Encoding", "identity");
@@ -186,48 +134,6 @@ set_headers(IgHandle *handle, const IgHttpRequest *request)
 	/* No waiting for "100 Continue" before a body. */
 	add_header(handle, "Expect", "");
 	curl_easy_setopt(handle->easy, CURLOPT_HTTPHEADER, handle->headers);
-}
-
-/* Set up a handle that has no option set. */
-static void
-set_up(IgHandle *handle, const IgHttpRequest *request)
-{
-	CURL	   *easy = handle->easy;
-
-	handle->request.repeatable = request->repeatable;
-	handle->request.body_size = request->body_size;
-	handle->request.connect_timeout = request->connect_timeout;
-	handle->request.method = copy_text(handle, request->method);
-	handle->request.bearer = copy_text(handle, request->bearer);
-	handle->request.accept = copy_text(handle, request->accept);
-	handle->request.content_type = copy_text(handle, request->content_type);
-	handle->request.ca_file = copy_text(handle, request->ca_file);
-	handle->has_body = has_body(request);
-	handle->small = request->body_size <= IG_SMALL_BODY;
-
-	set_headers(handle, request);
-	IG_SET_PROTOCOLS(easy);
-	curl_easy_setopt(easy, CURLOPT_FOLLOWLOCATION, 0L);
-	curl_easy_setopt(easy, CURLOPT_PROXY, "");
-	curl_easy_setopt(easy, CURLOPT_NOSIGNAL, 1L);
-	curl_easy_setopt(easy, CURLOPT_USERAGENT, "ignisign-postgresql/1.0");
-	curl_easy_setopt(easy, CURLOPT_HTTP_VERSION, (long) CURL_HTTP_VERSION_2TLS);
-	curl_easy_setopt(easy, CURLOPT_MAXAGE_CONN, (long) KEPT_SECONDS);
-	curl_easy_setopt(easy, CURLOPT_SSL_VERIFYPEER, 1L);
-	curl_easy_setopt(easy, CURLOPT_SSL_VERIFYHOST, 2L);
-	curl_easy_setopt(easy, CURLOPT_SSLVERSION, (long) CURL_SSLVERSION_TLSv1_2);
-	if (request->ca_file)
-	{
-		curl_easy_setopt(easy, CURLOPT_CAINFO, request->ca_file);
-		curl_easy_setopt(easy, CURLOPT_CAPATH, NO_CA_FOLDER);
-	}
-	curl_easy_setopt(easy, CURLOPT_CONNECTTIMEOUT_MS, (long) request->connect_timeout);
-	if (strcmp(request->method, "GET") != 0)
-		curl_easy_setopt(easy, CURLOPT_CUSTOMREQUEST, request->method);
-	if (handle->has_body)
-		curl_easy_setopt(easy, CURLOPT_POST, 1L);
-	if (needs_connection(request))
-		curl_easy_setopt(easy, CURLOPT_FRESH_CONNECT, 1L);
 }
 
 /* How large libcurl's buffer for the body is to be. */
@@ -251,29 +157,60 @@ transfer_timeout(const IgHttpRequest *request)
 	return (long) Min(timeout, INT_MAX);
 }
 
-/* A handle for the request, set up for it, for one that is alike, or not at all. */
-static IgHandle *
-find_handle(const IgHttpRequest *request)
+/* Set the options of a handle that has none. */
+static void
+set_options(IgEasy *handle, const IgHttpRequest *request)
 {
-	IgHandle   *handle;
+	CURL	   *easy = handle->easy;
 
-	for (int i = nkept - 1; i >= Max(nkept - LOOK_AT, 0); i--)
+	set_headers(handle, request);
+	IG_SET_PROTOCOLS(easy);
+	curl_easy_setopt(easy, CURLOPT_FOLLOWLOCATION, 0L);
+	curl_easy_setopt(easy, CURLOPT_PROXY, "");
+	curl_easy_setopt(easy, CURLOPT_NOSIGNAL, 1L);
+	curl_easy_setopt(easy, CURLOPT_USERAGENT, "ignisign-postgresql/1.0");
+	curl_easy_setopt(easy, CURLOPT_HTTP_VERSION, (long) CURL_HTTP_VERSION_2TLS);
+	curl_easy_setopt(easy, CURLOPT_MAXAGE_CONN, (long) KEPT_SECONDS);
+	curl_easy_setopt(easy, CURLOPT_SSL_VERIFYPEER, 1L);
+	curl_easy_setopt(easy, CURLOPT_SSL_VERIFYHOST, 2L);
+	curl_easy_setopt(easy, CURLOPT_SSLVERSION, (long) CURL_SSLVERSION_TLSv1_2);
+	if (request->ca_file)
 	{
-		if (is_alike(kept[i], request))
-		{
-			handle = kept[i];
-			kept[i] = kept[--nkept];
-			return handle;
-		}
+		curl_easy_setopt(easy, CURLOPT_CAINFO, request->ca_file);
+		curl_easy_setopt(easy, CURLOPT_CAPATH, NO_CA_FOLDER);
 	}
-	if (nkept > 0)
+	curl_easy_setopt(easy, CURLOPT_URL, request->url);
+
+	/* With TLS, the first connection tells whether it takes more than one call at a time. */
+	curl_easy_setopt(easy, CURLOPT_PIPEWAIT, pg_strncasecmp(request->url, "https:", 6) == 0 ? 1L : 0L);
+	curl_easy_setopt(easy, CURLOPT_CONNECTTIMEOUT_MS, (long) request->connect_timeout);
+	curl_easy_setopt(easy, CURLOPT_TIMEOUT_MS, transfer_timeout(request));
+
+	/* The transfer's time grows with its size.  A transfer that trickles does not get all of that. */
+	curl_easy_setopt(easy, CURLOPT_LOW_SPEED_LIMIT, (long) ig_min_speed);
+	curl_easy_setopt(easy, CURLOPT_LOW_SPEED_TIME, (long) (request->timeout + 999) / 1000);
+	if (strcmp(request->method, "GET") != 0)
+		curl_easy_setopt(easy, CURLOPT_CUSTOMREQUEST, request->method);
+	if (handle->has_body)
 	{
-		handle = kept[--nkept];
-		curl_easy_reset(handle->easy);
-		forget_setup(handle);
-		return handle;
+		curl_easy_setopt(easy, CURLOPT_POST, 1L);
+		curl_easy_setopt(easy, CURLOPT_UPLOAD_BUFFERSIZE, buffer_size(request));
+		curl_easy_setopt(easy, CURLOPT_POSTFIELDSIZE_LARGE,
+						 (curl_off_t) (request->content_type ? request->body_size : 0));
 	}
-	handle = calloc(1, sizeof(IgHandle));
+	if (needs_connection(request))
+		curl_easy_setopt(easy, CURLOPT_FRESH_CONNECT, 1L);
+}
+
+/* Take a handle from the free list, or create one. */
+static IgEasy *
+find_easy(void)
+{
+	IgEasy	   *handle;
+
+	if (nfree > 0)
+		return free_list[--nfree];
+	handle = calloc(1, sizeof(IgEasy));
 	if (handle == NULL || (handle->easy = curl_easy_init()) == NULL)
 	{
 		free(handle);
@@ -282,57 +219,39 @@ find_handle(const IgHttpRequest *request)
 	return handle;
 }
 
-/* A handle that is set up for the request. */
-IgHandle *
-ig_handle_take(const IgHttpRequest *request)
+/* Take a handle with the options that follow from the request. */
+IgEasy *
+ig_easy_take(const IgHttpRequest *request)
 {
-	IgHandle   *handle = find_handle(request);
-	CURL	   *easy = handle->easy;
+	IgEasy	   *handle = find_easy();
 
-	if (handle->request.method == NULL)
-		set_up(handle, request);
-	if (!same_text(handle->request.url, request->url))
-	{
-		free_text(handle->request.url);
-		handle->request.url = NULL;
-		handle->request.url = copy_text(handle, request->url);
-		curl_easy_setopt(easy, CURLOPT_URL, request->url);
-
-		/* With TLS, the first connection tells whether it takes more than one call at a time. */
-		curl_easy_setopt(easy, CURLOPT_PIPEWAIT, pg_strncasecmp(request->url, "https:", 6) == 0 ? 1L : 0L);
-	}
-	curl_easy_setopt(easy, CURLOPT_TIMEOUT_MS, transfer_timeout(request));
-
-	/* One that trickles is not let have all the time that its size may take. */
-	curl_easy_setopt(easy, CURLOPT_LOW_SPEED_LIMIT, (long) ig_min_speed);
-	curl_easy_setopt(easy, CURLOPT_LOW_SPEED_TIME, (long) (request->timeout + 999) / 1000);
-	if (handle->has_body)
-	{
-		curl_easy_setopt(easy, CURLOPT_UPLOAD_BUFFERSIZE, buffer_size(request));
-		curl_easy_setopt(easy, CURLOPT_POSTFIELDSIZE_LARGE,
-						 (curl_off_t) (request->content_type ? request->body_size : 0));
-	}
+	handle->has_body = has_body(request);
+	set_options(handle, request);
 	ntaken++;
 	return handle;
 }
 
-/* A handle is no longer needed. */
+/* Give a handle back. */
 void
-ig_handle_leave(IgHandle *handle, bool clean)
+ig_easy_leave(IgEasy *handle, bool clean)
 {
 	ntaken--;
 
-	/* One that was cut off would take its body back in the transfer after this one. */
-	if (!clean || nkept == KEPT_HANDLES)
-		free_handle(handle);
-	else
-		kept[nkept++] = handle;
+	/* libcurl would take the rest of a body that was cut off into the next transfer. */
+	if (!clean || nfree == KEPT_HANDLES)
+	{
+		free_easy(handle);
+		return;
+	}
+	curl_easy_reset(handle->easy);
+	free_headers(handle);
+	free_list[nfree++] = handle;
 }
 
-/* Keep only a few. */
+/* Nothing is in flight: keep a few handles only. */
 void
-ig_handles_rest(void)
+ig_easy_pool_shrink(void)
 {
-	while (nkept > KEPT_AT_REST)
-		free_handle(kept[--nkept]);
+	while (nfree > KEPT_AT_REST)
+		free_easy(free_list[--nfree]);
 }

@@ -1,12 +1,12 @@
 /*-------------------------------------------------------------------------
  *
  * easy_pool.h
- *	  libcurl's handles, set up for requests.
+ *	  libcurl's easy handles, with the options that follow from a request.
  *
  *-------------------------------------------------------------------------
  */
-#ifndef IGNISIGN_HANDLES_H
-#define IGNISIGN_HANDLES_H
+#ifndef IGNISIGN_EASY_POOL_H
+#define IGNISIGN_EASY_POOL_H
 
 #include "postgres.h"
 
@@ -17,26 +17,24 @@
 /* A request beyond this has its body sent as it is read; a smaller one in one go. */
 #define IG_SMALL_BODY	(32 * 1024)
 
-typedef struct IgHandle
+typedef struct IgEasy
 {
 	CURL	   *easy;
 	struct curl_slist *headers;
-	IgHttpRequest request;		/* what it is set up for; the texts are its own */
 	bool		has_body;		/* if only an empty one */
-	bool		small;			/* for a small body */
-	char	   *buffer;			/* room for one; malloc'd; NULL: none yet */
-} IgHandle;
+	char	   *buffer;			/* IG_SMALL_BODY bytes, malloc'd, for a small body; or NULL */
+} IgEasy;
 
 /*
- * A handle with all options set that follow from the request; callbacks, and what
- * they work on, are the caller's.
+ * Take a handle with all options that follow from the request.  Callbacks, and what
+ * they work on, are the caller's.  Errors: 53200 if memory is short.
  */
-extern IgHandle *ig_handle_take(const IgHttpRequest *request);
+extern IgEasy *ig_easy_take(const IgHttpRequest *request);
 
-/* It is no longer needed; clean: its transfer went through to its end. */
-extern void ig_handle_leave(IgHandle *handle, bool clean);
+/* Give a handle back; clean: its transfer went through to its end. */
+extern void ig_easy_leave(IgEasy *handle, bool clean);
 
-/* Nothing is under way: keep only a few. */
-extern void ig_handles_rest(void);
+/* Nothing is in flight: keep a few handles only. */
+extern void ig_easy_pool_shrink(void);
 
-#endif							/* IGNISIGN_HANDLES_H */
+#endif							/* IGNISIGN_EASY_POOL_H */

@@ -3,18 +3,13 @@
  * event_loop.c
  *	  The sockets that libcurl waits for, as one descriptor to wait for.
  *
- * libcurl's multi interface tells which sockets it waits for.  They are kept in
- * an epoll set of our own, whose descriptor is readable when any of them is ready.
+ * libcurl's multi interface reports which sockets it waits for.  This file keeps them
+ * in an epoll set.  The set's descriptor is readable when any of the sockets is ready.
  *
- * At the end of a transfer libcurl no longer waits for its socket, and at the
- * beginning of the next one, a moment later, it does again.  So what it wants is only
- * noted, and the set is changed just before it is waited for, by what is different
- * then: mostly nothing.
- *
- * The kernel forgets a socket that is closed, and its number is given to another one.
- * Of those that were opened by our callback we are told that, too; of others, such as
- * those by which a resolver's thread wakes libcurl, we are not, and these are changed at
- * once.
+ * The kernel removes a socket from the set when the socket is closed.  Its number may
+ * then belong to another socket, and libcurl does not report every socket that it
+ * closes.  So the file trusts the kernel alone about what the set contains: it adds a
+ * socket, and changes it if it is there already.
  *
  * A resolver's thread must not receive the server's signals, so they are blocked while
  * libcurl runs.
@@ -31,92 +26,33 @@
 
 #include "http/event_loop.h"
 
-/* What is known of a descriptor. */
-typedef struct IgSocket
-{
-	uint32		wanted;			/* events that libcurl waits for */
-	uint32		watched;		/* those of the epoll set */
-	bool		ours;			/* we are told when it is closed */
-	bool		changed;		/* it is in the list */
-} IgSocket;
-
 static CURLM *multi = NULL;
 static int	epoll_fd = -1;
 static TimestampTz deadline = 0;	/* 0: none */
-static IgSocket *sockets = NULL;	/* by descriptor; malloc'd */
-static int	nsockets = 0;
-static int *changed = NULL;		/* descriptors, each once; as many fit as there are sockets */
-static int	nchanged = 0;
 
-/* What is known of a descriptor; NULL: out of memory. */
-static IgSocket *
-find_socket(int fd)
-{
-	if (fd >= nsockets)
-	{
-		int			slots = Max(fd + 1, Max(64, 2 * nsockets));
-		int		   *list = realloc(changed, slots * sizeof(int));
-		IgSocket   *all;
-
-		if (list == NULL)
-			return NULL;
-		changed = list;
-		all = realloc(sockets, slots * sizeof(IgSocket));
-		if (all == NULL)
-			return NULL;
-		memset(all + nsockets, 0, (slots - nsockets) * sizeof(IgSocket));
-		sockets = all;
-		nsockets = slots;
-	}
-	return &sockets[fd];
-}
-
-/* Have the epoll set be as is wanted; false: it cannot be. */
-static bool
-watch(int fd)
-{
-	IgSocket   *sock = &sockets[fd];
-	struct epoll_event event;
-	bool		added = sock->watched == 0;
-
-	if (sock->wanted == sock->watched)
-		return true;
-	sock->watched = sock->wanted;
-	if (sock->wanted == 0)
-	{
-		(void) epoll_ctl(epoll_fd, EPOLL_CTL_DEL, fd, NULL);
-		return true;
-	}
-	memset(&event, 0, sizeof(event));
-	event.data.fd = fd;
-	event.events = sock->wanted;
-	return epoll_ctl(epoll_fd, added ? EPOLL_CTL_ADD : EPOLL_CTL_MOD, fd, &event) == 0;
-}
-
-/* CURLMOPT_SOCKETFUNCTION: note what libcurl waits for. */
+/* CURLMOPT_SOCKETFUNCTION: watch a socket for what libcurl waits for now. */
 static int
 socket_changed(CURL *easy, curl_socket_t fd, int what, void *arg, void *socket_arg)
 {
-	IgSocket   *sock = find_socket(fd);
+	struct epoll_event event;
 
-	if (sock == NULL)
-		return -1;
-	sock->wanted = 0;
-	if (what != CURL_POLL_REMOVE)
+	if (what == CURL_POLL_REMOVE)
 	{
-		if (what & CURL_POLL_IN)
-			sock->wanted |= EPOLLIN;
-		if (what & CURL_POLL_OUT)
-			sock->wanted |= EPOLLOUT;
+		/* It fails if the socket is closed already, and then there is nothing to remove. */
+		(void) epoll_ctl(epoll_fd, EPOLL_CTL_DEL, fd, NULL);
+		return 0;
 	}
-	if (!sock->ours)
-		return watch(fd) ? 0 : -1;
-	if (!sock->changed)
-	{
-		sock->changed = true;
-		changed[nchanged++] = fd;
-	}
-	return 0;
+	memset(&event, 0, sizeof(event));
+	event.data.fd = fd;
+	if (what & CURL_POLL_IN)
+		event.events |= EPOLLIN;
+	if (what & CURL_POLL_OUT)
+		event.events |= EPOLLOUT;
+	if (epoll_ctl(epoll_fd, EPOLL_CTL_ADD, fd, &event) == 0)
+		return 0;
+	if (errno == EEXIST && epoll_ctl(epoll_fd, EPOLL_CTL_MOD, fd, &event) == 0)
+		return 0;
+	return -1;
 }
 
 /* CURLMOPT_TIMERFUNCTION: when to call libcurl even if nothing happens. */
@@ -142,27 +78,6 @@ ig_sockets_init(CURLM *transfers)
 	curl_multi_setopt(multi, CURLMOPT_SOCKETFUNCTION, socket_changed);
 	curl_multi_setopt(multi, CURLMOPT_TIMERFUNCTION, timer_changed);
 	return epoll_fd;
-}
-
-/* A socket was opened for libcurl. */
-bool
-ig_sockets_opened(int fd)
-{
-	IgSocket   *sock = find_socket(fd);
-
-	if (sock != NULL)
-		sock->ours = true;
-	return sock != NULL;
-}
-
-/* It is about to be closed; it stays in the list, where nothing is to be done for it. */
-void
-ig_sockets_closed(int fd)
-{
-	IgSocket   *sock = &sockets[fd];
-
-	sock->wanted = sock->watched = 0;
-	sock->ours = false;
 }
 
 /* When libcurl is to be called at the latest, or 0. */
@@ -191,22 +106,6 @@ ig_sockets_work_on_time(void)
 	curl_multi_timeout(multi, &timeout);
 	(void) timer_changed(multi, timeout, NULL);
 	sigprocmask(SIG_SETMASK, &UnBlockSig, NULL);
-}
-
-/* Have the epoll set tell of what libcurl waits for now. */
-void
-ig_sockets_watch(void)
-{
-	while (nchanged > 0)
-	{
-		int			fd = changed[--nchanged];
-
-		sockets[fd].changed = false;
-		if (!watch(fd))
-			ereport(ERROR,
-					(errcode_for_socket_access(),
-					 errmsg("epoll_ctl failed: %m")));
-	}
 }
 
 /* Let libcurl work on the sockets that are ready. */

@@ -59,7 +59,7 @@ typedef struct IgTransferState
 {
 	IgTransfer	transfer;
 	dlist_node	node;			/* in finished */
-	IgHandle   *handle;
+	IgEasy   *handle;
 	char		curl_error[CURL_ERROR_SIZE];
 	IgHttpRead	read;
 	void	   *read_arg;
@@ -173,11 +173,6 @@ open_socket(void *arg, curlsocktype purpose, struct curl_sockaddr *address)
 		return CURL_SOCKET_BAD;
 	}
 	fd = socket(address->family, address->socktype | SOCK_CLOEXEC, address->protocol);
-	if (fd >= 0 && !ig_sockets_opened(fd))
-	{
-		close(fd);
-		fd = -1;
-	}
 	if (fd < 0)
 	{
 		ReleaseExternalFD();
@@ -190,7 +185,6 @@ open_socket(void *arg, curlsocktype purpose, struct curl_sockaddr *address)
 static int
 close_socket(void *arg, curl_socket_t fd)
 {
-	ig_sockets_closed(fd);
 	ReleaseExternalFD();
 	return close(fd);
 }
@@ -443,7 +437,7 @@ ig_http_init(void)
 static void
 read_ahead(IgTransferState *state)
 {
-	IgHandle   *handle = state->handle;
+	IgEasy   *handle = state->handle;
 	size_t		length = 0;
 
 	if (handle->buffer == NULL && (handle->buffer = malloc(IG_SMALL_BODY)) == NULL)
@@ -488,12 +482,12 @@ set_callbacks(IgTransferState *state)
 IgTransfer *
 ig_http_start(const IgHttpRequest *request, void *user)
 {
-	IgHandle   *handle = ig_handle_take(request);
+	IgEasy   *handle = ig_easy_take(request);
 	IgTransferState *state = calloc(1, sizeof(IgTransferState));
 
 	if (state == NULL)
 	{
-		ig_handle_leave(handle, false);
+		ig_easy_leave(handle, false);
 		ereport(ERROR,
 				(errcode(ERRCODE_OUT_OF_MEMORY),
 				 errmsg("out of memory")));
@@ -638,7 +632,6 @@ ig_http_wait(long timeout)
 
 	/* Mostly it goes out over sockets that are there. */
 	ig_http_push();
-	ig_sockets_watch();
 
 	if (!dlist_is_empty(&finished))
 		timeout = 0;
@@ -651,7 +644,7 @@ ig_http_wait(long timeout)
 	}
 
 	if (transfers_under_way == 0 && timeout != 0)
-		ig_handles_rest();
+		ig_easy_pool_shrink();
 	n = WaitEventSetWait(wait_set, timeout, events, lengthof(events),
 						 ig_wait_event(transfers_under_way > 0 ? IG_WAIT_HTTP : IG_WAIT_WORKER));
 	for (int i = 0; i < n; i++)
@@ -722,7 +715,7 @@ ig_http_release(IgTransfer *transfer)
 {
 	IgTransferState *state = transfer->state;
 
-	ig_handle_leave(state->handle, state->whole);
+	ig_easy_leave(state->handle, state->whole);
 	if (transfer->spool >= 0)
 		FileClose(transfer->spool);
 	free(transfer->body);
