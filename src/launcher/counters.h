@@ -11,7 +11,7 @@
 
 #include "postgres.h"
 
-#include "port/atomics.h"
+#include "storage/spin.h"
 #include "utils/timestamp.h"
 
 #include "util/histogram.h"
@@ -36,7 +36,7 @@ typedef enum IgCounted
 /* One server's; written by the worker of the database alone. */
 typedef struct IgCounters
 {
-	pg_atomic_uint32 changes;	/* odd while it is written */
+	slock_t		mutex;			/* protects all that follows */
 	NameData	server;			/* empty: all others */
 	TimestampTz since;			/* 0: not in use */
 
@@ -75,10 +75,6 @@ extern IgCounters *ig_counters_of(IgCounterSet *set, const char *server);
 /* For the worker: they are no longer wanted; another server may get them. */
 extern void ig_counters_free(IgCounters *counters);
 
-/* For the worker: a change, between these two. */
-extern void ig_counters_begin(IgCounters *counters);
-extern void ig_counters_end(IgCounters *counters);
-
 /* For the worker: a call begins. */
 extern void ig_counters_started(IgCounters *counters);
 
@@ -86,6 +82,6 @@ extern void ig_counters_started(IgCounters *counters);
 extern void ig_counters_error(IgCounters *counters, const char *owner, const char *error, TimestampTz at);
 
 /* For whoever looks: a copy of one that is in use; false: it is not. */
-extern bool ig_counters_read(const IgCounters *counters, IgCounters *copy);
+extern bool ig_counters_read(IgCounters *counters, IgCounters *copy);
 
 #endif							/* IGNISIGN_COUNTERS_H */

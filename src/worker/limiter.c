@@ -260,12 +260,12 @@ ig_limiters_publish(void)
 
 		if (NameStr(counters->server)[0] == '\0')
 			continue;
-		ig_counters_begin(counters);
+		SpinLockAcquire(&counters->mutex);
 		counters->in_flight = limiter->in_flight;
 		counters->breaker = limiter->breaker;
 		counters->bucket = limiter->bucket;
 		counters->rate = limiter->rate;
-		ig_counters_end(counters);
+		SpinLockRelease(&counters->mutex);
 	}
 }
 

@@ -49,7 +49,7 @@ count_outcome(IgExecution *execution, TimestampTz now)
 	IgCounted	outcome = counted[execution->decision.verdict];
 	IgTransfer *transfer = execution->transfer;
 
-	ig_counters_begin(counters);
+	SpinLockAcquire(&counters->mutex);
 	if (transfer != NULL)
 	{
 		counters->ended[outcome]++;
@@ -62,9 +62,9 @@ count_outcome(IgExecution *execution, TimestampTz now)
 		else if (execution->health == IG_HEALTH_BAD)
 			counters->failing++;
 	}
+	SpinLockRelease(&counters->mutex);
 	if (outcome != IG_COUNTED_SUCCESS && execution->error != NULL)
 		ig_counters_error(counters, NameStr(execution->call.owner), execution->error, now);
-	ig_counters_end(counters);
 }
 
 /* What an outcome means for the account. */

@@ -67,9 +67,7 @@ count_trouble(IgExecution *execution, const char *text)
 {
 	IgCounters *counters = execution->account_state->limiter->counters;
 
-	ig_counters_begin(counters);
 	ig_counters_error(counters, NameStr(execution->call.owner), text, GetCurrentTimestamp());
-	ig_counters_end(counters);
 }
 
 /* The status of a request, and why it cannot be applied. */
