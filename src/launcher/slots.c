@@ -263,7 +263,6 @@ ig_slots_view(Oid database, IgSlotView *view)
 	if (slot != NULL)
 	{
 		view->state = slot->state;
-		view->database = slot->database;
 		view->pid = slot->pid;
 		view->failures = slot->failures;
 		view->next_start = slot->next_start;

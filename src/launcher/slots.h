@@ -41,7 +41,6 @@ typedef enum IgListenerEnd
 typedef struct IgSlotView
 {
 	IgSlotState state;
-	Oid			database;
 	int			pid;
 	int			failures;
 	TimestampTz next_start;

@@ -39,18 +39,6 @@ ig_histogram_add(IgHistogram *histogram, int64_t duration)
 		histogram->max = duration;
 }
 
-/* Add all of another one. */
-void
-ig_histogram_merge(IgHistogram *histogram, const IgHistogram *other)
-{
-	histogram->n += other->n;
-	histogram->sum += other->sum;
-	if (other->max > histogram->max)
-		histogram->max = other->max;
-	for (int i = 0; i < IG_HISTOGRAM_CLASSES; i++)
-		histogram->count[i] += other->count[i];
-}
-
 /* A quantile: within a class, durations are taken to be spread evenly. */
 double
 ig_histogram_quantile(const IgHistogram *histogram, double share)

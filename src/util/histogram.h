@@ -26,9 +26,6 @@ typedef struct IgHistogram
 /* Add a duration in microseconds. */
 extern void ig_histogram_add(IgHistogram *histogram, int64_t duration);
 
-/* Add all of another one. */
-extern void ig_histogram_merge(IgHistogram *histogram, const IgHistogram *other);
-
 /* The duration that a class holds at most, in microseconds; the last has no end. */
 extern double ig_histogram_end(int klass);
 

@@ -66,22 +66,6 @@ test_one(void)
 	ok(ig_histogram_quantile(&histogram, 0.5) <= 200, "what takes less than a millisecond is in the first");
 }
 
-static void
-test_merge(void)
-{
-	IgHistogram a = {0};
-	IgHistogram b = {0};
-
-	for (int i = 0; i < 100; i++)
-	{
-		ig_histogram_add(&a, 10000);
-		ig_histogram_add(&b, 1000000);
-	}
-	ig_histogram_merge(&a, &b);
-	ok(a.n == 200 && a.max == 1000000 && a.sum == 101000000, "two together");
-	ok(ig_histogram_quantile(&a, 0.25) <= 12000 && ig_histogram_quantile(&a, 0.75) >= 800000, "each has its part");
-}
-
 int
 main(void)
 {
@@ -89,6 +73,5 @@ main(void)
 	test_ends();
 	test_quantiles();
 	test_one();
-	test_merge();
 	return done_testing();
 }
