@@ -59,7 +59,7 @@ typedef struct IgTransferState
 {
 	IgTransfer	transfer;
 	dlist_node	node;			/* in finished */
-	IgEasy   *handle;
+	IgEasy	   *handle;
 	char		curl_error[CURL_ERROR_SIZE];
 	IgHttpRead	read;
 	void	   *read_arg;
@@ -437,7 +437,7 @@ ig_http_init(void)
 static void
 read_ahead(IgTransferState *state)
 {
-	IgEasy   *handle = state->handle;
+	IgEasy	   *handle = state->handle;
 	size_t		length = 0;
 
 	if (handle->buffer == NULL && (handle->buffer = malloc(IG_SMALL_BODY)) == NULL)
@@ -482,7 +482,7 @@ set_callbacks(IgTransferState *state)
 IgTransfer *
 ig_http_start(const IgHttpRequest *request, void *user)
 {
-	IgEasy   *handle = ig_easy_take(request);
+	IgEasy	   *handle = ig_easy_take(request);
 	IgTransferState *state = calloc(1, sizeof(IgTransferState));
 
 	if (state == NULL)
