@@ -54,7 +54,7 @@ sub lose
 	my ($title, $lock, $waits, @faults) = @_;
 
 	$sandbox->fault('one-call-sign count=1 close=after');
-	$sandbox->fault("list count=1 delay-after=1000 $_") for @faults;
+	$sandbox->fault("list count=1 delay-after=5000 $_") for @faults;
 	$sandbox->clear_journal;
 	my $id = value(sign_sql($title, 'ann@example.com'));
 
