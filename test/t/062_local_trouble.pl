@@ -76,6 +76,33 @@ for my $sqlstate (qw(40001 40P01 53100 53200 55000 57014 58030 08006 HV000 25006
 	is(remote($title), 1, "$title: there once");
 }
 
+# ---- Steps that may be repeated ----
+
+# A proof or a context that cannot be stored is not asked for again.
+value(<<~'SQL');
+	CREATE FUNCTION public.refuse() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN
+		PERFORM nextval('public.tries');
+		RAISE 'trouble' USING ERRCODE = '53100';
+	END $$
+	SQL
+for my $step ([ 'context', 'UPDATE', 'signer' ], [ 'proof', 'INSERT', 'proof' ])
+{
+	my ($operation, $event, $table) = @$step;
+	my $id = value(sign_sql("Step $operation", 'ann@example.com'));
+
+	ok(wait_for($node, "SELECT sent_at IS NOT NULL AND NOT EXISTS (SELECT FROM ignisign.call WHERE request = '$id') FROM ignisign.request WHERE id = '$id'"),
+		"$operation: the request is sent");
+	value("CREATE TRIGGER refuse BEFORE $event ON ignisign.$table FOR EACH ROW EXECUTE FUNCTION public.refuse()");
+	value("SELECT setval('tries', 1); DELETE FROM ignisign.attempt WHERE request = '$id'");
+	$sandbox->sign(value("SELECT signature_request_id FROM ignisign.request WHERE id = '$id'"));
+	ok(wait_for($node, 'SELECT last_value > 4 FROM tries'), "$operation: it is tried again");
+	is(value("SELECT DISTINCT state, attempts FROM ignisign.call WHERE request = '$id' AND operation = '$operation'"), 'sending|1', "$operation: the response is kept");
+	value("DROP TRIGGER refuse ON ignisign.$table");
+	ok(wait_for($node, "SELECT status = 'COMPLETED' AND NOT EXISTS (SELECT FROM ignisign.call WHERE request = '$id') FROM ignisign.request WHERE id = '$id'"),
+		"$operation: it goes on by itself");
+	is(value("SELECT max(attempt) FROM ignisign.attempt WHERE request = '$id' AND operation = '$operation'"), '1', "$operation: in one attempt");
+}
+
 # ---- A document that cannot be loaded now ----
 
 kill 'STOP', $sandbox->pid;

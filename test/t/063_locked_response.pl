@@ -12,7 +12,7 @@ use PostgreSQL::Test::Utils;
 use Test::More;
 
 my $sandbox = start_sandbox(proof_delay => 600000);
-my $node = new_node('locked', $sandbox);
+my $node = new_node('locked', $sandbox, 'ignisign.refresh_interval' => 0);
 
 sub value { return $node->safe_psql('postgres', $_[0]) }
 

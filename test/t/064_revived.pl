@@ -32,7 +32,7 @@ ok(wait_for($node, "SELECT status = 'IN_PROGRESS' AND (SELECT count(*) = 1 FROM 
 
 # From here on nobody queues anything: only polls tell that it is signed.
 $sandbox->sign(value("SELECT signature_request_id FROM ignisign.request WHERE id = '$id'"));
-ok( wait_for($node, "SELECT status = 'COMPLETED' AND signed_count = 1 FROM ignisign.request WHERE id = '$id'", 'postgres', { timeout => 30 }),
+ok( wait_for($node, "SELECT status = 'COMPLETED' AND signed_count = 1 FROM ignisign.request WHERE id = '$id'", 'postgres', { timeout => 10 }),
 	'the revived call is made, and tells who has signed');
 ok(wait_for($node, "SELECT count(*) = 1 FROM ignisign.proof WHERE request = '$id'"), 'the proof is fetched');
 is(value("SELECT count(*) FROM ignisign.call"), '0', 'no call is left');

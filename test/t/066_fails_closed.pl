@@ -71,7 +71,7 @@ my @doubtful = (
 	[ 'Alpha',        qr/because it has another title/, 'list context', 'Alpha:Omega' ],
 	[ 'Bravo',        qr/because it has another title/, 'list context', 'Bravo:BRAVO' ],
 	[ 'draft',        qr/because it is a draft/,      'list context',  'IN_PROGRESS:DRAFT' ],
-	[ 'other id',     qr/because it has no signers/,  'context',       '"_id":"none","_id":"67a1c0de0000000000000001","x"' ],
+	[ 'other id',     qr/because it has no signers/, 'context',    'none:none' ],
 	[ 'short list',   qr/the list ends before its total/, 'list',      '"total":"total":99999,"x"' ]);
 
 for my $case (@doubtful)
@@ -84,8 +84,7 @@ for my $case (@doubtful)
 	{
 		$sandbox->clear_faults;
 		my ($remote) = map { $_->{id} } grep { $_->{title} eq $title } $sandbox->requests;
-		$sandbox->control('POST', 'faults', { spec => 'context share=1', answer =>
-				{ _id => '67a1c0de0000000000000001', title => $title, status => 'IN_PROGRESS', signers => [], documents => [] } });
+		$sandbox->fault("context share=1 replace=$remote:67a1c0de0000000000000001");
 	}
 	if ($title eq 'short list')
 	{
