@@ -47,3 +47,10 @@ ig_slots_rests(TimestampTz until)
 	pg_atomic_write_u64(&ig_my_slot->heartbeat, GetCurrentTimestamp());
 	pg_atomic_write_u64(&ig_my_slot->wait_until, until);
 }
+
+/* Locks are in its way since then, or (0) none is. */
+void
+ig_slots_set_locked(TimestampTz since)
+{
+	pg_atomic_write_u64(&ig_my_slot->locked_since, since);
+}

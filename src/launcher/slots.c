@@ -89,6 +89,7 @@ slots_startup(void)
 			pg_atomic_init_u64(&slot->cycle_since, 0);
 			pg_atomic_init_u64(&slot->wait_until, 0);
 			pg_atomic_init_u64(&slot->woken_at, 0);
+			pg_atomic_init_u64(&slot->locked_since, 0);
 		}
 	}
 	LWLockRelease(AddinShmemInitLock);
@@ -271,6 +272,7 @@ ig_slots_view(Oid database, IgSlotView *view)
 		view->cycle_since = pg_atomic_read_u64(&slot->cycle_since);
 		view->wait_until = pg_atomic_read_u64(&slot->wait_until);
 		view->woken_at = pg_atomic_read_u64(&slot->woken_at);
+		view->locked_since = pg_atomic_read_u64(&slot->locked_since);
 		strlcpy(view->listener, slot->listener, sizeof(view->listener));
 	}
 	LWLockRelease(ig_slots_lock);
@@ -466,6 +468,7 @@ ig_slots_attach_worker(Oid database)
 		slot->check_listener = false;
 		slot->listener[0] = '\0';
 		ig_my_slot = slot;
+		ig_slots_set_locked(0);
 		ig_slots_cycle_begins();
 		ig_slot_wake_launcher();
 	}

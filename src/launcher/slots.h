@@ -49,6 +49,7 @@ typedef struct IgSlotView
 	TimestampTz cycle_since;	/* it is in a cycle since then; 0: in none */
 	TimestampTz wait_until;		/* it is to wake up by itself; 0: it is not */
 	TimestampTz woken_at;		/* it was woken, and has not begun a cycle; 0: no */
+	TimestampTz locked_since;	/* locks are in its way since then; 0: none is */
 	char		listener[IG_LISTENER_TEXT]; /* empty: there is none */
 } IgSlotView;
 
@@ -86,6 +87,7 @@ extern void ig_slots_cycle_begins(void);
 extern bool ig_slots_is_woken(void);
 extern void ig_slots_cycle_ends(void);
 extern void ig_slots_rests(TimestampTz until);
+extern void ig_slots_set_locked(TimestampTz since);
 
 /* For the worker and the listener. */
 extern void ig_slots_set_listener(const char *text);

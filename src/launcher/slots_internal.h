@@ -45,6 +45,7 @@ typedef struct IgSlot
 	pg_atomic_uint64 cycle_since;
 	pg_atomic_uint64 wait_until;
 	pg_atomic_uint64 woken_at;	/* written by others, too */
+	pg_atomic_uint64 locked_since;
 
 	IgCounterSet counters;
 } IgSlot;

@@ -4,8 +4,9 @@
  *	  What this database's worker is at, and what to do about it.
  *
  * An idle worker is not woken to say that it is alive.  It is stuck when it was
- * woken, or was to wake up by itself, and has not begun a cycle since; or when it
- * is in a cycle for long.
+ * woken, or was to wake up by itself, and has not begun a cycle since; when it
+ * is in a cycle for long; or when locks are in its way for long.  The worker does not
+ * wait for a lock, but tries again and again, so the session with the lock is looked for here.
  *
  * Who asks must not be stuck in the same way: a lock on the queue is not waited
  * for, but told of.
@@ -135,6 +136,50 @@ explain_cycle(int worker, TimestampTz since, TimestampTz now)
 	return hint;
 }
 
+/*
+ * Which session has a lock on a table of ours that is in the worker's way; NULL: none.
+ * It may be the lock of a row, which concerns only the calls that need that row.
+ */
+static char *
+explain_locked(const IgSlotView *slot, TimestampTz now)
+{
+	static IgStatement find = {
+		.sql = "SELECT l.pid::bigint, c.oid::regclass::text "
+		"FROM pg_catalog.pg_locks l JOIN pg_catalog.pg_class c ON c.oid = l.relation "
+		"WHERE l.locktype = 'relation' AND l.database = $1 AND l.pid IS DISTINCT FROM $3 "
+		"AND l.mode IN ('ShareLock', 'ShareRowExclusiveLock', 'ExclusiveLock', 'AccessExclusiveLock') "
+		"AND (c.relnamespace = $2 OR EXISTS (SELECT FROM pg_catalog.pg_inherits i "
+		"JOIN pg_catalog.pg_class p ON p.oid = i.inhparent WHERE i.inhrelid = c.oid AND p.relnamespace = $2)) "
+		"ORDER BY l.granted DESC, c.relkind = 'i', l.mode = 'AccessExclusiveLock' DESC LIMIT 1",
+		.types = {OIDOID, OIDOID, INT4OID}
+	};
+	MemoryContext context = CurrentMemoryContext;
+	Datum		values[3];
+	double		seconds = (now - slot->locked_since) / 1000000.0;
+	int64		blocker;
+	char	   *table;
+	char	   *hint = NULL;
+
+	values[0] = ObjectIdGetDatum(MyDatabaseId);
+	values[1] = ObjectIdGetDatum(get_namespace_oid(IG_EXTENSION, false));
+	values[2] = Int32GetDatum(slot->pid);
+	SPI_connect();
+	if (ig_spi_execute(&find, values, NULL) == 1)
+	{
+		blocker = ig_spi_int64(0, 1, 0);
+		table = ig_spi_text(0, 2, context);
+		MemoryContextSwitchTo(context);
+		hint = blocker > 0 ?
+			psprintf("The worker waits for a lock of the session with PID %lld on %s, for %.1f s now.",
+					 (long long) blocker, table, seconds) :
+			psprintf("The worker waits for a lock of a prepared transaction on %s, for %.1f s now: see pg_prepared_xacts.",
+					 table, seconds);
+	}
+	SPI_finish();
+	MemoryContextSwitchTo(context);
+	return hint;
+}
+
 /* Whether, and why, a worker does not do what it ought to; NULL: it does. */
 static char *
 find_stuck(const IgSlotView *slot)
@@ -142,7 +187,11 @@ find_stuck(const IgSlotView *slot)
 	TimestampTz now = GetCurrentTimestamp();
 	TimestampTz limit = TimestampTzPlusMilliseconds(now, -IG_STUCK_AFTER);
 	TimestampTz due = 0;
+	char	   *hint;
 
+	if (slot->locked_since != 0 && slot->locked_since < limit &&
+		(hint = explain_locked(slot, now)) != NULL)
+		return hint;
 	if (slot->cycle_since != 0)
 		return slot->cycle_since < limit ? explain_cycle(slot->pid, slot->cycle_since, now) : NULL;
 	if (slot->wait_until != 0)

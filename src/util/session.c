@@ -42,6 +42,7 @@ static MemoryContext caller_context;	/* of the transaction */
 static IgOwnerState owner_state;	/* of the transaction, if it is the owner's */
 static bool as_owner = false;
 static TimestampTz report_at = 0;	/* statistics are due then; 0: none are */
+static bool met_lock = false;	/* that undid something */
 
 /* SIGTERM: end at the next cycle, or at once where a lock is waited for. */
 void
@@ -220,12 +221,24 @@ ig_session_try(void (*work) (void *arg), void *arg, const char *patience)
 		RollbackAndReleaseCurrentSubTransaction();
 		if (edata->sqlerrcode == ERRCODE_ADMIN_SHUTDOWN)
 			ReThrowError(edata);
+		if (edata->sqlerrcode == ERRCODE_LOCK_NOT_AVAILABLE)
+			met_lock = true;
 		error = edata;
 	}
 	PG_END_TRY();
 	MemoryContextSwitchTo(context);
 	CurrentResourceOwner = owner;
 	return error;
+}
+
+/* Whether a lock has undone something; asked once, it is forgotten. */
+bool
+ig_session_met_lock(void)
+{
+	bool		met = met_lock;
+
+	met_lock = false;
+	return met;
 }
 
 /* Log an error that is met again and again, but not each time. */

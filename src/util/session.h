@@ -54,6 +54,9 @@ extern ErrorData *ig_session_try(void (*work) (void *arg), void *arg, const char
  */
 extern bool ig_session_unless_locked(void (*work) (void *arg), void *arg);
 
+/* Whether something was undone by a lock since the last time that this was asked. */
+extern bool ig_session_met_lock(void);
+
 /* In a transaction: the extension, locked; InvalidOid: it is not there (any more). */
 extern Oid	ig_session_extension(void);
 

@@ -36,6 +36,60 @@ ig_look_again(TimestampTz *next, TimestampTz at)
 		*next = at;
 }
 
+/* Calls could not be found or claimed, and are to be tried again; NULL: they could. */
+static void
+note_claim(const IgTrouble *trouble, TimestampTz now, TimestampTz *next)
+{
+	static int	failures = 0;
+	TimestampTz again;
+
+	if (trouble == NULL)
+	{
+		failures = 0;
+		return;
+	}
+	if (++failures == (trouble->locked ? QUIET_FAILURES : 1))
+		ereport(LOG,
+				(errmsg("ignisign: no call could be taken: %s", trouble->text)));
+	again = ig_trouble_next_try(failures, now);
+	if (trouble->locked)
+		again = Min(again, TimestampTzPlusMilliseconds(now, IG_LOCKED_PAUSE));
+	ig_look_again(next, again);
+}
+
+/* The first call of each account in a state. */
+typedef struct Due
+{
+	const char *state;
+	IgDue	   *due;
+	int			n;
+} Due;
+
+/* Find them. */
+static void
+find_due(void *arg)
+{
+	Due		   *due = arg;
+
+	due->due = ig_queue_due(due->state, &due->n);
+}
+
+/* Find them, unless that is not possible now: NULL. */
+static IgDue *
+try_due(const char *state, TimestampTz now, TimestampTz *next, int *n)
+{
+	Due			due = {.state = state};
+	IgTrouble	trouble;
+
+	if (!ig_try(find_due, &due, IG_LOCK_PATIENCE, &trouble))
+	{
+		note_claim(&trouble, now, next);
+		return NULL;
+	}
+	*n = due.n;
+	return due.due;
+}
+
 /* What a scan is to do. */
 typedef struct ScanStep
 {
@@ -108,7 +162,9 @@ claim_scans(List **executions, TimestampTz now, TimestampTz *next)
 	int			ndue;
 	ListCell   *lc;
 
-	due = ig_queue_due("unknown", &ndue);
+	due = try_due("unknown", now, next, &ndue);
+	if (due == NULL)
+		return;
 	for (int i = 0; i < ndue; i++)
 	{
 		IgAccountState *state = ig_account_state(NameStr(due[i].server), NameStr(due[i].owner));
@@ -249,7 +305,6 @@ refuse_claim(Claim * claim, const IgTrouble * trouble)
 static IgCall *
 try_claim(const IgDue *due, int ndue, TimestampTz now, TimestampTz *next, int *n)
 {
-	static int	failures = 0;
 	Claim		claim = {.due = due, .ndue = ndue, .now = now};
 	IgTrouble	trouble;
 	IgCallKey  *keys;
@@ -259,16 +314,13 @@ try_claim(const IgDue *due, int ndue, TimestampTz now, TimestampTz *next, int *n
 	*n = 0;
 	if (ig_try(claim_all, &claim, IG_LOCK_PATIENCE, &trouble))
 	{
-		failures = 0;
+		note_claim(NULL, now, next);
 		*n = claim.n;
 		return claim.calls;
 	}
 	if (trouble.passes)
 	{
-		if (++failures == (trouble.locked ? QUIET_FAILURES : 1))
-			ereport(LOG,
-					(errmsg("ignisign: no call could be taken: %s", trouble.text)));
-		ig_look_again(next, ig_trouble_next_try(failures, now));
+		note_claim(&trouble, now, next);
 		return NULL;
 	}
 
@@ -300,7 +352,9 @@ claim_calls(List **executions, TimestampTz now, TimestampTz *next)
 	int			nready = 0;
 	int			n;
 
-	due = ig_queue_due("pending", &ndue);
+	due = try_due("pending", now, next, &ndue);
+	if (due == NULL)
+		return;
 	for (int i = 0; i < ndue; i++)
 	{
 		if (due[i].run_at > now)
@@ -324,7 +378,10 @@ claim_calls(List **executions, TimestampTz now, TimestampTz *next)
 		}
 	}
 	if (nready == 0)
+	{
+		note_claim(NULL, now, next);
 		return;
+	}
 
 	calls = try_claim(due, nready, now, next, &n);
 	if (calls == NULL)
@@ -343,17 +400,51 @@ claim_calls(List **executions, TimestampTz now, TimestampTz *next)
 	}
 }
 
+/* What is to be refreshed. */
+typedef struct Refresh
+{
+	TimestampTz now;
+	TimestampTz next_look;
+	List	   *servers;
+	IgRounds   *rounds;
+	int			slots;
+	List	   *batches;
+} Refresh;
+
+/* Find the servers that have open requests. */
+static void
+find_servers(void *arg)
+{
+	Refresh    *refresh = arg;
+
+	refresh->servers = ig_refresh_servers(refresh->now, &refresh->next_look);
+}
+
+/* Collect a server's requests. */
+static void
+collect_requests(void *arg)
+{
+	Refresh    *refresh = arg;
+
+	refresh->batches = ig_refresh_collect(refresh->rounds, refresh->now, refresh->slots);
+}
+
 /* Ask for the status of open requests. */
 static void
 claim_refreshes(List **executions, TimestampTz now, TimestampTz *next)
 {
-	TimestampTz next_look;
-	List	   *servers = ig_refresh_servers(now, &next_look);
+	Refresh		refresh = {.now = now};
+	TimestampTz later = TimestampTzPlusMilliseconds(now, IG_LOCKED_PAUSE);
 	ListCell   *lc;
 	ListCell   *lb;
 
-	ig_look_again(next, next_look);
-	foreach(lc, servers)
+	if (!ig_session_unless_locked(find_servers, &refresh))
+	{
+		ig_look_again(next, later);
+		return;
+	}
+	ig_look_again(next, refresh.next_look);
+	foreach(lc, refresh.servers)
 	{
 		IgRounds   *rounds = lfirst(lc);
 		IgServerLimiter *limiter = ig_limiter(ig_refresh_server(rounds));
@@ -372,7 +463,14 @@ claim_refreshes(List **executions, TimestampTz now, TimestampTz *next)
 			ig_look_again(next, again);
 			continue;
 		}
-		foreach(lb, ig_refresh_collect(rounds, now, slots))
+		refresh.rounds = rounds;
+		refresh.slots = slots;
+		if (!ig_session_unless_locked(collect_requests, &refresh))
+		{
+			ig_look_again(next, later);
+			continue;
+		}
+		foreach(lb, refresh.batches)
 		{
 			IgBatch    *batch = lfirst(lb);
 			IgAccountState *state = ig_account_state(NameStr(batch->server), NameStr(batch->owner));

@@ -154,7 +154,7 @@ extension_exists(void)
 
 /* Look whose queue it is, and say so when that changes. */
 static void
-check_origin(void)
+read_origin(void *arg)
 {
 	char	   *other;
 
@@ -166,6 +166,44 @@ check_origin(void)
 	else if (!suspended && warned)
 		ereport(LOG, (errmsg("ignisign: the queue belongs to this database now")));
 	warned = (other != NULL);
+}
+
+/* The same.  While that cannot be read, nothing is sent. */
+static void
+check_origin(TimestampTz now)
+{
+	if (ig_session_unless_locked(read_origin, NULL))
+		return;
+	suspended = true;
+	ig_look_again(&next_cycle, TimestampTzPlusMilliseconds(now, IG_LOCKED_PAUSE));
+}
+
+/* Callbacks that have something to do. */
+typedef struct Callbacks
+{
+	TimestampTz now;
+	TimestampTz next;
+} Callbacks;
+
+/* Find them. */
+static void
+find_callbacks(void *arg)
+{
+	Callbacks  *callbacks = arg;
+
+	callbacks->next = ig_callbacks_collect(callbacks->now);
+}
+
+/* Find callbacks that have something to do, unless a lock is in the way. */
+static void
+collect_callbacks(TimestampTz now)
+{
+	Callbacks	callbacks = {.now = now};
+
+	if (ig_session_unless_locked(find_callbacks, &callbacks))
+		ig_look_again(&next_cycle, callbacks.next);
+	else
+		ig_look_again(&next_cycle, TimestampTzPlusMilliseconds(now, IG_LOCKED_PAUSE));
 }
 
 /* The server may be another one than the one that the queue was left by. */
@@ -408,7 +446,7 @@ cycle(List *finished, bool *gone)
 		end_execution(lfirst(lc));
 
 	ig_accounts_clear_status(now);
-	check_origin();
+	check_origin(now);
 	if (!suspended)
 	{
 		catch_up(now);
@@ -423,7 +461,7 @@ cycle(List *finished, bool *gone)
 		/* The clock goes on, and a call queued just now is due. */
 		now = GetCurrentTimestamp();
 		executions = ig_claim(now, &next_cycle);
-		ig_look_again(&next_cycle, ig_callbacks_collect(now));
+		collect_callbacks(now);
 		n = 0;
 		array = palloc(Max(list_length(executions), 1) * sizeof(IgExecution *));
 		foreach(lc, executions)
@@ -440,6 +478,30 @@ cycle(List *finished, bool *gone)
 	if (ig_enabled && !suspended && !stopping)
 		ig_callbacks_start();
 	return start_executions(list_concat(boarded, executions));
+}
+
+/*
+ * Leave for ignisign_stats() since when locks are in the worker's way.  That ends with a
+ * cycle that has met no lock, some time after the last lock, when no response is held.
+ */
+static void
+note_locks(TimestampTz began)
+{
+	static TimestampTz since = 0;
+	static TimestampTz over_at = 0;
+	TimestampTz now = GetCurrentTimestamp();
+
+	if (ig_session_met_lock())
+	{
+		if (since == 0)
+			since = began;
+		over_at = TimestampTzPlusMilliseconds(now, IG_LOCKED_PAUSE);
+	}
+	else if (now >= over_at && held == NIL && catch_up_at == 0)
+		since = 0;
+	if (since != 0 && now < over_at)
+		ig_look_again(&next_cycle, over_at);
+	ig_slots_set_locked(since);
 }
 
 /* How many responses are applied together. */
@@ -694,6 +756,7 @@ ignisign_worker_main(Datum arg)
 			unsent = cycle(finished, &gone);
 			if (n > 0)
 				response_cost = (GetCurrentTimestamp() - began) / n;
+			note_locks(began);
 			ig_limiters_publish();
 			ig_slots_cycle_ends();
 			for (int i = 0; i < list_length(unsent); i++)

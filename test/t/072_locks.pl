@@ -55,19 +55,61 @@ is($node->safe_psql('postgres', "SELECT count(*) FROM ignisign.attempt WHERE out
 
 # A request of hers is in doubt, and she is about to decide that.
 
+$sandbox->fault('list share=1 status=503');
 $sandbox->fault('one-call-sign count=1 close=after');
 $id = $node->safe_psql('postgres', sign_sql('In doubt', 'x@example.com'), extra_params => $as{mallory});
 ok(wait_for($node, "SELECT state = 'unknown' FROM ignisign.call WHERE request = '$id'"), 'a request is in doubt');
 $session = $node->background_psql('postgres', on_error_die => 1, extra_params => $as{mallory});
 $session->query_safe('BEGIN');
 $session->query_safe("SELECT ignisign_resolve('$id')");
-ok(wait_for(sub { grep { 1 } $sandbox->journal('list') }), 'it is looked for');
+$sandbox->clear_faults;
+ok(wait_for(sub { grep { ($_->{status} // 0) == 200 } $sandbox->journal('list') }, { timeout => 60 }), 'it is looked for');
 ann_goes_on("Ann goes on beside a doubt $_") for 1 .. 5;
 is($node->safe_psql('postgres', "SELECT state FROM ignisign.call WHERE request = '$id'"), 'unknown', 'it is still in doubt');
 $session->query_safe('ROLLBACK');
 $session->quit;
 is($node->safe_psql('postgres', "SELECT ignisign_wait('$id', 'SENT', '60 s')", extra_params => $as{mallory}), 't', 'it is found when she lets go');
 is(scalar(grep { $_->{title} eq 'In doubt' } $sandbox->requests), 1, 'and was sent once');
+
+# A table is locked, in the weakest and in the strongest mode that a CREATE INDEX or a VACUUM
+# FULL takes.  The worker does without the table, or says whose lock it waits for.
+
+my $worker = $node->safe_psql('postgres', 'SELECT worker_pid FROM ignisign_stats()');
+$session = $node->background_psql('postgres', on_error_die => 1);
+my $pid = $session->query_safe('SELECT pg_backend_pid()');
+my $n = 0;
+
+for my $table (split /\n/, $node->safe_psql('postgres', "SELECT relname FROM pg_class WHERE relnamespace = 'ignisign'::regnamespace AND relkind IN ('r', 'p') ORDER BY 1"))
+{
+	for my $mode ('SHARE', 'ACCESS EXCLUSIVE')
+	{
+		my $what = "$table in $mode MODE";
+		my $done = '';
+
+		kill 'STOP', $sandbox->pid;
+		$id = $node->safe_psql('postgres', sign_sql('Locked ' . $n++, 'ann@example.com'), extra_params => $as{ann});
+		my $alone = $node->safe_psql('postgres', 'SELECT ignisign_application()', extra_params => $as{ann});
+		$session->query_safe("BEGIN; LOCK TABLE ignisign.$what");
+		kill 'CONT', $sandbox->pid;
+		ok( wait_for(
+				sub {
+					my ($status, $out) = $node->psql('postgres', "SET lock_timeout = '10ms'; "
+						  . "SELECT 'stuck' FROM ignisign_stats() WHERE stuck AND hint LIKE 'The worker waits for a lock of the session with PID $pid %'; "
+						  . "SELECT 'done' FROM ignisign.request WHERE id = '$id' AND context_at IS NOT NULL AND EXISTS (SELECT FROM ignisign.result WHERE call = $alone)");
+
+					return $done = $out;
+				}),
+			"$what: it goes on, or says why not");
+		note("$what: $done");
+		$session->query_safe('COMMIT');
+		ok(wait_for($node, "SELECT count(*) = 0 AND (SELECT context_at IS NOT NULL FROM ignisign.request WHERE id = '$id') FROM ignisign.call"),
+			"$what: all is done when it is free");
+	}
+}
+$session->quit;
+is($node->safe_psql('postgres', 'SELECT worker_pid FROM ignisign_stats()'), $worker, 'the same worker has done all of it');
+is($node->safe_psql('postgres', "SELECT count(*) FROM ignisign.attempt WHERE started_at > (SELECT min(created_at) FROM ignisign.request WHERE title LIKE 'Locked%') AND outcome <> 'done'"),
+	'0', 'with one attempt each');
 
 $node->stop;
 done_testing();

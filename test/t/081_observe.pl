@@ -11,7 +11,10 @@ use re qw(regexp_pattern);
 use Test::More;
 
 my $sandbox = start_sandbox(proof_delay => 0);
-my $node = new_node('observe', undef, 'ignisign.refresh_interval' => 0);
+my $node = new_node('observe', undef,
+	'ignisign.refresh_interval' => 0,
+	log_lock_waits              => 'on',
+	deadlock_timeout            => '10ms');
 
 sub value { return $node->safe_psql($_[1] // 'postgres', $_[0]) }
 sub stats { return value("SELECT $_[0] FROM ignisign_stats() WHERE server = '" . ($_[1] // 'ignisign') . "'") }
@@ -155,8 +158,9 @@ ok(wait_for($node, "SELECT unknown = 0 FROM ignisign_stats() WHERE server = 'ign
 $sandbox->fault('signer share=1 delay=700');
 queue('ann', 60);
 ok(wait_for($node, "SELECT in_flight > 0 AND sending > 0 FROM ignisign_stats()"), 'calls under way are counted');
-is(value("SELECT wait_event FROM pg_stat_activity WHERE application_name = 'ignisign worker' AND datname = 'postgres'"),
-	$named ? 'IgnisignHttp' : 'Extension', 'the worker waits for them');
+ok( wait_for($node, "SELECT wait_event = '" . ($named ? 'IgnisignHttp' : 'Extension')
+	  . "' FROM pg_stat_activity WHERE application_name = 'ignisign worker' AND datname = 'postgres'"),
+	'the worker waits for them');
 ok(wait_for($node, "SELECT in_flight = 0 AND sending = 0 AND pending = 0 FROM ignisign_stats()"), 'and their end');
 cmp_ok(stats('latency_max'), '>=', 700, 'they took longer');
 $sandbox->clear_faults;
@@ -235,33 +239,82 @@ for my $busy (0, 1)
 	over($what);
 }
 
-# The queue is locked, so that nobody can read it, or only against changes.
+# It is turned off.
 
-for my $mode ('ACCESS EXCLUSIVE', 'SHARE ROW EXCLUSIVE')
+setting('ignisign.enabled', "'off'");
+queue('ann', 1);
+seen_within_a_second('stuck, worker_state, hint', qr/^f\|disabled\|ignisign.enabled is off/, 'it is turned off');
+alerts('backlog worker', 'it is turned off: an alert');
+setting('ignisign.enabled', "'on'");
+over('it was turned off');
+
+# A table is locked that the worker needs to take a call, or to apply a response.  The
+# worker says so in each mode that is in its way.
+
+my %needs = (
+	call    => sub { queue('ann', 1) },
+	attempt => sub { queue('ann', 1) },
+	result  => sub { value('SET ROLE ann; SELECT ignisign_application()') },
+	request => sub { value('SET ROLE ann; ' . sign_sql('Locked', 'ann@example.com')) });
+
+# Have a session lock a table that the worker is about to need.
+sub lock_needed
 {
+	my ($table, $mode) = @_;
 	my $session = $node->background_psql('postgres');
 	my $pid = $session->query('SELECT pg_backend_pid()');
 
 	setting('ignisign.enabled', "'off'");
-	queue('ann', 1);
-	seen_within_a_second('stuck, worker_state, hint', qr/^f\|disabled\|ignisign.enabled is off/, 'it is turned off');
-	alerts('backlog worker', 'it is turned off: an alert');
-	$session->query("BEGIN; LOCK TABLE ignisign.call IN $mode MODE");
-	my $reader = $mode eq 'ACCESS EXCLUSIVE' ? 't' : 'f';
+	$needs{$table}();
+	$session->query("BEGIN; LOCK TABLE ignisign.$table IN $mode MODE");
 	value('ALTER SYSTEM RESET ignisign.enabled');
 	value('SELECT pg_reload_conf()');
-	seen_within_a_second('stuck, pending IS NULL, hint', qr/^t\|$reader\|The worker waits for a lock of the session with PID $pid/,
-		"$mode is locked");
-	alerts($reader eq 't' ? 'locked stuck' : 'backlog stuck', "$mode is locked: an alert");
-	$session->query('COMMIT');
-	$session->quit;
-	over("$mode was locked");
+	return ($session, $pid);
 }
+
+for my $table (sort keys %needs)
+{
+	for my $mode ('SHARE', 'SHARE ROW EXCLUSIVE', 'EXCLUSIVE', 'ACCESS EXCLUSIVE')
+	{
+		my $what = "$table in $mode MODE";
+		my $unreadable = $mode eq 'ACCESS EXCLUSIVE' && $table =~ /call|request/ ? 't' : 'f';
+		my ($session, $pid) = lock_needed($table, $mode);
+
+		seen_within_a_second('stuck, pending IS NULL, hint',
+			qr/^t\|$unreadable\|The worker waits for a lock of the session with PID $pid on ignisign.$table,/, $what);
+		ok(wait_for(sub { fires('stuck') }), "$what: an alert");
+		alerts($unreadable eq 't' ? 'locked stuck' : 'backlog stuck', "$what: no other alert") if $table eq 'call';
+		$session->query('COMMIT');
+		$session->quit;
+		ok(wait_for($node, "SELECT NOT stuck AND due = 0 AND sending = 0 FROM ignisign_stats() WHERE server = 'ignisign'"), "$what: it goes on");
+		value("SELECT ignisign_discard(id) FROM ignisign.call WHERE state = 'dead'");
+	}
+}
+over('tables were locked');
+
+# It tries again and again, but does not spend its time with that.
+
+my $offset = -s $node->logfile;
+my ($session, $pid) = lock_needed('call', 'SHARE');
+ok(wait_for($node, "SELECT hint ~ ' for ([3-9]|[1-9][0-9]+)[.][0-9] s now' FROM ignisign_stats() WHERE server = 'ignisign'"), 'a lock lasts');
+my $waits = () = PostgreSQL::Test::Utils::slurp_file($node->logfile, $offset) =~ /process [0-9]+ still waiting for RowExclusiveLock/g;
+cmp_ok($waits, '>=', 2, 'the worker waits for it more than once');
+cmp_ok($waits, '<=', 20, 'but not all the time');
+$session->query('COMMIT');
+over('a lock lasted');
+
+# A worker that starts says so, too.
+
+$worker = stats('worker_pid');
+$session->query('BEGIN; LOCK TABLE ignisign.call IN ACCESS EXCLUSIVE MODE');
+value("SELECT pg_terminate_backend($worker)");
+ok( wait_for($node, "SELECT worker_pid <> $worker AND stuck AND hint LIKE 'The worker waits for a lock of the session with PID $pid%' FROM ignisign_stats() WHERE server = 'ignisign'"),
+	'a worker that starts waits for a lock');
+$session->query('COMMIT');
+over('a worker waited at its start');
 
 # A lock that only who reads meets: the worker has nothing to do.
 
-my $session = $node->background_psql('postgres');
-my $pid = $session->query('SELECT pg_backend_pid()');
 $session->query('BEGIN; LOCK TABLE ignisign.parked IN ACCESS EXCLUSIVE MODE');
 like(stats('hint'), qr/^ignisign.parked is locked by the session with PID $pid/, 'who asks does not wait for a lock');
 $session->query('COMMIT');
