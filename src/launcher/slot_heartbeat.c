@@ -13,17 +13,17 @@
 #include "launcher/slots_internal.h"
 
 /*
- * The worker begins a cycle, and reads what it was woken for.  The exchange is a barrier:
- * whoever wakes it later is noted again.
+ * The worker begins a cycle, and reads what it was woken for.  Returns whether it was.  The
+ * exchange is a barrier: whoever wakes it later is noted again.
  */
-void
+bool
 ig_slots_cycle_begins(void)
 {
 	TimestampTz now = GetCurrentTimestamp();
 
 	pg_atomic_write_u64(&ig_my_slot->heartbeat, now);
 	pg_atomic_write_u64(&ig_my_slot->cycle_since, now);
-	(void) pg_atomic_exchange_u64(&ig_my_slot->woken_at, 0);
+	return pg_atomic_exchange_u64(&ig_my_slot->woken_at, 0) != 0;
 }
 
 /* Whether it was woken, and has not begun a cycle since. */

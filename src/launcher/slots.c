@@ -469,7 +469,7 @@ ig_slots_attach_worker(Oid database)
 		slot->listener[0] = '\0';
 		ig_my_slot = slot;
 		ig_slots_set_locked(0);
-		ig_slots_cycle_begins();
+		(void) ig_slots_cycle_begins();
 		ig_slot_wake_launcher();
 	}
 	else if (slot != NULL && slot->state == IG_SLOT_STARTING)

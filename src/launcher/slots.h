@@ -83,7 +83,7 @@ extern void ig_slots_broadcast(void);
 extern IgCounterSet *ig_slots_my_counters(void);
 
 /* For the worker: signs of life. */
-extern void ig_slots_cycle_begins(void);
+extern bool ig_slots_cycle_begins(void);
 extern bool ig_slots_is_woken(void);
 extern void ig_slots_cycle_ends(void);
 extern void ig_slots_rests(TimestampTz until);

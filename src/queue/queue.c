@@ -90,6 +90,29 @@ set_accounts(Datum *values, const IgDue *due, int n)
 	values[3] = ig_array(INT8OID, column[3], NULL, n);
 }
 
+/* The same of these accounts, and of each from its place on. */
+IgDue *
+ig_queue_due_from(const IgDue *places, int nplaces, int *n)
+{
+	static IgStatement due = {
+		.sql = "SELECT a.server, a.owner, c.run_at, c.id FROM unnest($1, $2, $3, $4) AS a (server, owner, run_at, id) "
+		"CROSS JOIN LATERAL (SELECT q.run_at, q.id FROM ignisign.call q "
+		"WHERE q.state = 'pending' AND q.server = a.server AND q.owner = a.owner "
+		"AND (q.run_at, q.id) >= (a.run_at, a.id) ORDER BY q.run_at, q.id LIMIT 1) c",
+		.types = {NAMEARRAYOID, NAMEARRAYOID, TIMESTAMPTZARRAYOID, INT8ARRAYOID}
+	};
+	MemoryContext context = CurrentMemoryContext;
+	Datum		values[4];
+	IgDue	   *result;
+
+	SPI_connect();
+	set_accounts(values, places, nplaces);
+	*n = (int) ig_spi_execute(&due, values, NULL);
+	result = copy_due(*n, context);
+	SPI_finish();
+	return result;
+}
+
 /* Copy a row of the columns that both statements below return. */
 static void
 copy_call(IgCall *call, uint64 row, MemoryContext context)

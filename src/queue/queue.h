@@ -174,6 +174,12 @@ extern void ig_queue_recover_orphaned(IgOrphaned *orphaned, TimestampTz look_at,
 extern IgDue *ig_queue_due(const char *state, int *n);
 
 /*
+ * The same of pending calls, but only of these accounts, and of each from its place (run_at,
+ * id) on.  What lies before is not read.
+ */
+extern IgDue *ig_queue_due_from(const IgDue *places, int nplaces, int *n);
+
+/*
  * Calls that were claimed, and of which nothing was sent, are pending as before.  Those
  * that somebody has locked are moved to the beginning of the array; returns how
  * many.

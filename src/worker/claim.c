@@ -7,6 +7,7 @@
  */
 #include "postgres.h"
 
+#include "executor/instrument.h"
 #include "utils/fmgrprotos.h"
 #include "utils/memutils.h"
 #include "utils/timestamp.h"
@@ -26,7 +27,21 @@
 /* A lock that keeps calls from being taken is logged when it has done so this many times. */
 #define QUIET_FAILURES		4
 
+/*
+ * A look at the whole queue is cheap if it reads this many blocks for each account.  After
+ * another one there is none for this many times its duration, or, if nobody has woken the
+ * worker, for this long, in ms.
+ */
+#define CHEAP_LOOK			50
+#define LOOK_SHARE			20
+#define LOOK_INTERVAL		1000
+
 static List *scans = NIL;		/* in TopMemoryContext */
+static IgDue *places = NULL;	/* where parts of the queue begin; in TopMemoryContext */
+static int	nplaces = 0;
+static bool look_wanted = true; /* at the whole queue */
+static TimestampTz soonest_look = 0;	/* if it is wanted */
+static TimestampTz latest_look = 0; /* if it is not */
 
 /* Have *next be this time, unless it is sooner. */
 void
@@ -57,10 +72,80 @@ note_claim(const IgTrouble *trouble, TimestampTz now, TimestampTz *next)
 	ig_look_again(next, again);
 }
 
+/* Somebody may have queued calls: look at the whole queue, as soon as that may be. */
+void
+ig_claim_look(void)
+{
+	look_wanted = true;
+}
+
+/* Keep where each account's part of the queue begins; a call that is queued from now on lies there, too. */
+static void
+keep_places(const IgDue *due, int n, TimestampTz now)
+{
+	if (places != NULL)
+		pfree(places);
+	places = MemoryContextAlloc(TopMemoryContext, Max(n, 1) * sizeof(IgDue));
+	nplaces = n;
+	memcpy(places, due, n * sizeof(IgDue));
+	for (int i = 0; i < n; i++)
+	{
+		if (places[i].run_at <= now)
+			continue;
+		places[i].run_at = now;
+		places[i].id = 0;
+	}
+}
+
+/* Blocks that this process has read. */
+static int64
+blocks_read(void)
+{
+	return pgBufferUsage.shared_blks_hit + pgBufferUsage.shared_blks_read;
+}
+
+/*
+ * The first pending call of each account.
+ *
+ * Dead rows that VACUUM cannot remove because of somebody's old snapshot lie where the
+ * queue begins, and a look at the whole queue reads them all.  Such a look is not made
+ * in each cycle: accounts that had a call at the last one are looked at from where that call
+ * was.  A call that lies before, or is another account's, is found by the next look at
+ * the whole queue: within a second, and sooner if the worker was woken.
+ */
+static IgDue *
+look_at_queue(TimestampTz *next, int *n)
+{
+	TimestampTz begun = GetCurrentTimestamp();
+	TimestampTz at = look_wanted ? soonest_look : latest_look;
+	int64		blocks = blocks_read();
+	IgDue	   *due;
+	TimestampTz now;
+
+	/* Should the clock have been set back, the time means nothing. */
+	if (begun < at && at <= TimestampTzPlusMilliseconds(begun, LOOK_INTERVAL))
+	{
+		ig_look_again(next, at);
+		return ig_queue_due_from(places, nplaces, n);
+	}
+	due = ig_queue_due("pending", n);
+	keep_places(due, *n, begun);
+	look_wanted = false;
+	soonest_look = latest_look = 0;
+	if (blocks_read() - blocks > CHEAP_LOOK * (*n + 1))
+	{
+		now = GetCurrentTimestamp();
+		latest_look = TimestampTzPlusMilliseconds(now, LOOK_INTERVAL);
+		soonest_look = Min(now + LOOK_SHARE * (now - begun), latest_look);
+	}
+	return due;
+}
+
 /* The first call of each account in a state. */
 typedef struct Due
 {
 	const char *state;
+	TimestampTz next;
 	IgDue	   *due;
 	int			n;
 } Due;
@@ -71,7 +156,8 @@ find_due(void *arg)
 {
 	Due		   *due = arg;
 
-	due->due = ig_queue_due(due->state, &due->n);
+	due->due = strcmp(due->state, "pending") == 0 ? look_at_queue(&due->next, &due->n) :
+		ig_queue_due(due->state, &due->n);
 }
 
 /* Find them, unless that is not possible now: NULL. */
@@ -86,6 +172,7 @@ try_due(const char *state, TimestampTz now, TimestampTz *next, int *n)
 		note_claim(&trouble, now, next);
 		return NULL;
 	}
+	ig_look_again(next, due.next);
 	*n = due.n;
 	return due.due;
 }

@@ -752,7 +752,8 @@ ignisign_worker_main(Datum arg)
 			TimestampTz began = GetCurrentTimestamp();
 			int			n = list_length(finished);
 
-			ig_slots_cycle_begins();
+			if (ig_slots_cycle_begins())
+				ig_claim_look();
 			unsent = cycle(finished, &gone);
 			if (n > 0)
 				response_cost = (GetCurrentTimestamp() - began) / n;

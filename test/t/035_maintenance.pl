@@ -100,7 +100,7 @@ $old->query_safe('BEGIN ISOLATION LEVEL REPEATABLE READ; SELECT count(*) FROM ig
 my $blocks = "SELECT idx_blks_read + idx_blks_hit + heap_blks_read + heap_blks_hit FROM pg_statio_user_tables WHERE relid = 'ignisign.call'::regclass";
 my @cost;
 
-for my $round (1 .. 4)
+for my $round (1 .. 6)
 {
 	my $before = $node->safe_psql('postgres', $blocks);
 
@@ -113,7 +113,28 @@ for my $round (1 .. 4)
 	push @cost, ($node->safe_psql('postgres', $blocks) - $before) / 1500;
 }
 note(sprintf 'blocks of the queue for each request: %s', join ' ', map { sprintf '%.0f', $_ } @cost);
-cmp_ok($cost[3], '<', 1.5 * $cost[0], 'the cost of a call does not grow with what is dead');
+cmp_ok($cost[5], '<', 1.5 * $cost[0], 'the cost of a call does not grow with what is dead');
+
+# No call is passed over for that: neither one that lies before those that are due, and
+# that nobody wakes the worker for, nor one of another account.
+
+my $before = $node->safe_psql('postgres', "SELECT id FROM ignisign.request WHERE title = 'round 1 1'");
+
+$node->safe_psql('postgres', "CREATE ROLE bob LOGIN; SELECT ignisign_grant('bob')");
+$sandbox->fault('context count=1 status=400');
+$node->safe_psql('postgres', "SELECT ignisign_refresh('$before')");
+ok(wait_for($node, "SELECT state = 'dead' FROM ignisign.call WHERE request = '$before'"), 'a call is dead');
+$sandbox->fault('one-call-sign share=1 delay=1000');
+sign_many('long', 500);
+ok(wait_for($node, "SELECT count(*) > 20 FROM ignisign.request WHERE title LIKE 'long%' AND sent_at IS NOT NULL"), 'a backlog is being sent');
+$node->safe_psql('postgres', "UPDATE ignisign.call SET state = 'pending' WHERE request = '$before'");
+ok(wait_for($node, "SELECT count(*) = 0 FROM ignisign.call WHERE request = '$before'"), 'an old call is made that is pending again');
+my $other = $node->safe_psql('postgres', sign_sql('Other', 'ann@example.com'), extra_params => [ '-U', 'bob' ]);
+ok(wait_for($node, "SELECT sent_at IS NOT NULL FROM ignisign.request WHERE id = '$other'"), "another role's request is sent");
+cmp_ok($node->safe_psql('postgres', "SELECT count(*) FROM ignisign.call WHERE operation = 'one-call-sign' AND state = 'pending'"),
+	'>', 0, 'while the backlog is there');
+$sandbox->clear_faults;
+ok(wait_for($node, "SELECT count(*) = 0 FROM ignisign.call"), 'all are sent');
 $old->query_safe('COMMIT');
 $old->quit;
 
