@@ -192,12 +192,13 @@ my %row;
 # How fast a backlog drains, against libcurl sending the same bodies.
 sub drain_row
 {
-	my ($what, $n, $in_flight, $least, $per_second) = @_;
+	my ($what, $n, $in_flight, $least, $per_second, $slots) = @_;
 	my (@ratio, @rate, @cpu);
 
 	$n *= $scale;
 	# One role gets three quarters of a server's places.
-	fresh('bench', max_in_flight => $in_flight, max_total_in_flight => 2 * $in_flight);
+	$slots //= $in_flight;
+	fresh('bench', max_in_flight => $slots, max_total_in_flight => 2 * $slots);
 	set('ignisign.refresh_interval' => '1h', 'ignisign.max_in_flight' => 4 * $in_flight);
 	for (1 .. $runs)
 	{
@@ -223,7 +224,10 @@ $row{drain} = sub { drain_row('drain 100,000 with 5 kB, answered at once', 10000
 
 $row{delay} = sub {
 	stub('set?delay=50');
-	drain_row('drain 20,000 with 5 kB, answered after 50 ms, 200 in flight', 20000, 200, 0.90);
+
+	# libcurl has all of its connections in use all the time.  Ours has a slot empty until
+	# the cycle is over that claims another call, so it has more slots for as many connections.
+	drain_row('drain 20,000 with 5 kB, answered after 50 ms, 200 connections in use', 20000, 200, 0.90, undef, 280);
 	stub('set?delay=0');
 };
 

@@ -231,9 +231,9 @@ ig_http_deadline(void)
 	return ig_sockets_deadline();
 }
 
-/* Have what was started go out. */
-void
-ig_http_push(void)
+/* Let libcurl begin and continue what its time has come for. */
+static void
+push(void)
 {
 	ig_sockets_work_on_time();
 	collect_finished();
@@ -249,7 +249,7 @@ ig_http_wait(long timeout)
 	int			n;
 
 	/* Mostly it goes out over sockets that are there. */
-	ig_http_push();
+	push();
 
 	if (!dlist_is_empty(&finished))
 		timeout = 0;
@@ -278,7 +278,7 @@ ig_http_wait(long timeout)
 	CHECK_FOR_INTERRUPTS();
 	if (ready)
 		ig_sockets_work();
-	ig_http_push();
+	push();
 	return latch_set;
 }
 

@@ -86,9 +86,6 @@ extern void ig_http_resume(IgTransfer *transfer);
 /* Break off a transfer whose body cannot be read to its end, for a reason of ours. */
 extern void ig_http_break_off(IgTransfer *transfer, const char *why);
 
-/* Have what was started go out, before anything else is done. */
-extern void ig_http_push(void);
-
 /*
  * Wait for the latch, for work on the sockets, or for "timeout" milliseconds
  * (-1: for ever), then do that work.  Returns whether the latch was set.

@@ -189,7 +189,7 @@ limits_of(const IgDue *due, int ndue)
 	Datum	   *limits = ig_new_datums(ndue);
 
 	for (int i = 0; i < ndue; i++)
-		limits[i] = Int32GetDatum(due[i].limit + due[i].ahead);
+		limits[i] = Int32GetDatum(due[i].limit);
 	return ig_array(INT4OID, limits, NULL, ndue);
 }
 
@@ -358,37 +358,6 @@ set_keys(Datum *values, const IgCall *const *calls, int n)
 	}
 	values[0] = ig_array(UUIDOID, requests, NULL, n);
 	values[1] = ig_array(INT8OID, ids, NULL, n);
-}
-
-/* Calls that were claimed are pending as before. */
-int
-ig_queue_release(const IgCall **calls, int n)
-{
-	static IgStatement give_back = {
-		.sql = "UPDATE ignisign.call c SET state = 'pending', attempts = c.attempts - 1, again = false "
-		"FROM unnest($1, $2) AS u (request, id) CROSS JOIN LATERAL "
-		"(SELECT q.request, q.id FROM ignisign.call q WHERE q.request = u.request AND q.id = u.id "
-		"AND q.state = 'sending' FOR UPDATE SKIP LOCKED) f WHERE c.request = f.request AND c.id = f.id",
-		.types = {UUIDARRAYOID, INT8ARRAYOID}
-	};
-	static IgStatement left = {
-		.sql = "SELECT u.n FROM unnest($1, $2) WITH ORDINALITY AS u (request, id, n) WHERE EXISTS "
-		"(SELECT FROM ignisign.call q WHERE q.request = u.request AND q.id = u.id AND q.state = 'sending') ORDER BY u.n",
-		.types = {UUIDARRAYOID, INT8ARRAYOID}
-	};
-	Datum		values[2];
-	int			nleft = 0;
-
-	SPI_connect();
-	set_keys(values, calls, n);
-	if (ig_spi_execute(&give_back, values, NULL) < (uint64) n)
-		nleft = (int) ig_spi_execute(&left, values, NULL);
-
-	/* Numbers rise, so none is overwritten that is still to be moved. */
-	for (int i = 0; i < nleft; i++)
-		calls[i] = calls[ig_spi_int64(i, 1, 0) - 1];
-	SPI_finish();
-	return nleft;
 }
 
 /* The calls are done: they leave the queue, or start anew if that was asked for meanwhile. */

@@ -59,7 +59,6 @@ typedef struct IgDue
 	TimestampTz run_at;
 	int64		id;
 	int			limit;			/* how many may be claimed */
-	int			ahead;			/* and how many more before there is a place */
 } IgDue;
 
 /* What a call is to become. */
@@ -178,13 +177,6 @@ extern IgDue *ig_queue_due(const char *state, int *n);
  * id) on.  What lies before is not read.
  */
 extern IgDue *ig_queue_due_from(const IgDue *places, int nplaces, int *n);
-
-/*
- * Calls that were claimed, and of which nothing was sent, are pending as before.  Those
- * that somebody has locked are moved to the beginning of the array; returns how
- * many.
- */
-extern int	ig_queue_release(const IgCall **calls, int n);
 
 extern IgCall *ig_queue_claim(const IgDue *due, int ndue, TimestampTz now, int *n);
 

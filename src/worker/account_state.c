@@ -49,13 +49,6 @@
 /* What is over sooner is not written down. */
 #define SHORTEST_NOTE			1000
 
-/*
- * As many calls are claimed ahead as are expected to end within so many microseconds, but
- * no more than this part of those under way.
- */
-#define AHEAD_TIME				100000
-#define AHEAD_SHARE				4
-
 static HTAB *accounts = NULL;
 static int64 calls_started = 0;
 static bool reload_pending = false;
@@ -149,7 +142,6 @@ load_account(IgAccountState *state, TimestampTz now)
 
 	state->account = NULL;
 	state->stale = false;
-	state->loads++;
 	MemoryContextReset(state->context);
 	old = MemoryContextSwitchTo(state->context);
 	if (ig_account_allowed(NameStr(state->server), NameStr(state->owner), &problem))
@@ -368,40 +360,6 @@ ig_account_may_send(IgAccountState *state, TimestampTz now, TimestampTz *again)
 	return ig_limiter_allows(limiter, now, again) && is_logged_in(state, now, again);
 }
 
-/* Whether nothing but its limits holds its calls back. */
-bool
-ig_account_continues(const IgAccountState *state, TimestampTz now)
-{
-	return state->account != NULL && !state->stale && !reload_pending && !state->suspended &&
-		state->throttled_until <= now && state->throttled == 0 && !ig_limiter_breaker_is_open(state->limiter);
-}
-
-/* Whether one more call may be started without a look at the catalog. */
-bool
-ig_account_may_continue(IgAccountState *state, TimestampTz now)
-{
-	TimestampTz again;
-
-	return ig_account_continues(state, now) && ig_account_may_send(state, now, &again);
-}
-
-/*
- * How many calls may be claimed ahead: where all slots are taken, and there is no rate,
- * which is another bound.
- */
-static int
-slots_ahead(const IgAccountState *state, TimestampTz now)
-{
-	int			used = state->in_flight + state->granted;
-	int64		slots;
-
-	if (!ig_account_continues(state, now) || state->limiter->rate > 0 || state->took == 0 ||
-		(used < state->account->max_in_flight && ig_limiter_has_slot(state->limiter, used)))
-		return 0;
-	slots = Min(used / AHEAD_SHARE, used * (int64) AHEAD_TIME / state->took);
-	return (int) Max(slots - state->ahead - state->relieved, 0);
-}
-
 /* Whether a refresh may be started. */
 bool
 ig_account_may_refresh(IgAccountState *state, TimestampTz now)
@@ -442,7 +400,6 @@ ig_accounts_share_slots(IgDue *due, int n, TimestampTz now)
 		claimants[i].due = &due[i];
 		claimants[i].account_state = ig_account_state(NameStr(due[i].server), NameStr(due[i].owner));
 		due[i].limit = 0;
-		due[i].ahead = 0;
 	}
 	qsort(claimants, n, sizeof(Claimant), compare_claimants);
 
@@ -467,8 +424,6 @@ ig_accounts_share_slots(IgDue *due, int n, TimestampTz now)
 			any = true;
 		}
 	}
-	for (int i = 0; i < n; i++)
-		due[i].ahead = slots_ahead(ig_account_state(NameStr(due[i].server), NameStr(due[i].owner)), now);
 	for (int i = 0; i < n; i++)
 	{
 		IgAccountState *state = claimants[i].account_state;

@@ -28,10 +28,6 @@ typedef struct IgAccountState
 	IgAccount  *account;		/* NULL: not loaded, or there is none */
 	bool		stale;			/* account is to be loaded again */
 	int			in_flight;
-	int			ahead;			/* claimed, and without a slot; see ahead.c */
-	int			relieved;		/* not applied yet, but another one has their slot */
-	int64		took;			/* the last call that went well, in microseconds; 0: not known */
-	int			loads;			/* of the account, counted */
 	int			granted;		/* not started yet; see ig_accounts_share_slots */
 	int64		served;			/* counts up with each call that is started */
 	bool		suspended;
@@ -81,16 +77,9 @@ extern bool ig_account_may_send(IgAccountState *state, TimestampTz now, Timestam
 extern bool ig_account_may_refresh(IgAccountState *state, TimestampTz now);
 
 /*
- * Whether nothing but its limits holds its calls back; and whether one more call may
- * be started now, which needs no transaction here.
- */
-extern bool ig_account_continues(const IgAccountState *state, TimestampTz now);
-extern bool ig_account_may_continue(IgAccountState *state, TimestampTz now);
-
-/*
  * Share out what may be started among accounts that have calls due: sets their
  * limits.  One after the other gets one more, the one that was served longest
- * ago first.  And tells how many may be claimed ahead.
+ * ago first.
  */
 extern void ig_accounts_share_slots(IgDue *due, int n, TimestampTz now);
 

@@ -310,19 +310,6 @@ passed_over(const IgDue *due, int ndue, const IgCall *calls, int ncalls)
 	return false;
 }
 
-/* An execution for a call that was claimed: with a slot, as long as its account's last. */
-static IgExecution *
-create_execution(const IgCall *call, IgDue *due, int ndue)
-{
-	IgAccountState *state = ig_account_state(NameStr(call->server), NameStr(call->owner));
-	int			i = 0;
-
-	while (i < ndue - 1 && (strcmp(NameStr(due[i].owner), NameStr(call->owner)) != 0 ||
-							strcmp(NameStr(due[i].server), NameStr(call->server)) != 0))
-		i++;
-	return due[i].limit-- > 0 ? ig_execution_create(call, state) : ig_execution_create_ahead(call, state);
-}
-
 /* What is to be claimed. */
 typedef struct Claim
 {
@@ -456,7 +443,7 @@ claim_calls(List **executions, TimestampTz now, TimestampTz *next)
 	{
 		IgAccountState *state = ig_account_state(NameStr(due[i].server), NameStr(due[i].owner));
 
-		if (due[i].limit + due[i].ahead > 0)
+		if (due[i].limit > 0)
 			due[nready++] = due[i];
 		else if (!ig_account_may_send(state, now, &again))
 		{
@@ -476,7 +463,11 @@ claim_calls(List **executions, TimestampTz now, TimestampTz *next)
 	if (passed_over(due, nready, calls, n))
 		ig_look_again(next, TimestampTzPlusMilliseconds(now, IG_LOCKED_PAUSE));
 	for (int i = 0; i < n; i++)
-		*executions = lappend(*executions, create_execution(&calls[i], due, nready));
+	{
+		IgAccountState *state = ig_account_state(NameStr(calls[i].server), NameStr(calls[i].owner));
+
+		*executions = lappend(*executions, ig_execution_create(&calls[i], state));
+	}
 
 	/* Where fewer were there than fit, the next one's time is to be seen. */
 	for (int i = 0; n > 0 && i < ndue; i++)

@@ -28,9 +28,9 @@
  */
 #define MAX_WAITS 1000
 
-/* Make an execution without a slot for a call; what the call points to is copied. */
-IgExecution *
-ig_execution_create_ahead(const IgCall *call, IgAccountState *state)
+/* Make an execution for a call, and take a slot; what the call points to is copied. */
+static IgExecution *
+create_execution(const IgCall *call, IgAccountState *state, bool refresh)
 {
 	MemoryContext context = AllocSetContextCreate(TopMemoryContext, "ignisign execution",
 												  ALLOCSET_SMALL_SIZES);
@@ -56,56 +56,15 @@ ig_execution_create_ahead(const IgCall *call, IgAccountState *state)
 	execution->call.code = NULL;
 	MemoryContextSwitchTo(old);
 
-	execution->account_load = state->loads;
-	execution->ahead = true;
-	state->ahead++;
+	execution->ticket = ig_account_start_call(state, refresh);
 	return execution;
-}
-
-/* Take a slot. */
-static void
-take_slot(IgExecution *execution, bool refresh)
-{
-	execution->ahead = false;
-	execution->account_state->ahead--;
-	execution->ticket = ig_account_start_call(execution->account_state, refresh);
-}
-
-/* Take a slot for a call of the queue. */
-void
-ig_execution_take_slot(IgExecution *execution)
-{
-	take_slot(execution, false);
 }
 
 /* Make an execution for a call of the queue. */
 IgExecution *
 ig_execution_create(const IgCall *call, IgAccountState *state)
 {
-	IgExecution *execution = ig_execution_create_ahead(call, state);
-
-	take_slot(execution, false);
-	return execution;
-}
-
-/* Whether its account is still as it was. */
-bool
-ig_execution_is_current(const IgExecution *execution)
-{
-	return execution->account_load == execution->account_state->loads && !execution->account_state->stale && execution->account_state->account != NULL;
-}
-
-/* Leave the slot, unless what the execution came to may close the account state or its limiter, or open it. */
-bool
-ig_execution_leave_slot(IgExecution *execution)
-{
-	if (execution->relieved || execution->decision.verdict != IG_DONE || execution->call.id == 0 ||
-		execution->ticket.probe || execution->ticket.trial)
-		return false;
-	execution->relieved = true;
-	execution->account_state->relieved++;
-	ig_account_end_call(execution->account_state, &execution->ticket);
-	return true;
+	return create_execution(call, state, false);
 }
 
 /* Make an execution that asks for the status of several requests. */
@@ -121,8 +80,7 @@ ig_execution_create_refresh(const IgBatch *batch, IgAccountState *state)
 	call.server = batch->server;
 	call.owner = batch->owner;
 	call.attempts = 1;
-	execution = ig_execution_create_ahead(&call, state);
-	take_slot(execution, true);
+	execution = create_execution(&call, state, true);
 
 	old = MemoryContextSwitchTo(execution->context);
 	execution->batch = palloc(sizeof(IgBatch));
@@ -514,12 +472,7 @@ ig_execution_localize(IgExecution *execution)
 void
 ig_execution_free(IgExecution *execution)
 {
-	if (execution->ahead)
-		execution->account_state->ahead--;
-	else if (execution->relieved)
-		execution->account_state->relieved--;
-	else
-		ig_account_end_call(execution->account_state, &execution->ticket);
+	ig_account_end_call(execution->account_state, &execution->ticket);
 	ig_api_response_free(&execution->response);
 	if (execution->transfer)
 		ig_http_release(execution->transfer);

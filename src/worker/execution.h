@@ -43,9 +43,6 @@ typedef struct IgExecution
 	IgBody	   *body;			/* NULL: none */
 	IgTransfer *transfer;		/* NULL: not started */
 	bool		built;			/* request and body are ready */
-	bool		ahead;			/* it has no slot yet */
-	bool		relieved;		/* it has ended, and left its slot */
-	int			account_load;	/* of the account that it was claimed for */
 	int			generation;		/* of the token it was sent with */
 
 	/* What came of it; see ig_execution_digest. */
@@ -70,16 +67,6 @@ typedef struct IgExecution
 
 /* Make an execution in its own memory context, to which the call is copied. */
 extern IgExecution *ig_execution_create(const IgCall *call, IgAccountState *state);
-
-/* The same without a slot: it is taken before it starts. */
-extern IgExecution *ig_execution_create_ahead(const IgCall *call, IgAccountState *state);
-extern void ig_execution_take_slot(IgExecution *execution);
-
-/* Whether its account is still as it was when the execution was made. */
-extern bool ig_execution_is_current(const IgExecution *execution);
-
-/* One that has ended well leaves its slot before it is applied; false: it does not, or has done so. */
-extern bool ig_execution_leave_slot(IgExecution *execution);
 
 extern IgExecution *ig_execution_create_refresh(const IgBatch *batch, IgAccountState *state);
 

@@ -32,7 +32,6 @@
 #include "utils/guc.h"
 #include "utils/memutils.h"
 
-#include "worker/ahead.h"
 #include "worker/responses.h"
 #include "callback/callbacks.h"
 #include "worker/claim.h"
@@ -358,14 +357,12 @@ start_execution(IgExecution *execution)
 }
 
 /*
- * Start the executions that were claimed, and keep those that have no slot; those that
- * cannot be started are returned.
+ * Start the executions that were claimed.  Returns those that cannot be started.
  */
 static List *
 start_executions(List *executions)
 {
 	List	   *failed = NIL;
-	List	   *ahead = NIL;
 	ListCell   *lc;
 
 	foreach(lc, executions)
@@ -373,33 +370,11 @@ start_executions(List *executions)
 		IgExecution *execution = lfirst(lc);
 
 		if (!execution->built || execution->account_state->account == NULL)
-		{
-			if (execution->ahead)
-				ig_execution_take_slot(execution);
 			failed = lappend(failed, execution);
-		}
-		else if (execution->ahead)
-			ahead = lappend(ahead, execution);
 		else
 			start_execution(execution);
 	}
-	ig_look_again(&next_cycle, ig_ahead_keep(ahead));
 	return failed;
-}
-
-/* Start the executions that have a slot now. */
-static List *
-board(TimestampTz now, bool may_send)
-{
-	List	   *boarded = NIL;
-
-	if (ig_ahead_any())
-	{
-		if (may_send)
-			boarded = ig_ahead_board(now);
-		ig_look_again(&next_cycle, ig_ahead_give_back(!may_send, now));
-	}
-	return boarded;
 }
 
 /*
@@ -411,7 +386,6 @@ static List *
 cycle(List *finished, bool *gone)
 {
 	TimestampTz now = GetCurrentTimestamp();
-	List	   *boarded;
 	List	   *executions = NIL;
 	bool		may_send;
 	IgExecution **array = palloc(Max(list_length(finished), 1) * sizeof(IgExecution *));
@@ -455,7 +429,6 @@ cycle(List *finished, bool *gone)
 
 	/* What may have been sent by another server is not to be claimed before that is noted. */
 	may_send = ig_enabled && !suspended && !stopping && timeline_checked;
-	boarded = board(now, may_send);
 	if (may_send)
 	{
 		/* The clock goes on, and a call queued just now is due. */
@@ -477,7 +450,7 @@ cycle(List *finished, bool *gone)
 		ig_slots_broadcast();
 	if (ig_enabled && !suspended && !stopping)
 		ig_callbacks_start();
-	return start_executions(list_concat(boarded, executions));
+	return start_executions(executions);
 }
 
 /*
@@ -511,17 +484,12 @@ most_responses(void)
 	return call_took > LONG_CALLS * response_cost * list_length(running) ? FEW_ANSWERS : MAX_ANSWERS;
 }
 
-/*
- * Read the responses that have come.  Executions that were claimed ahead take the slots of
- * those that went well, before anything else is done.
- */
+/* Read the responses that have come. */
 static void
 read_responses(void)
 {
 	IgTransfer *transfer;
 	MemoryContext old = MemoryContextSwitchTo(running_context);
-	TimestampTz now;
-	ListCell   *lc;
 
 	while (response_memory < MAX_ANSWER_MEMORY && (transfer = ig_http_next_finished()) != NULL)
 	{
@@ -529,24 +497,10 @@ read_responses(void)
 
 		ig_execution_digest(execution);
 		call_took = transfer->duration;
-		if (execution->decision.verdict == IG_DONE)
-			execution->account_state->took = Max(transfer->duration, 1);
 		response_memory += transfer->body_length + execution->response.memory;
 		responded = lappend(responded, execution);
 	}
 	MemoryContextSwitchTo(old);
-
-	if (!ig_ahead_any() || !ig_enabled || stopping)
-		return;
-	now = GetCurrentTimestamp();
-	foreach(lc, responded)
-	{
-		IgExecution *next = ig_ahead_relieve(lfirst(lc), now);
-
-		if (next != NULL)
-			start_execution(next);
-	}
-	ig_http_push();
 }
 
 /* Executions that are to be applied in this cycle. */
@@ -691,19 +645,6 @@ leave(void)
 	proc_exit(0);
 }
 
-/*
- * The server, or the worker, is shut down: give back what was claimed ahead.  That
- * waits for nobody: what it does not come to is found by the successor.
- */
-static void
-give_back_ahead(void)
-{
-	SetConfigOption("synchronous_commit", "off", PGC_SUSET, PGC_S_OVERRIDE);
-	ig_session_begin("working on the queue");
-	(void) ig_ahead_give_back(true, GetCurrentTimestamp());
-	ig_session_commit();
-}
-
 /* Entry point of a database's worker; the argument is the database's OID. */
 void
 ignisign_worker_main(Datum arg)
@@ -734,7 +675,7 @@ ignisign_worker_main(Datum arg)
 
 		/* What is under way is waited for; who cannot wait sends SIGTERM. */
 		stopping = ig_slots_stop_requested();
-		if (stopping && running == NIL && held == NIL && unsent == NIL && !ig_ahead_any())
+		if (stopping && running == NIL && held == NIL && unsent == NIL)
 			break;
 
 		if (ConfigReloadPending)
@@ -776,8 +717,6 @@ ignisign_worker_main(Datum arg)
 			woken = true;
 	}
 
-	if (!gone && ig_ahead_any())
-		give_back_ahead();
 	ig_callbacks_end();
 	if (gone)
 		leave();

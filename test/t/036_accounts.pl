@@ -72,7 +72,7 @@ $node->safe_psql('postgres', "SELECT ignisign_discard(id) FROM ignisign.call WHE
 # The server is dropped under calls that are under way: they end as they would
 # have, and what follows of them waits.
 
-$sandbox->fault('context share=1 delay=700');
+$sandbox->fault('context share=1 delay=3000');
 $sandbox->fault('one-call-sign count=5 delay=700');
 sign_as('app', "flying $_") for 1 .. 5;
 ok( wait_for($node, "SELECT count(*) = 5 FROM ignisign.call c JOIN ignisign.request r ON r.id = c.request WHERE r.title LIKE 'flying %' AND operation = 'context' AND state = 'sending'", 'postgres', { timeout => 20 }),
