@@ -27,10 +27,10 @@
 #include "queue/access.h"
 #include "queue/apply.h"
 #include "queue/queue.h"
+#include "queue/suspended.h"
 #include "queue/user_event.h"
 #include "util/spi.h"
 #include "util/user_context.h"
-#include "worker/account_state.h"
 
 PG_FUNCTION_INFO_V1(ignisign_resolve);
 PG_FUNCTION_INFO_V1(ignisign_adopt);
@@ -166,7 +166,7 @@ ignisign_adopt(PG_FUNCTION_ARGS)
 	}
 	ig_spi_execute(&forget, NULL, NULL);
 	ig_queue_own();
-	ig_accounts_clear_suspended();
+	ig_suspended_clear_all();
 
 	/* Nobody else does what was queued or under way elsewhere when it was copied. */
 	(void) ig_queue_mark_unverified(look_at);

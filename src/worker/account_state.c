@@ -17,9 +17,6 @@
  */
 #include "postgres.h"
 
-#include <time.h>
-
-#include "catalog/pg_type.h"
 #include "utils/builtins.h"
 #include "utils/hsearch.h"
 #include "utils/inval.h"
@@ -27,24 +24,13 @@
 #include "utils/syscache.h"
 #include "utils/timestamp.h"
 
-#include "guc.h"
+#include "queue/suspended.h"
 #include "util/session.h"
-#include "util/spi.h"
 #include "worker/account_state.h"
 
 /* Pause before a suspended account state is tried again, in ms: doubles up to the second. */
 #define FIRST_PARK_PAUSE	30000
 #define LAST_PARK_PAUSE		600000
-
-/* Failures of a login, one after the other, before the account state is suspended. */
-#define MAX_LOGIN_TRIES			5
-
-/* A token that does not tell lives so long; one is renewed so long before its end. */
-#define DEFAULT_TOKEN_LIFETIME	(5 * 60 * 1000)
-#define TOKEN_MARGIN			(60 * 1000)
-
-/* Tokens that work for a while and are then refused, one soon after the other, before the account state is suspended. */
-#define MAX_REVOCATIONS			5
 
 /* What is over sooner is not written down. */
 #define SHORTEST_NOTE			1000
@@ -79,17 +65,6 @@ ig_account_states_init(void)
 	CacheRegisterSyscacheCallback(FOREIGNSERVEROID, catalog_changed, (Datum) 0);
 	CacheRegisterSyscacheCallback(USERMAPPINGOID, catalog_changed, (Datum) 0);
 	CacheRegisterSyscacheCallback(AUTHOID, catalog_changed, (Datum) 0);
-}
-
-/* What was suspended by a predecessor is tried anew. */
-void
-ig_accounts_clear_suspended(void)
-{
-	static IgStatement forget = {.sql = "DELETE FROM ignisign.parked"};
-
-	SPI_connect();
-	ig_spi_execute(&forget, NULL, NULL);
-	SPI_finish();
 }
 
 /* Find or make the account state of an account. */
@@ -158,33 +133,6 @@ load_account(IgAccountState *state, TimestampTz now)
 	return true;
 }
 
-/* Whether there is a token that will do, or none is needed. */
-static bool
-has_token(IgAccountState *state, TimestampTz now)
-{
-	const IgAccount *account = state->account;
-	char	   *name;
-	bool		same;
-
-	if (account->secret == NULL)
-		return true;
-	name = psprintf("%s %s %s %s", account->base_url, account->key.app_id, account->key.app_env, account->secret);
-	same = state->token_account != NULL && strcmp(state->token_account, name) == 0;
-	explicit_bzero(name, strlen(name));
-	pfree(name);
-	if (same && state->token != NULL && state->renew_at > now)
-		return true;
-	state->wants_token = state->next_login <= now;
-	return false;
-}
-
-/* What the account state's calls are sent with. */
-const char *
-ig_account_bearer(const IgAccountState *state)
-{
-	return state->account->secret ? state->token : state->account->bearer;
-}
-
 /* The account states that want a token. */
 List *
 ig_accounts_to_log_in(void)
@@ -204,99 +152,6 @@ ig_accounts_to_log_in(void)
 		state->wants_token = false;
 	}
 	return result;
-}
-
-/* Keep a text beyond the account; the old one is overwritten. */
-static void
-replace_secret(char **kept, const char *text)
-{
-	if (*kept)
-	{
-		explicit_bzero(*kept, strlen(*kept));
-		pfree(*kept);
-	}
-	*kept = text ? MemoryContextStrdup(TopMemoryContext, text) : NULL;
-}
-
-/* A login failed. */
-bool
-ig_account_login_failed(IgAccountState *state, bool for_good, TimestampTz now)
-{
-	int64		delay;
-
-	state->logging_in = false;
-	if (for_good || ++state->login_tries > MAX_LOGIN_TRIES)
-	{
-		state->login_tries = 0;
-		return false;
-	}
-	delay = Min((int64) Max(ig_retry_delay, 10) << state->login_tries, (int64) ig_max_retry_delay);
-	state->next_login = TimestampTzPlusMilliseconds(now, delay);
-	return true;
-}
-
-/* A login has given a token. */
-void
-ig_account_logged_in(IgAccountState *state, const char *token)
-{
-	const IgAccount *account = state->account;
-	int64_t		expiry;
-	int64		lifetime;
-	char	   *name;
-
-	state->logging_in = false;
-	state->login_tries = 0;
-	if (account == NULL || account->secret == NULL)
-		return;
-	name = psprintf("%s %s %s %s", account->base_url, account->key.app_id, account->key.app_env, account->secret);
-	replace_secret(&state->token_account, name);
-	explicit_bzero(name, strlen(name));
-	pfree(name);
-	replace_secret(&state->token, token);
-	state->generation++;
-	state->token_since = GetCurrentTimestamp();
-
-	/* Renewed a minute early, or after half of a short life. */
-	expiry = ig_api_jwt_expiry(token);
-	lifetime = expiry < 0 ? DEFAULT_TOKEN_LIFETIME : (expiry - (int64_t) time(NULL)) * 1000;
-	lifetime = Max(lifetime, 1000);
-	state->renew_at = TimestampTzPlusMilliseconds(GetCurrentTimestamp(),
-												  lifetime > 2 * TOKEN_MARGIN ? lifetime - TOKEN_MARGIN : lifetime / 2);
-}
-
-/* A call with a token was refused. */
-bool
-ig_account_token_refused(IgAccountState *state, int generation)
-{
-	if (state->account == NULL || state->account->secret == NULL)
-		return false;
-	if (generation != state->generation)
-		return true;			/* there is a newer one already */
-
-	if (generation == state->refused)
-		return true;			/* the new one is on its way */
-
-	/*
-	 * One that is new in place of a refused one was to help.  It did not where it was never of use, or where
-	 * that goes on and on.
-	 */
-	if (state->refused == generation - 1 && state->refused > 0 &&
-		GetCurrentTimestamp() < TimestampTzPlusMilliseconds(state->token_since, TOKEN_MARGIN))
-		state->refusals++;
-	else
-		state->refusals = 0;
-	if (state->refusals > (state->accepted == generation ? MAX_REVOCATIONS : 0))
-		return false;
-	state->refused = generation;
-	state->renew_at = 0;
-	return true;
-}
-
-/* A call with the token of that generation was done. */
-void
-ig_account_token_accepted(IgAccountState *state, int generation)
-{
-	state->accepted = Max(state->accepted, generation);
 }
 
 /* After how many attempts a call is dead. */
@@ -339,7 +194,7 @@ is_usable(IgAccountState *state, TimestampTz now, TimestampTz *again)
 static bool
 is_logged_in(IgAccountState *state, TimestampTz now, TimestampTz *again)
 {
-	if (has_token(state, now))
+	if (ig_account_has_token(state, now))
 		return true;
 	if (state->next_login > now)
 		*again = state->next_login;
@@ -500,68 +355,48 @@ ig_account_unthrottle(IgAccountState *state)
 		state->throttled = 0;
 }
 
-/* Why an account state's calls do not go. */
-typedef struct Note
+/* The row of ignisign.parked that says why an account's calls are held back. */
+typedef struct Status
 {
 	IgAccountState *account_state;
 	const char *reason;
 	TimestampTz next_try;
-}			Note;
+} Status;
 
-/* Write it down. */
+/* Write it. */
 static void
-insert_note(void *arg)
+set_suspended(void *arg)
 {
-	const		Note *what = arg;
-	static IgStatement note = {
-		.sql = "INSERT INTO ignisign.parked AS p (server, owner, reason, next_try) VALUES ($1, $2, $3, $4) "
-		"ON CONFLICT (server, owner) DO UPDATE SET reason = excluded.reason, "
-		"next_try = excluded.next_try, tries = p.tries + 1",
-		.types = {NAMEOID, NAMEOID, TEXTOID, TIMESTAMPTZOID}
-	};
-	Datum		values[4];
+	const Status *status = arg;
 
-	SPI_connect();
-	values[0] = NameGetDatum(&what->account_state->server);
-	values[1] = NameGetDatum(&what->account_state->owner);
-	values[2] = CStringGetTextDatum(what->reason);
-	values[3] = TimestampTzGetDatum(what->next_try);
-	ig_spi_execute(&note, values, NULL);
-	SPI_finish();
+	ig_suspended_set(&status->account_state->server, &status->account_state->owner, status->reason, status->next_try);
 }
 
-/* Write down why an account state's calls do not go, unless that is not possible now. */
+/* Delete it. */
+static void
+clear_suspended(void *arg)
+{
+	const Status *status = arg;
+
+	ig_suspended_clear(&status->account_state->server, &status->account_state->owner);
+}
+
+/* Write why an account's calls are held back, unless a lock is in the way. */
 static void
 write_status(IgAccountState *state, const char *reason, TimestampTz next_try)
 {
-	Note		what = {state, reason, next_try};
+	Status		status = {state, reason, next_try};
 
-	(void) ig_session_unless_locked(insert_note, &what);
+	(void) ig_session_unless_locked(set_suspended, &status);
 }
 
-/* Delete what was written. */
-static void
-delete_note(void *arg)
-{
-	const IgAccountState *state = arg;
-	static IgStatement erase = {
-		.sql = "DELETE FROM ignisign.parked WHERE server = $1 AND owner = $2",
-		.types = {NAMEOID, NAMEOID}
-	};
-	Datum		values[2];
-
-	SPI_connect();
-	values[0] = NameGetDatum(&state->server);
-	values[1] = NameGetDatum(&state->owner);
-	ig_spi_execute(&erase, values, NULL);
-	SPI_finish();
-}
-
-/* Take back what was written; false: not possible now. */
+/* Delete what was written; false: a lock is in the way. */
 static bool
 clear_status(IgAccountState *state)
 {
-	return ig_session_unless_locked(delete_note, state);
+	Status		status = {.account_state = state};
+
+	return ig_session_unless_locked(clear_suspended, &status);
 }
 
 /* Have it said why the account state's calls do not go, if that lasts. */

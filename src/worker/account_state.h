@@ -60,7 +60,6 @@ typedef struct IgAccountState
 } IgAccountState;
 
 extern void ig_account_states_init(void);
-extern void ig_accounts_clear_suspended(void);
 extern IgAccountState *ig_account_state(const char *server, const char *owner);
 
 /* After how many attempts a call is dead; none is while the account is gone. */
@@ -102,6 +101,7 @@ extern void ig_account_record_status(IgAccountState *state, TimestampTz now);
 extern void ig_accounts_clear_status(TimestampTz now);
 
 /* What its calls are sent with; NULL: there is no token yet. */
+extern bool ig_account_has_token(IgAccountState *state, TimestampTz now);
 extern const char *ig_account_bearer(const IgAccountState *state);
 
 /* The account states that want a token and are not logging in, which they are from here on. */

@@ -43,6 +43,7 @@
 #include "worker/account_state.h"
 #include "webhook/listen.h"
 #include "queue/queue.h"
+#include "queue/suspended.h"
 #include "worker/reconcile.h"
 #include "worker/refresh.h"
 #include "util/session.h"
@@ -616,7 +617,7 @@ start_up(void)
 
 			ig_queue_find_orphaned(&orphaned, false);
 			MemoryContextSwitchTo(old);
-			ig_accounts_clear_suspended();
+			ig_suspended_clear_all();
 			timeline_checked = false;
 			catch_up_at = GetCurrentTimestamp();
 			catch_up(catch_up_at);
