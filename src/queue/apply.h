@@ -11,8 +11,8 @@
 #include "postgres.h"
 
 #include "api/api.h"
-#include "queue/credentials.h"
 #include "http/http.h"
+#include "queue/credentials.h"
 #include "queue/queue.h"
 
 /* A request that is known to be at Ignisign, under this id. */

@@ -16,8 +16,8 @@
 #include "utils/timestamp.h"
 
 #include "queue/credentials.h"
-#include "worker/limiter.h"
 #include "queue/queue.h"
+#include "worker/limiter.h"
 
 typedef struct IgAccountState
 {

@@ -14,9 +14,9 @@
 #include "api/api.h"
 #include "http/body.h"
 #include "http/http.h"
-#include "worker/account_state.h"
-#include "util/policy.h"
 #include "queue/queue.h"
+#include "util/policy.h"
+#include "worker/account_state.h"
 #include "worker/trouble.h"
 
 /* Several requests whose status is asked for by one call. */

@@ -3,21 +3,42 @@
  * worker.c
  *	  The loop of one database: wait, apply, claim, commit, send.
  *
- * Each cycle has at most one transaction.  It applies what has come back,
- * claims what fits, and reads what bodies wait for; only when it has
- * committed are the claimed calls sent.  While the network is waited for there
- * is no transaction, no snapshot and no lock.  With nothing under way and
- * nothing due, the worker sleeps until its latch is set.
+ * Processes.  The launcher starts one worker for each database that has the extension
+ * (launcher/).  The worker is one process without threads.  libcurl sends the calls from
+ * within the worker's wait (http/).  Callbacks of users run in processes of their own
+ * (callback/), and so does the listener for webhooks (webhook/).
  *
- * Should the worker itself fail, its successor finds the calls that were under
- * way in the state "sending" (queue.c).
+ * The cycle.  The main function repeats these steps:
+ *
+ * 1. Collect the responses that have come, and decide what each means.
+ * 2. In one transaction: apply the responses, claim the calls that are due and have a
+ *    slot, build their requests, and read the slices of documents that bodies need.
+ * 3. Commit.  Only now may a byte of a claimed call leave: a call that has left is always
+ *    committed as "sending".
+ * 4. Start the transfers.
+ * 5. Wait for the latch, for the sockets, or until something is due.
+ *
+ * The worker begins no cycle without a response, a call or a slice to work on.  While it
+ * waits, it has no transaction, no snapshot and no lock.
+ *
+ * The latch.  A session that has queued a call sets the latch when its transaction
+ * commits (launcher/commit_actions.c), and notes in shared memory that it has done so.
+ * A wait within the worker's own transaction, as for a synchronous standby, may reset
+ * the latch.  So is_called() asks shared memory, and not the latch, before each wait.
+ *
+ * Signals.  SIGHUP reloads the settings and all accounts.  SIGTERM ends the worker at the
+ * next cycle, or within a transaction at once, because that may wait for a lock.  A
+ * command that needs the database for itself asks the worker to stop: the worker claims
+ * nothing more, waits for the calls in flight, and ends.
+ *
+ * Errors.  An error of one response or of one call harms only that call (responses.c,
+ * trouble.c).  Any other error ends the worker, and the launcher starts another one.  Its
+ * successor finds the calls that were in flight in the state "sending", and recovers them
+ * (queue/orphaned.c).
  *
  *-------------------------------------------------------------------------
  */
 #include "postgres.h"
-
-#include "utils/timestamp.h"
-#include "guc.h"
 
 #ifdef __GLIBC__
 #include <malloc.h>
@@ -31,28 +52,30 @@
 #include "storage/latch.h"
 #include "utils/guc.h"
 #include "utils/memutils.h"
+#include "utils/timestamp.h"
 
-#include "worker/responses.h"
 #include "callback/callbacks.h"
-#include "worker/claim.h"
 #include "compat.h"
-#include "worker/execution.h"
-#include "util/guard.h"
-#include "worker/guard_wait.h"
-#include "worker/outcome.h"
-#include "worker/account_state.h"
-#include "webhook/listen.h"
+#include "guc.h"
+#include "launcher/slots.h"
 #include "queue/queue.h"
 #include "queue/suspended.h"
+#include "util/guard.h"
+#include "util/session.h"
+#include "webhook/listen.h"
+#include "worker/account_state.h"
+#include "worker/claim.h"
+#include "worker/execution.h"
+#include "worker/guard_wait.h"
+#include "worker/outcome.h"
 #include "worker/reconcile.h"
 #include "worker/refresh.h"
-#include "util/session.h"
-#include "launcher/slots.h"
+#include "worker/responses.h"
 #include "worker/trouble.h"
 
 /* Responses that are applied in one transaction, by number and by memory. */
-#define MAX_ANSWERS			500
-#define MAX_ANSWER_MEMORY	(32 * 1024 * 1024)
+#define MAX_RESPONSES			500
+#define MAX_RESPONSE_MEMORY	(32 * 1024 * 1024)
 
 /*
  * Where calls take so many times as long as it takes to apply the responses of all that are
@@ -60,7 +83,7 @@
  * again soon.
  */
 #define LONG_CALLS			2
-#define FEW_ANSWERS			50
+#define FEW_RESPONSES			50
 
 /* After so many bytes of answers and bodies it is worth the time to give memory back. */
 #define GIVE_BACK_AFTER		(8 * 1024 * 1024)
@@ -86,9 +109,9 @@ static int64 call_took = 0;		/* the last one of these */
 static bool suspended = false;	/* the queue is not this database's */
 static bool warned = false;		/* and that has been said */
 static IgOrphaned orphaned;		/* calls of a predecessor */
-static TimestampTz catch_up_at = 0; /* these are seen to then; 0: they are */
+static TimestampTz catch_up_at = 0; /* they are recovered then; 0: they have been */
 static bool timeline_checked = true;	/* the server is not another one, or that is noted */
-static bool stopping = false;	/* somebody wants the database for himself */
+static bool stopping = false;	/* a command wants the database for itself */
 static Oid	my_extension = InvalidOid;	/* as it was at the start */
 
 /*
@@ -129,7 +152,7 @@ take_up(List *finished)
 	{
 		IgExecution *execution = lfirst(lc);
 
-		if (execution->next_try > now || n++ >= FEW_ANSWERS)
+		if (execution->next_try > now || n++ >= FEW_RESPONSES)
 			continue;
 		held = foreach_delete_current(held, lc);
 		finished = lappend(finished, execution);
@@ -482,7 +505,7 @@ note_locks(TimestampTz began)
 static int
 most_responses(void)
 {
-	return call_took > LONG_CALLS * response_cost * list_length(running) ? FEW_ANSWERS : MAX_ANSWERS;
+	return call_took > LONG_CALLS * response_cost * list_length(running) ? FEW_RESPONSES : MAX_RESPONSES;
 }
 
 /* Read the responses that have come. */
@@ -492,7 +515,7 @@ read_responses(void)
 	IgTransfer *transfer;
 	MemoryContext old = MemoryContextSwitchTo(running_context);
 
-	while (response_memory < MAX_ANSWER_MEMORY && (transfer = ig_http_next_finished()) != NULL)
+	while (response_memory < MAX_RESPONSE_MEMORY && (transfer = ig_http_next_finished()) != NULL)
 	{
 		IgExecution *execution = transfer->user;
 
