@@ -182,11 +182,11 @@ typedef struct IgJsonbState
 {
 	JsonbParseState *parseState;
 	JsonbValue *result;
-}			IgJsonbState;
+} IgJsonbState;
 #endif
 
 static inline void
-ig_jsonb_push(IgJsonbState * state, JsonbIteratorToken token, JsonbValue *value)
+ig_jsonb_push(IgJsonbState *state, JsonbIteratorToken token, JsonbValue *value)
 {
 #if PG_VERSION_NUM >= 190000
 	pushJsonbValue(state, token, value);

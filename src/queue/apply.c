@@ -279,7 +279,7 @@ ig_apply_proof(const IgCall *call, IgTransfer *transfer)
 
 /* Calls were refused for good, or given up. */
 void
-ig_apply_dead(const IgDead * dead, int n)
+ig_apply_dead(const IgDead *dead, int n)
 {
 	static IgStatement apply = {
 		.sql = "INSERT INTO ignisign.event (request, source, kind, value, detail) "

@@ -57,9 +57,9 @@ typedef struct IgDead
 	const pg_uuid_t *request;
 	const char *operation;
 	const char *error;
-}			IgDead;
+} IgDead;
 
-extern void ig_apply_dead(const IgDead * dead, int n);
+extern void ig_apply_dead(const IgDead *dead, int n);
 
 /* Store the API's id of a request that is in doubt. */
 extern void ig_apply_id(const pg_uuid_t *request, const char *signature_request_id);

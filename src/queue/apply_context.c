@@ -31,7 +31,7 @@ typedef struct Keyed
 {
 	const char *key;
 	int			i;				/* its place in the order in which it was told */
-}			Keyed;
+} Keyed;
 
 /* What is matched: n of each, and for each of ours which of theirs it is. */
 typedef struct Matching
@@ -40,14 +40,14 @@ typedef struct Matching
 	int			ntheirs;
 	int		   *match;			/* -1: not known yet */
 	bool	   *taken;			/* of theirs */
-}			Matching;
+} Matching;
 
 /* What something is compared by; NULL: nothing. */
 typedef const char *(*KeyOf) (const void *side, int i);
 
 /* Begin to match. */
 static void
-begin_matching(Matching * matching, int nours, int ntheirs)
+begin_matching(Matching *matching, int nours, int ntheirs)
 {
 	matching->nours = nours;
 	matching->ntheirs = ntheirs;
@@ -61,8 +61,8 @@ begin_matching(Matching * matching, int nours, int ntheirs)
 static int
 compare_keyed(const void *a, const void *b)
 {
-	const		Keyed *x = a;
-	const		Keyed *y = b;
+	const Keyed *x = a;
+	const Keyed *y = b;
 	int			order = strcmp(x->key, y->key);
 
 	return order != 0 ? order : x->i - y->i;
@@ -70,7 +70,7 @@ compare_keyed(const void *a, const void *b)
 
 /* Match those that are left and equal in this key, each once, in order. */
 static void
-match_by(Matching * matching, KeyOf our_key, const void *our_side, KeyOf their_key, const void *their_side)
+match_by(Matching *matching, KeyOf our_key, const void *our_side, KeyOf their_key, const void *their_side)
 {
 	Keyed	   *ours = palloc(Max(matching->nours, 1) * sizeof(Keyed));
 	Keyed	   *theirs = palloc(Max(matching->ntheirs, 1) * sizeof(Keyed));
@@ -279,7 +279,7 @@ typedef struct LocalSigner
 	char	   *email;			/* in lower case */
 	char	   *signer_id;		/* or NULL */
 	bool		has_signed;
-}			LocalSigner;
+} LocalSigner;
 
 static const char *
 our_signer_id(const void *side, int i)
@@ -296,7 +296,7 @@ their_signer_id(const void *side, int i)
 static const char *
 our_email(const void *side, int i)
 {
-	const		LocalSigner *signer = &((const LocalSigner *) side)[i];
+	const LocalSigner *signer = &((const LocalSigner *) side)[i];
 
 	return signer->signer_id == NULL ? signer->email : NULL;
 }

@@ -253,7 +253,7 @@ typedef struct IgIdentity
 {
 	const char *url;			/* as ig_url_normalize() has it */
 	const IgApiKey *key;
-}			IgIdentity;
+} IgIdentity;
 
 /* Find out what is known of an account. */
 static IgIdentity

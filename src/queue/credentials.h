@@ -54,7 +54,7 @@ typedef enum IgAccountMatch
 	IG_ACCOUNT_SAME,			/* address, application and environment are equal */
 	IG_ACCOUNT_UNKNOWN,			/* none of them differs, but not all are known */
 	IG_ACCOUNT_DIFFERENT
-}			IgAccountMatch;
+} IgAccountMatch;
 
 /* Compare the accounts that two roles use on two servers; any of them may be gone. */
 extern IgAccountMatch ig_accounts_compare(const char *server, const char *role,

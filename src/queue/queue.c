@@ -254,7 +254,7 @@ ig_queue_due_keys(const IgDue *due, int ndue, TimestampTz now, int *n)
 
 /* Claim one of them; NULL: somebody has locked it, or it is gone. */
 IgCall *
-ig_queue_claim_one(const IgCallKey * key, TimestampTz now)
+ig_queue_claim_one(const IgCallKey *key, TimestampTz now)
 {
 	static IgStatement claim = {
 		.sql = CLAIM("SELECT q.request, q.id FROM ignisign.call q WHERE q.request = $1 AND q.id = $2 AND q.state = 'pending' "
@@ -277,7 +277,7 @@ ig_queue_claim_one(const IgCallKey * key, TimestampTz now)
 
 /* A call that cannot be claimed is dead: returns its operation, or NULL if it is not pending. */
 char *
-ig_queue_refuse(const IgCallKey * key, const char *code, const char *error)
+ig_queue_refuse(const IgCallKey *key, const char *code, const char *error)
 {
 	static IgStatement refuse = {
 		.sql = "UPDATE ignisign.call SET state = 'dead', http_status = NULL, code = $3, last_error = $4 "

@@ -49,7 +49,7 @@ typedef struct IgCallKey
 {
 	pg_uuid_t	request;
 	int64		id;
-}			IgCallKey;
+} IgCallKey;
 
 /* An account's calls: who they are for, and the first, which is due then. */
 typedef struct IgDue
@@ -184,9 +184,9 @@ extern IgCall *ig_queue_claim(const IgDue *due, int ndue, TimestampTz now, int *
  * The same one by one, where one of the calls is in the way of the others: their keys;
  * claim one; and have one that cannot be claimed be dead.
  */
-extern IgCallKey * ig_queue_due_keys(const IgDue *due, int ndue, TimestampTz now, int *n);
-extern IgCall *ig_queue_claim_one(const IgCallKey * key, TimestampTz now);
-extern char *ig_queue_refuse(const IgCallKey * key, const char *code, const char *error);
+extern IgCallKey *ig_queue_due_keys(const IgDue *due, int ndue, TimestampTz now, int *n);
+extern IgCall *ig_queue_claim_one(const IgCallKey *key, TimestampTz now);
+extern char *ig_queue_refuse(const IgCallKey *key, const char *code, const char *error);
 extern IgCall *ig_queue_in_state(const char *state, bool identified, const char *server, const char *owner,
 								 TimestampTz now, int *n);
 extern void ig_queue_finish(const IgCall *const *calls, int n);

@@ -245,7 +245,7 @@ ig_health_view(IgHealthView *view)
 {
 	char	   *other;
 	char	   *lock_hint = NULL;
-	const		IgGuardProblem *problem;
+	const IgGuardProblem *problem;
 
 	memset(view, 0, sizeof(*view));
 	(void) ig_slots_view(MyDatabaseId, &view->slot);

@@ -128,7 +128,7 @@ static struct
  * it: its expressions and indexes are not for us to evaluate.
  */
 static void
-find_referenced(const IgGuardKey * key, Datum requests, ArrayBuildState * *kept)
+find_referenced(const IgGuardKey *key, Datum requests, ArrayBuildState * *kept)
 {
 	Oid			types[1] = {UUIDARRAYOID};
 	Relation	rel = table_open(key->table, AccessShareLock);
@@ -191,7 +191,7 @@ keep_referenced(Datum cutoff)
 
 	foreach(lc, keys)
 	{
-		const		IgGuardKey *key = lfirst(lc);
+		const IgGuardKey *key = lfirst(lc);
 
 		find_referenced(key, requests, &kept);
 		if (kept != NULL && name == NULL)

@@ -55,7 +55,7 @@ typedef struct LockedCall
 	char	   *owner;
 	char	   *operation;
 	bool		confirmed;		/* the API has carried it out; see ig_call_confirmed() */
-}			LockedCall;
+} LockedCall;
 
 /* Lock the calls of a request, or if that is NULL, the call with this id.  Needs SPI. */
 static LockedCall *
@@ -96,7 +96,7 @@ lock_calls(const pg_uuid_t *request, int64 id, int *n)
  * error.
  */
 static bool
-check_call(Action action, const LockedCall * call, bool must)
+check_call(Action action, const LockedCall *call, bool must)
 {
 	bool		dead = strcmp(call->state, "dead") == 0;
 
@@ -124,7 +124,7 @@ check_call(Action action, const LockedCall * call, bool must)
 
 /* Do it to a call, and add an event to its request's history.  Needs SPI. */
 static void
-act_on_call(Action action, const LockedCall * call, Oid caller)
+act_on_call(Action action, const LockedCall *call, Oid caller)
 {
 	static IgStatement retry = {
 		.sql = "UPDATE ignisign.call SET state = CASE state WHEN 'dead' THEN 'pending' ELSE state END, run_at = now(), "

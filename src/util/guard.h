@@ -20,7 +20,7 @@ typedef enum IgGuardVerdict
 	IG_GUARD_ALLOWED,
 	IG_GUARD_FOREIGN_KEY,		/* it references what nobody else may reference */
 	IG_GUARD_DEFERRABLE
-}			IgGuardVerdict;
+} IgGuardVerdict;
 
 /* What the rules say of a constraint; *referenced is the table of ours that another table references, or InvalidOid. */
 extern IgGuardVerdict ig_guard_decide(HeapTuple constraint, Oid schema, Oid *referenced);
@@ -42,7 +42,7 @@ typedef struct IgGuardProblem
 {
 	char	   *message;
 	char	   *hint;
-}			IgGuardProblem;
+} IgGuardProblem;
 
 /* A foreign key of others that is allowed. */
 typedef struct IgGuardKey
@@ -50,7 +50,7 @@ typedef struct IgGuardKey
 	char	   *name;
 	Oid			table;
 	AttrNumber	column;
-}			IgGuardKey;
+} IgGuardKey;
 
 /*
  * In a transaction: the first problem, or NULL.  What was found is kept until a

@@ -47,7 +47,7 @@ static bool changed = false;	/* a table has changed since we began to look */
 static Oid	known_owner;		/* of the schema, at that time */
 static Oid *tables;				/* our tables, at that time */
 static int	ntables;
-static IgGuardProblem * problem;
+static IgGuardProblem *problem;
 static List *keys;
 
 /* ---- What was found before ---- */
@@ -250,7 +250,7 @@ look(Oid schema, Oid owner)
 }
 
 /* The first problem, or NULL. */
-const		IgGuardProblem *
+const IgGuardProblem *
 ig_guard_problem(void)
 {
 	Oid			owner = ig_extension_owner();
@@ -272,7 +272,7 @@ ig_guard_problem(void)
 void
 ig_guard_check(void)
 {
-	const		IgGuardProblem *found = ig_guard_problem();
+	const IgGuardProblem *found = ig_guard_problem();
 
 	if (found != NULL)
 		ereport(ERROR,

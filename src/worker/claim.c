@@ -186,13 +186,13 @@ typedef struct ScanStep
 	TimestampTz when;
 	bool		over;
 	List	   *calls;
-}			ScanStep;
+} ScanStep;
 
 /* Settle an account's calls whose id is known. */
 static void
 settle_identified(void *arg)
 {
-	const		ScanStep *step = arg;
+	const ScanStep *step = arg;
 
 	ig_scan_settle_identified(step->account_state, step->now);
 }
@@ -316,11 +316,11 @@ typedef struct Claim
 	const IgDue *due;
 	int			ndue;
 	TimestampTz now;
-	const		IgCallKey *key; /* of one call */
-	const		IgTrouble *trouble; /* why it cannot be claimed */
+	const IgCallKey *key;		/* of one call */
+	const IgTrouble *trouble;	/* why it cannot be claimed */
 	IgCall	   *calls;
 	int			n;
-}			Claim;
+} Claim;
 
 /* Claim all. */
 static void
@@ -344,7 +344,7 @@ claim_one(void *arg)
 static void
 refuse_call(void *arg)
 {
-	const		Claim *claim = arg;
+	const Claim *claim = arg;
 	char	   *operation = ig_queue_refuse(claim->key, claim->trouble->sqlstate, claim->trouble->text);
 	IgDead		dead = {&claim->key->request, operation, claim->trouble->text};
 
@@ -354,7 +354,7 @@ refuse_call(void *arg)
 
 /* A call cannot be claimed. */
 static void
-refuse_claim(Claim * claim, const IgTrouble * trouble)
+refuse_claim(Claim *claim, const IgTrouble *trouble)
 {
 	static int64 warned = 0;	/* that the row cannot be changed */
 	IgTrouble	other;

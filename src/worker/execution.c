@@ -219,13 +219,13 @@ typedef struct Flights
 {
 	IgExecution **executions;
 	int			n;
-}			Flights;
+} Flights;
 
 /* Feed those that wait. */
 static void
 load_some_chunks(void *arg)
 {
-	const		Flights *some = arg;
+	const Flights *some = arg;
 
 	for (int i = 0; i < some->n; i++)
 		ig_execution_load_chunk(some->executions[i]);
@@ -253,7 +253,7 @@ ig_executions_load_chunks(IgExecution **executions, int n)
 
 /* It cannot be built or loaded. */
 void
-ig_execution_fail(IgExecution *execution, const IgTrouble * trouble)
+ig_execution_fail(IgExecution *execution, const IgTrouble *trouble)
 {
 	execution->failed = true;
 	execution->passes = trouble->passes;

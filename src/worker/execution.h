@@ -93,7 +93,7 @@ extern void ig_execution_load_chunk(IgExecution *execution);
 extern void ig_executions_load_chunks(IgExecution **executions, int n);
 
 /* It cannot be built or loaded here. */
-extern void ig_execution_fail(IgExecution *execution, const IgTrouble * trouble);
+extern void ig_execution_fail(IgExecution *execution, const IgTrouble *trouble);
 
 /* What is decided by, from the settings. */
 extern IgPolicy ig_execution_policy(void);

@@ -298,13 +298,13 @@ typedef struct Flights
 {
 	IgExecution **executions;
 	int			n;
-}			Flights;
+} Flights;
 
 /* Build the requests of executions; an error is raised. */
 static void
 build_some(void *arg)
 {
-	const		Flights *some = arg;
+	const Flights *some = arg;
 	IgExecution **executions = some->executions;
 	int			n = some->n;
 	Contract   *contracts = palloc0(Max(n, 1) * sizeof(Contract));

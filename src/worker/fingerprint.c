@@ -395,22 +395,22 @@ typedef struct IndexKey
 	bool		has_other;
 	uint8		signers[PG_SHA256_DIGEST_LENGTH];
 	uint8		other[PG_SHA256_DIGEST_LENGTH];
-}			IndexKey;
+} IndexKey;
 
-typedef struct IgLikenessNode
+typedef struct IgFingerprintNode
 {
 	IgFingerprint *fingerprint;
 	void	   *item;
-	struct IgLikenessNode *next;
-}			IgLikenessNode;
+	struct IgFingerprintNode *next;
+} IgFingerprintNode;
 
 typedef struct IndexEntry
 {
 	IndexKey	key;
-	IgLikenessNode *nodes;
-}			IndexEntry;
+	IgFingerprintNode *nodes;
+} IndexEntry;
 
-struct IgLikenessIndex
+struct IgFingerprintIndex
 {
 	HTAB	   *table;
 };
@@ -436,25 +436,25 @@ index_key(char pair, const IgField *signers, const IgField *other)
 }
 
 /* Make an index. */
-IgLikenessIndex *
+IgFingerprintIndex *
 ig_fingerprint_index(void)
 {
-	IgLikenessIndex *index = palloc(sizeof(IgLikenessIndex));
+	IgFingerprintIndex *index = palloc(sizeof(IgFingerprintIndex));
 	HASHCTL		ctl;
 
 	memset(&ctl, 0, sizeof(ctl));
 	ctl.keysize = sizeof(IndexKey);
 	ctl.entrysize = sizeof(IndexEntry);
 	ctl.hcxt = CurrentMemoryContext;
-	index->table = hash_create("ignisign likenesses", 256, &ctl, HASH_ELEM | HASH_BLOBS | HASH_CONTEXT);
+	index->table = hash_create("ignisign fingerprints", 256, &ctl, HASH_ELEM | HASH_BLOBS | HASH_CONTEXT);
 	return index;
 }
 
 /* Add an item under a key. */
 static void
-add_node(IgLikenessIndex * index, IndexKey key, IgFingerprint *fingerprint, void *item)
+add_node(IgFingerprintIndex *index, IndexKey key, IgFingerprint *fingerprint, void *item)
 {
-	IgLikenessNode *node = palloc(sizeof(IgLikenessNode));
+	IgFingerprintNode *node = palloc(sizeof(IgFingerprintNode));
 	bool		found;
 	IndexEntry *entry = hash_search(index->table, &key, HASH_ENTER, &found);
 
@@ -466,14 +466,15 @@ add_node(IgLikenessIndex * index, IndexKey key, IgFingerprint *fingerprint, void
 
 /* Add an item. */
 void
-ig_fingerprint_index_add(IgLikenessIndex * index, IgFingerprint *fingerprint, void *item)
+ig_fingerprint_index_add(IgFingerprintIndex *index, IgFingerprint *fingerprint, void *item)
 {
 	add_node(index, index_key('h', &fingerprint->signers, &fingerprint->hashes), fingerprint, item);
 	add_node(index, index_key('t', &fingerprint->signers, &fingerprint->folded_title), fingerprint, item);
 }
 
 /* Where the items of a probe begin; NULL: there are none. */
-static IgLikenessNode * *first_slot(const IgLikenessSearch * search)
+static IgFingerprintNode **
+first_slot(const IgFingerprintSearch *search)
 {
 	static const IgField unknown = {false};
 	const IgFingerprint *ours = search->ours;
@@ -488,7 +489,7 @@ static IgLikenessNode * *first_slot(const IgLikenessSearch * search)
 
 /* The next item that matches. */
 void *
-ig_fingerprint_index_next(IgLikenessSearch * search, IgMatch least)
+ig_fingerprint_index_next(IgFingerprintSearch *search, IgMatch least)
 {
 	for (; search->probe < PROBES; search->probe++, search->slot = NULL)
 	{
@@ -496,7 +497,7 @@ ig_fingerprint_index_next(IgLikenessSearch * search, IgMatch least)
 			continue;
 		while (*search->slot != NULL)
 		{
-			IgLikenessNode *node = *search->slot;
+			IgFingerprintNode *node = *search->slot;
 
 			CHECK_FOR_INTERRUPTS();
 			if (node->fingerprint->taken)

@@ -42,7 +42,7 @@ typedef enum IgMatch
 	IG_MATCH_POSSIBLE,			/* they are alike: a person decides */
 	IG_MATCH_PROBABLE,			/* they are equal, and there are no hashes to compare */
 	IG_MATCH_EXACT				/* they are equal, with the documents' hashes */
-}			IgMatch;
+} IgMatch;
 
 /* The fingerprint of an entry of the list: its title, which may be NULL. */
 extern void ig_fingerprint_of_entry(IgFingerprint *fingerprint, const char *title);
@@ -73,22 +73,22 @@ extern const char *ig_fingerprint_reason(const IgFingerprint *theirs, const IgFi
  * An index finds the requests at Ignisign that can match one of ours without a
  * look at the others.  It lives in the memory context in which it is made.
  */
-typedef struct IgLikenessIndex IgLikenessIndex;
+typedef struct IgFingerprintIndex IgFingerprintIndex;
 
-extern IgLikenessIndex * ig_fingerprint_index(void);
-extern void ig_fingerprint_index_add(IgLikenessIndex * index, IgFingerprint *fingerprint, void *item);
+extern IgFingerprintIndex *ig_fingerprint_index(void);
+extern void ig_fingerprint_index_add(IgFingerprintIndex *index, IgFingerprint *fingerprint, void *item);
 
 /* A search: set index and ours, and the rest to zero. */
-typedef struct IgLikenessSearch
+typedef struct IgFingerprintSearch
 {
-	IgLikenessIndex *index;
+	IgFingerprintIndex *index;
 	const IgFingerprint *ours;
 	int			probe;
-	struct IgLikenessNode **slot;
+	struct IgFingerprintNode **slot;
 	IgMatch		match;			/* of the item that was returned last */
-}			IgLikenessSearch;
+} IgFingerprintSearch;
 
 /* The next item that matches at least so well; NULL: there is no other. */
-extern void *ig_fingerprint_index_next(IgLikenessSearch * search, IgMatch least);
+extern void *ig_fingerprint_index_next(IgFingerprintSearch *search, IgMatch least);
 
 #endif							/* IGNISIGN_LIKENESS_H */

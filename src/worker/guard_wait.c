@@ -26,7 +26,7 @@
 static bool
 is_held(bool *said)
 {
-	const		IgGuardProblem *found = NULL;
+	const IgGuardProblem *found = NULL;
 	bool		held;
 
 	ig_guard_forget();

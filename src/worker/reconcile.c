@@ -341,7 +341,7 @@ begin_round(IgScan *scan, TimestampTz now)
 
 /* Local trouble: the account's calls in doubt are not looked for before some time has passed. */
 void
-ig_scan_put_off_account(IgAccountState *state, const IgTrouble * trouble, TimestampTz now)
+ig_scan_put_off_account(IgAccountState *state, const IgTrouble *trouble, TimestampTz now)
 {
 	TimestampTz soonest = TimestampTzPlusMilliseconds(now, IG_LOCKED_PAUSE);
 
@@ -363,13 +363,13 @@ typedef struct Settlement
 	int			nsent;
 	const IgReschedule *left;
 	int			nleft;
-}			Settlement;
+} Settlement;
 
 /* Write it. */
 static void
 write_settlement(void *arg)
 {
-	const		Settlement *all = arg;
+	const Settlement *all = arg;
 
 	ig_apply_sent(all->sent, all->nsent, "reconcile");
 	ig_queue_finish(all->found, all->nsent);
@@ -390,7 +390,7 @@ store_id(void *arg)
  * that can be stored, and is never sent again.  False: that cannot be written either.
  */
 static bool
-refuse_found(const IgSent *sent, const IgCall *call, const IgTrouble * trouble)
+refuse_found(const IgSent *sent, const IgCall *call, const IgTrouble *trouble)
 {
 	IgReschedule item;
 	Settlement	one = {.left = &item, .nleft = 1};
@@ -418,7 +418,7 @@ refuse_found(const IgSent *sent, const IgCall *call, const IgTrouble * trouble)
  * account's calls are looked for again later.
  */
 static void
-settle(IgAccountState *state, Settlement * all)
+settle(IgAccountState *state, Settlement *all)
 {
 	IgTrouble	trouble;
 	IgTrouble	last;
@@ -504,7 +504,7 @@ ig_scan_settle_identified(IgAccountState *state, TimestampTz now)
 
 /* A step of the scan failed here. */
 void
-ig_scan_fail(IgScan *scan, const IgTrouble * trouble)
+ig_scan_fail(IgScan *scan, const IgTrouble *trouble)
 {
 	scan->failed = true;
 	ig_scan_put_off_account(scan->account_state, trouble, GetCurrentTimestamp());

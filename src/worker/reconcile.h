@@ -27,8 +27,8 @@ extern IgScan *ig_scan_begin(IgAccountState *state, TimestampTz now);
 extern void ig_scan_settle_identified(IgAccountState *state, TimestampTz now);
 
 /* Local trouble: look for the account's unknown calls later; a step of the scan failed. */
-extern void ig_scan_put_off_account(IgAccountState *state, const IgTrouble * trouble, TimestampTz now);
-extern void ig_scan_fail(IgScan *scan, const IgTrouble * trouble);
+extern void ig_scan_put_off_account(IgAccountState *state, const IgTrouble *trouble, TimestampTz now);
+extern void ig_scan_fail(IgScan *scan, const IgTrouble *trouble);
 
 /*
  * The next calls to make for it, as executions that are not built yet.  Needs a

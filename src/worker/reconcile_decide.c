@@ -34,7 +34,7 @@ typedef enum IgOursKind
 	OURS_IN_DOUBT,				/* of the account that is scanned */
 	OURS_ELSEWHERE,				/* in doubt, of the same account by another name */
 	OURS_SENDING				/* being sent, of any of these */
-}			IgOursKind;
+} IgOursKind;
 
 /* One of ours, in the form in which candidates are compared. */
 typedef struct IgOurs
@@ -52,9 +52,9 @@ typedef struct IgDecisions
 	TimestampTz now;
 	IgOurs	   *ours;
 	int			nours;
-	IgLikenessIndex *sending;
-	IgLikenessIndex *left;		/* candidates that none of the account's calls is */
-}			IgDecisions;
+	IgFingerprintIndex *sending;
+	IgFingerprintIndex *left;	/* candidates that none of the account's calls is */
+} IgDecisions;
 
 /*
  * Leave a candidate out because a row knows it, unless the row was imported since
@@ -140,7 +140,7 @@ ig_scan_drop_known(IgScan *scan, bool all)
 
 /* Read what some requests of ours are compared by. */
 static void
-read_likenesses(IgOurs *ours, int n)
+read_fingerprints(IgOurs *ours, int n)
 {
 	static IgStatement read = {
 		.sql = "SELECT (SELECT string_agg(s.email, E'\\n') FROM ignisign.signer s WHERE s.request = q.id), "
@@ -166,7 +166,7 @@ read_likenesses(IgOurs *ours, int n)
 
 /* Add our calls in a state; of all accounts that may be the scan's unless own. */
 static void
-read_ours(IgDecisions * decisions, const char *state, bool own)
+read_ours(IgDecisions *decisions, const char *state, bool own)
 {
 	IgScan	   *scan = decisions->scan;
 	const char *server = NameStr(scan->account_state->server);
@@ -201,7 +201,7 @@ read_ours(IgDecisions * decisions, const char *state, bool own)
 		decisions->nours++;
 	}
 	for (int i = first; i < decisions->nours; i += READ_AT_ONCE)
-		read_likenesses(&decisions->ours[i], Min(READ_AT_ONCE, decisions->nours - i));
+		read_fingerprints(&decisions->ours[i], Min(READ_AT_ONCE, decisions->nours - i));
 }
 
 /* Whether a candidate can have been made by this call: not long before it was sent. */
@@ -214,12 +214,12 @@ in_window(const IgScan *scan, const IgCandidate *candidate, const IgOurs *our)
 
 /* Give each of ours a candidate that matches so well, each candidate once. */
 static void
-match_all(IgDecisions * decisions, IgLikenessIndex * index, IgMatch least)
+match_all(IgDecisions *decisions, IgFingerprintIndex *index, IgMatch least)
 {
 	for (int i = 0; i < decisions->nours; i++)
 	{
 		IgOurs	   *our = &decisions->ours[i];
-		IgLikenessSearch search = {.index = index, .ours = &our->fingerprint};
+		IgFingerprintSearch search = {.index = index, .ours = &our->fingerprint};
 		IgCandidate *candidate;
 
 		if (our->found)
@@ -240,9 +240,9 @@ match_all(IgDecisions * decisions, IgLikenessIndex * index, IgMatch least)
  * take them, and the account's own calls go before those by other names.
  */
 static void
-match(IgDecisions * decisions)
+match(IgDecisions *decisions)
 {
-	IgLikenessIndex *index = ig_fingerprint_index();
+	IgFingerprintIndex *index = ig_fingerprint_index();
 	HASH_SEQ_STATUS status;
 	IgCandidate *candidate;
 
@@ -274,9 +274,9 @@ match(IgDecisions * decisions)
 
 /* Whether a request is being sent that can be equal. */
 static bool
-equal_is_sent(const IgDecisions * decisions, const IgOurs *our)
+equal_is_sent(const IgDecisions *decisions, const IgOurs *our)
 {
-	IgLikenessSearch search = {.index = decisions->sending, .ours = &our->fingerprint};
+	IgFingerprintSearch search = {.index = decisions->sending, .ours = &our->fingerprint};
 
 	while (ig_fingerprint_index_next(&search, IG_MATCH_INCOMPLETE) != NULL)
 	{
@@ -291,9 +291,9 @@ equal_is_sent(const IgDecisions * decisions, const IgOurs *our)
  * another call may have, but that is equal.
  */
 static const IgCandidate *
-find_doubtful(const IgDecisions * decisions, const IgOurs *our)
+find_doubtful(const IgDecisions *decisions, const IgOurs *our)
 {
-	IgLikenessSearch search = {.index = decisions->left, .ours = &our->fingerprint};
+	IgFingerprintSearch search = {.index = decisions->left, .ours = &our->fingerprint};
 	const IgCandidate *candidate;
 
 	while ((candidate = ig_fingerprint_index_next(&search, IG_MATCH_INCOMPLETE)) != NULL)
@@ -355,7 +355,7 @@ leave_undecided(const IgDecisions *decisions, const IgOurs *our, const char *err
 
 /* What becomes of a call that was not found. */
 static IgReschedule
-not_found(const IgDecisions * decisions, const IgOurs *our)
+not_found(const IgDecisions *decisions, const IgOurs *our)
 {
 	IgScan	   *scan = decisions->scan;
 	TimestampTz later = TimestampTzPlusMilliseconds(decisions->now, Max(ig_reconcile_delay, 10));

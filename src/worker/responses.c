@@ -74,9 +74,9 @@ count_trouble(IgExecution *execution, const char *text)
 typedef struct Refused
 {
 	IgSeen	   *seen;
-	const		IgTrouble *trouble;
+	const IgTrouble *trouble;
 	bool		status_recorded;
-}			Refused;
+} Refused;
 
 /* Apply a status. */
 static void
@@ -125,7 +125,7 @@ typedef struct Asked
 {
 	const char *id;
 	int			i;				/* in the batch; -1: its status has come */
-}			Asked;
+} Asked;
 
 /* qsort comparator. */
 static int
@@ -364,7 +364,7 @@ apply_some(void *arg)
  * decision is undone with the rest, so that the next try applies the response again.
  */
 static bool
-try_apply(IgExecution **executions, int n, const char *patience, IgTrouble * trouble)
+try_apply(IgExecution **executions, int n, const char *patience, IgTrouble *trouble)
 {
 	Finished	some = {executions, n};
 	IgDecision *decisions = palloc(n * sizeof(IgDecision));
@@ -387,7 +387,7 @@ try_apply(IgExecution **executions, int n, const char *patience, IgTrouble * tro
 
 /* Have the response wait; the worker keeps it, and applies it again. */
 static void
-hold(IgExecution *execution, const IgTrouble * trouble)
+hold(IgExecution *execution, const IgTrouble *trouble)
 {
 	/* A lock is gone soon, as a rule. */
 	if (++execution->tries == (trouble->locked ? QUIET_TRIES : 1))
@@ -416,7 +416,7 @@ store_id(void *arg)
  * again.  Any other call is dead; if it must not be repeated, it cannot be retried.
  */
 static void
-refuse_response(IgExecution *execution, const IgTrouble * trouble)
+refuse_response(IgExecution *execution, const IgTrouble *trouble)
 {
 	bool		traceable = ig_api_traceable(execution->call.operation);
 	const char *id = traceable ? execution->response.signature_request_id : NULL;
@@ -462,7 +462,7 @@ record_call(void *arg)
  * the same; of a refresh, each status fails alone.
  */
 static void
-apply_own(IgExecution *execution, const IgTrouble * trouble)
+apply_own(IgExecution *execution, const IgTrouble *trouble)
 {
 	IgTrouble	ignored;
 

@@ -29,7 +29,7 @@
 
 /* Do a step in a subtransaction. */
 bool
-ig_try(void (*step) (void *arg), void *arg, const char *patience, IgTrouble * trouble)
+ig_try(void (*step) (void *arg), void *arg, const char *patience, IgTrouble *trouble)
 {
 	ErrorData  *error = ig_session_try(step, arg, patience);
 

@@ -22,13 +22,13 @@ typedef struct IgTrouble
 	bool		id_taken;		/* the API's id belongs to another request */
 	char		sqlstate[6];
 	char	   *text;			/* in the memory context of the step's caller */
-}			IgTrouble;
+} IgTrouble;
 
 /*
  * Do a step in a subtransaction that waits for a lock at most as long as "patience".
  * False: the step failed and is undone, and *trouble is why.
  */
-extern bool ig_try(void (*step) (void *arg), void *arg, const char *patience, IgTrouble * trouble);
+extern bool ig_try(void (*step) (void *arg), void *arg, const char *patience, IgTrouble *trouble);
 
 /* When to try a step again that has failed this many times in a row. */
 extern TimestampTz ig_trouble_next_try(int failures, TimestampTz now);

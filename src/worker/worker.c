@@ -242,7 +242,7 @@ typedef struct Recovery
 	IgOrphaned	orphaned;
 	TimestampTz look_at;
 	bool		log_attempts;
-}			Recovery;
+} Recovery;
 
 /* Have it become of them. */
 static void
