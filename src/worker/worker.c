@@ -49,7 +49,6 @@
 #include "postmaster/bgworker.h"
 #include "postmaster/interrupt.h"
 #include "storage/ipc.h"
-#include "storage/latch.h"
 #include "utils/guc.h"
 #include "utils/memutils.h"
 #include "utils/timestamp.h"
@@ -69,6 +68,7 @@
 #include "worker/guard_wait.h"
 #include "worker/outcome.h"
 #include "worker/reconcile.h"
+#include "worker/recovery.h"
 #include "worker/refresh.h"
 #include "worker/responses.h"
 #include "worker/trouble.h"
@@ -108,9 +108,6 @@ static int64 response_cost = 0; /* of one, in the last cycle, in microseconds */
 static int64 call_took = 0;		/* the last one of these */
 static bool suspended = false;	/* the queue is not this database's */
 static bool warned = false;		/* and that has been said */
-static IgOrphaned orphaned;		/* calls of a predecessor */
-static TimestampTz catch_up_at = 0; /* they are recovered then; 0: they have been */
-static bool timeline_checked = true;	/* the server is not another one, or that is noted */
 static bool stopping = false;	/* a command wants the database for itself */
 static Oid	my_extension = InvalidOid;	/* as it was at the start */
 
@@ -227,89 +224,6 @@ collect_callbacks(TimestampTz now)
 		ig_look_again(&next_cycle, callbacks.next);
 	else
 		ig_look_again(&next_cycle, TimestampTzPlusMilliseconds(now, IG_LOCKED_PAUSE));
-}
-
-/* The server may be another one than the one that the queue was left by. */
-static void
-check_timeline(void *look_at)
-{
-	ig_queue_check_timeline(*(TimestampTz *) look_at);
-}
-
-/* Calls of a predecessor, and what becomes of them. */
-typedef struct Recovery
-{
-	IgOrphaned	orphaned;
-	TimestampTz look_at;
-	bool		log_attempts;
-} Recovery;
-
-/* Have it become of them. */
-static void
-recover(void *arg)
-{
-	Recovery   *recovery = arg;
-
-	ig_queue_recover_orphaned(&recovery->orphaned, recovery->look_at, recovery->log_attempts);
-}
-
-/* The same of one; false: it stays in the list. */
-static bool
-recover_one(int64 *id, TimestampTz *claimed_at, TimestampTz look_at)
-{
-	Recovery	one = {{1, id, claimed_at}, look_at, true};
-	IgTrouble	trouble;
-
-	if (ig_try(recover, &one, IG_SHORT_PATIENCE, &trouble))
-		return one.orphaned.n == 0;
-	one.log_attempts = false;
-	return !trouble.passes && ig_session_unless_locked(recover, &one) && one.orphaned.n == 0;
-}
-
-/* Recover what a predecessor had under way; each call fails alone. */
-static void
-recover_lost(TimestampTz look_at)
-{
-	Recovery	all = {orphaned, look_at, true};
-	IgTrouble	trouble;
-	int			left = 0;
-
-	if (orphaned.n == 0)
-		return;
-	if (ig_try(recover, &all, IG_LOCK_PATIENCE, &trouble))
-	{
-		orphaned = all.orphaned;
-		return;
-	}
-	for (int i = 0; i < orphaned.n; i++)
-	{
-		int64		id = orphaned.ids[i];
-		TimestampTz claimed_at = orphaned.claimed_at[i];
-
-		if (recover_one(&id, &claimed_at, look_at))
-			continue;
-		orphaned.ids[left] = id;
-		orphaned.claimed_at[left++] = claimed_at;
-	}
-	orphaned.n = left;
-}
-
-/*
- * Recover what a predecessor left.  Where somebody has a row locked, or a row refuses
- * that, the worker tries again later.
- */
-static void
-catch_up(TimestampTz now)
-{
-	TimestampTz look_at = TimestampTzPlusMilliseconds(now, ig_reconcile_delay);
-
-	if (catch_up_at == 0 || catch_up_at > now)
-		return;
-	if (!timeline_checked)
-		timeline_checked = ig_session_unless_locked(check_timeline, &look_at);
-	recover_lost(look_at);
-	catch_up_at = timeline_checked && orphaned.n == 0 ? 0 :
-		TimestampTzPlusMilliseconds(now, IG_LOCKED_PAUSE);
 }
 
 /* Read the slices that bodies wait for. */
@@ -447,12 +361,12 @@ cycle(List *finished, bool *gone)
 	check_origin(now);
 	if (!suspended)
 	{
-		catch_up(now);
-		ig_look_again(&next_cycle, catch_up_at);
+		ig_recovery_continue(now);
+		ig_look_again(&next_cycle, ig_recovery_next());
 	}
 
 	/* What may have been sent by another server is not to be claimed before that is noted. */
-	may_send = ig_enabled && !suspended && !stopping && timeline_checked;
+	may_send = ig_enabled && !suspended && !stopping && ig_recovery_lets_claim();
 	if (may_send)
 	{
 		/* The clock goes on, and a call queued just now is due. */
@@ -494,7 +408,7 @@ note_locks(TimestampTz began)
 			since = began;
 		over_at = TimestampTzPlusMilliseconds(now, IG_LOCKED_PAUSE);
 	}
-	else if (now >= over_at && held == NIL && catch_up_at == 0)
+	else if (now >= over_at && held == NIL && ig_recovery_next() == 0)
 		since = 0;
 	if (since != 0 && now < over_at)
 		ig_look_again(&next_cycle, over_at);
@@ -636,14 +550,8 @@ start_up(void)
 		/* In a copy, "sending" is another worker's, and stays as it is. */
 		if (ig_queue_is_ours(&other))
 		{
-			MemoryContext old = MemoryContextSwitchTo(TopMemoryContext);
-
-			ig_queue_find_orphaned(&orphaned, false);
-			MemoryContextSwitchTo(old);
 			ig_suspended_clear_all();
-			timeline_checked = false;
-			catch_up_at = GetCurrentTimestamp();
-			catch_up(catch_up_at);
+			ig_recovery_begin();
 		}
 	}
 	ig_session_commit();
