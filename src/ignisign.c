@@ -123,18 +123,10 @@ define_listener_settings(void)
 							NULL, NULL, NULL);
 }
 
-/* Define the settings. */
+/* Define the settings that bound the size of what is read, sent and stored. */
 static void
-define_settings(void)
+define_bound_settings(void)
 {
-	DefineCustomBoolVariable("ignisign.enabled",
-							 "Whether the workers make calls to the Ignisign API.",
-							 "Turned off, functions still queue.",
-							 &ig_enabled,
-							 true,
-							 PGC_SIGHUP, 0,
-							 NULL, NULL, NULL);
-
 	DefineCustomIntVariable("ignisign.max_document_size",
 							"Largest document that can be signed.",
 							NULL,
@@ -214,6 +206,48 @@ define_settings(void)
 							20000, 1, 1000000,
 							PGC_SIGHUP, 0,
 							NULL, NULL, NULL);
+}
+
+/* Define the settings of callbacks. */
+static void
+define_callback_settings(void)
+{
+	DefineCustomIntVariable("ignisign.callback_workers",
+							"How many callbacks are called side by side, in each database.",
+							"Each takes a background worker while it is at work. 0: none is called.",
+							&ig_callback_workers,
+							4, 0, 1000,
+							PGC_SIGHUP, 0,
+							NULL, NULL, NULL);
+
+	DefineCustomIntVariable("ignisign.callback_timeout",
+							"How long a callback may take.",
+							NULL,
+							&ig_callback_timeout,
+							30 * 1000, 1, 24 * 3600 * 1000,
+							PGC_SIGHUP, GUC_UNIT_MS,
+							NULL, NULL, NULL);
+
+	DefineCustomIntVariable("ignisign.callback_max_attempts",
+							"Attempts before the delivery of an event to a callback is dead.",
+							NULL,
+							&ig_callback_max_attempts,
+							10, 1, 1000000,
+							PGC_SIGHUP, 0,
+							NULL, NULL, NULL);
+}
+
+/* Define the settings of calls: when they are made, how many at a time, and how fast. */
+static void
+define_call_settings(void)
+{
+	DefineCustomBoolVariable("ignisign.enabled",
+							 "Whether the workers make calls to the Ignisign API.",
+							 "Turned off, functions still queue.",
+							 &ig_enabled,
+							 true,
+							 PGC_SIGHUP, 0,
+							 NULL, NULL, NULL);
 
 	DefineCustomIntVariable("ignisign.min_speed",
 							"Bytes a second below which a transfer is broken off.",
@@ -271,32 +305,6 @@ define_settings(void)
 							PGC_SIGHUP, GUC_UNIT_MS,
 							NULL, NULL, NULL);
 
-	DefineCustomIntVariable("ignisign.callback_workers",
-							"How many callbacks are called side by side, in each database.",
-							"Each takes a background worker while it is at work. 0: none is called.",
-							&ig_callback_workers,
-							4, 0, 1000,
-							PGC_SIGHUP, 0,
-							NULL, NULL, NULL);
-
-	DefineCustomIntVariable("ignisign.callback_timeout",
-							"How long a callback may take.",
-							NULL,
-							&ig_callback_timeout,
-							30 * 1000, 1, 24 * 3600 * 1000,
-							PGC_SIGHUP, GUC_UNIT_MS,
-							NULL, NULL, NULL);
-
-	DefineCustomIntVariable("ignisign.callback_max_attempts",
-							"Attempts before the delivery of an event to a callback is dead.",
-							NULL,
-							&ig_callback_max_attempts,
-							10, 1, 1000000,
-							PGC_SIGHUP, 0,
-							NULL, NULL, NULL);
-
-	define_listener_settings();
-
 	DefineCustomIntVariable("ignisign.max_retry_after",
 							"Longest pause that the API can ask for.",
 							NULL,
@@ -312,7 +320,16 @@ define_settings(void)
 							256, 1, 10000,
 							PGC_SIGHUP, 0,
 							NULL, NULL, NULL);
+}
 
+/* Define the settings. */
+static void
+define_settings(void)
+{
+	define_call_settings();
+	define_bound_settings();
+	define_callback_settings();
+	define_listener_settings();
 	if (process_shared_preload_libraries_in_progress)
 		DefineCustomIntVariable("ignisign.max_databases",
 								"How many databases can have a worker.",
