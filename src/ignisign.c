@@ -237,7 +237,7 @@ define_callback_settings(void)
 							NULL, NULL, NULL);
 }
 
-/* Define the settings of calls: when they are made, how many at a time, and how fast. */
+/* Define the settings of calls: whether they are made, how many at a time, and how fast. */
 static void
 define_call_settings(void)
 {
@@ -257,6 +257,19 @@ define_call_settings(void)
 							PGC_SIGHUP, 0,
 							NULL, NULL, NULL);
 
+	DefineCustomIntVariable("ignisign.max_in_flight",
+							"How many calls a worker has under way at a time.",
+							"It never has more than there are file descriptors for.",
+							&ig_max_in_flight,
+							256, 1, 10000,
+							PGC_SIGHUP, 0,
+							NULL, NULL, NULL);
+}
+
+/* Define the settings of when a call, a poll or a search is made again. */
+static void
+define_retry_settings(void)
+{
 	DefineCustomIntVariable("ignisign.refresh_interval",
 							"How often the status of a new request is refreshed.",
 							"The interval grows with the request's age, up to an hour. 0 turns refreshing off.",
@@ -312,14 +325,6 @@ define_call_settings(void)
 							60 * 60 * 1000, 0, IG_MAX_RETRY_AFTER,
 							PGC_SIGHUP, GUC_UNIT_MS,
 							NULL, NULL, NULL);
-
-	DefineCustomIntVariable("ignisign.max_in_flight",
-							"How many calls a worker has under way at a time.",
-							"It never has more than there are file descriptors for.",
-							&ig_max_in_flight,
-							256, 1, 10000,
-							PGC_SIGHUP, 0,
-							NULL, NULL, NULL);
 }
 
 /* Define the settings. */
@@ -327,6 +332,7 @@ static void
 define_settings(void)
 {
 	define_call_settings();
+	define_retry_settings();
 	define_bound_settings();
 	define_callback_settings();
 	define_listener_settings();

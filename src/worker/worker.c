@@ -316,6 +316,51 @@ start_executions(List *executions)
 }
 
 /*
+ * Apply the outcomes of executions, and end these executions; returns how many.  An
+ * execution whose response waits is put aside.  Needs a transaction.
+ */
+static int
+apply_finished(List *finished, TimestampTz now)
+{
+	int			n = list_length(finished);
+	IgExecution **array = palloc(Max(n, 1) * sizeof(IgExecution *));
+	ListCell   *lc;
+
+	for (int i = 0; i < n; i++)
+		array[i] = list_nth(finished, i);
+	ig_responses_apply(array, n);
+	if (n > 0)
+		IG_INJECTION_POINT("ignisign-applied");
+	for (int i = 0; i < n; i++)
+		ig_record_outcome(array[i], now);
+	finished = put_aside(finished);
+	foreach(lc, finished)
+		hand_over(lfirst(lc));
+
+	/* Slots are counted without what is over. */
+	foreach(lc, finished)
+		end_execution(lfirst(lc));
+	return list_length(finished);
+}
+
+/* Claim the calls that are due, and build their requests.  Needs a transaction. */
+static List *
+claim_due(void)
+{
+	/* The clock goes on, and a call queued just now is due. */
+	TimestampTz now = GetCurrentTimestamp();
+	List	   *executions = ig_claim(now, &next_cycle);
+	int			n = list_length(executions);
+	IgExecution **array = palloc(Max(n, 1) * sizeof(IgExecution *));
+
+	collect_callbacks(now);
+	for (int i = 0; i < n; i++)
+		array[i] = list_nth(executions, i);
+	ig_executions_build(array, n);
+	return executions;
+}
+
+/*
  * One cycle: apply these executions' outcomes, claim what fits, commit, send.
  * Returns the executions that could not be sent, whose outcome is to be applied
  * in the next cycle; *gone is set when the extension is no longer there.
@@ -325,10 +370,7 @@ cycle(List *finished, bool *gone)
 {
 	TimestampTz now = GetCurrentTimestamp();
 	List	   *executions = NIL;
-	bool		may_send;
-	IgExecution **array = palloc(Max(list_length(finished), 1) * sizeof(IgExecution *));
-	ListCell   *lc;
-	int			n = 0;
+	int			applied;
 
 	next_cycle = 0;
 	ig_session_begin("working on the queue");
@@ -339,24 +381,9 @@ cycle(List *finished, bool *gone)
 		return NIL;
 	}
 
-	/* Should something have been attached to the tables, the worker ends, and its successor waits. */
+	/* If something was attached to the tables, the worker ends, and its successor waits. */
 	ig_guard_check();
-
-	foreach(lc, finished)
-		array[n++] = lfirst(lc);
-	ig_responses_apply(array, n);
-	if (n > 0)
-		IG_INJECTION_POINT("ignisign-applied");
-	for (int i = 0; i < n; i++)
-		ig_record_outcome(array[i], now);
-	finished = put_aside(finished);
-	foreach(lc, finished)
-		hand_over(lfirst(lc));
-
-	/* Room is counted without what is over. */
-	foreach(lc, finished)
-		end_execution(lfirst(lc));
-
+	applied = apply_finished(finished, now);
 	ig_accounts_clear_status(now);
 	check_origin(now);
 	if (!suspended)
@@ -364,27 +391,14 @@ cycle(List *finished, bool *gone)
 		ig_recovery_continue(now);
 		ig_look_again(&next_cycle, ig_recovery_next());
 	}
-
-	/* What may have been sent by another server is not to be claimed before that is noted. */
-	may_send = ig_enabled && !suspended && !stopping && ig_recovery_lets_claim();
-	if (may_send)
-	{
-		/* The clock goes on, and a call queued just now is due. */
-		now = GetCurrentTimestamp();
-		executions = ig_claim(now, &next_cycle);
-		collect_callbacks(now);
-		n = 0;
-		array = palloc(Max(list_length(executions), 1) * sizeof(IgExecution *));
-		foreach(lc, executions)
-			array[n++] = lfirst(lc);
-		ig_executions_build(array, n);
-	}
+	if (ig_enabled && !suspended && !stopping && ig_recovery_lets_claim())
+		executions = claim_due();
 	load_chunks();
 	ig_session_commit();
 
 	if (executions != NIL)
 		IG_INJECTION_POINT("ignisign-claimed");
-	if (finished != NIL)
+	if (applied > 0)
 		ig_slots_broadcast();
 	if (ig_enabled && !suspended && !stopping)
 		ig_callbacks_start();
@@ -577,6 +591,28 @@ leave(void)
 	proc_exit(0);
 }
 
+/* A cycle, measured and published for those who look; returns as cycle() does. */
+static List *
+timed_cycle(List *finished, bool *gone)
+{
+	TimestampTz began = GetCurrentTimestamp();
+	int			n = list_length(finished);
+	List	   *unsent;
+	ListCell   *lc;
+
+	if (ig_slots_cycle_begins())
+		ig_claim_look();
+	unsent = cycle(finished, gone);
+	if (n > 0)
+		response_cost = (GetCurrentTimestamp() - began) / n;
+	note_locks(began);
+	ig_limiters_publish();
+	ig_slots_cycle_ends();
+	foreach(lc, unsent)
+		ig_execution_digest(lfirst(lc));
+	return unsent;
+}
+
 /* Entry point of a database's worker; the argument is the database's OID. */
 void
 ignisign_worker_main(Datum arg)
@@ -622,19 +658,7 @@ ignisign_worker_main(Datum arg)
 		unsent = NIL;
 		if (finished != NIL || woken || any_needs_data() || time_to(next_cycle) == 0)
 		{
-			TimestampTz began = GetCurrentTimestamp();
-			int			n = list_length(finished);
-
-			if (ig_slots_cycle_begins())
-				ig_claim_look();
-			unsent = cycle(finished, &gone);
-			if (n > 0)
-				response_cost = (GetCurrentTimestamp() - began) / n;
-			note_locks(began);
-			ig_limiters_publish();
-			ig_slots_cycle_ends();
-			for (int i = 0; i < list_length(unsent); i++)
-				ig_execution_digest(list_nth(unsent, i));
+			unsent = timed_cycle(finished, &gone);
 		}
 
 		if (unsent == NIL)
