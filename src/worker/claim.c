@@ -28,9 +28,9 @@
 #define QUIET_FAILURES		4
 
 /*
- * A look at the whole queue is cheap if it reads this many blocks for each account.  After
- * another one there is none for this many times its duration, or, if nobody has woken the
- * worker, for this long, in ms.
+ * A look at the whole queue is cheap if it reads at most this many blocks for each account.
+ * After two others, of which the first may have been planned, there is none for this many
+ * times its duration, or, if nobody has woken the worker, for this long, in ms.
  */
 #define CHEAP_LOOK			50
 #define LOOK_SHARE			20
@@ -116,9 +116,11 @@ blocks_read(void)
 static IgDue *
 look_at_queue(TimestampTz *next, int *n)
 {
+	static bool was_cheap = true;
 	TimestampTz begun = GetCurrentTimestamp();
 	TimestampTz at = look_wanted ? soonest_look : latest_look;
 	int64		blocks = blocks_read();
+	bool		is_cheap;
 	IgDue	   *due;
 	TimestampTz now;
 
@@ -132,12 +134,14 @@ look_at_queue(TimestampTz *next, int *n)
 	keep_places(due, *n, begun);
 	look_wanted = false;
 	soonest_look = latest_look = 0;
-	if (blocks_read() - blocks > CHEAP_LOOK * (*n + 1))
+	is_cheap = blocks_read() - blocks <= CHEAP_LOOK * (*n + 1);
+	if (!is_cheap && !was_cheap)
 	{
 		now = GetCurrentTimestamp();
 		latest_look = TimestampTzPlusMilliseconds(now, LOOK_INTERVAL);
 		soonest_look = Min(now + LOOK_SHARE * (now - begun), latest_look);
 	}
+	was_cheap = is_cheap;
 	return due;
 }
 
