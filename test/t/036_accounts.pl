@@ -92,7 +92,7 @@ is($node->safe_psql('postgres', 'SELECT DISTINCT worker_pid FROM ignisign_stats(
 
 # Settings are reloaded while calls are under way; each can be changed.
 
-$sandbox->fault('one-call-sign count=3 delay-after=' . ($ENV{IGNISIGN_MODE} ? 10000 : 1000));
+$sandbox->fault('one-call-sign count=3 delay-after=' . ($ENV{IGNISIGN_MODE} ? 10000 : 5000));
 my @ids = map { sign_as('app', "reloaded $_") } 1 .. 3;
 
 ok(wait_for($node, "SELECT count(*) = 3 FROM ignisign.call WHERE state = 'sending' AND operation = 'one-call-sign'"), 'calls are under way');
